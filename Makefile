@@ -1,0 +1,39 @@
+# Every target works from a clean clone with Python 3.11+, make and the package registry.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help setup demo test check bench format clean
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the virtual environment and install everything into it
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+demo: $(STAMP) ## 10,000 recipients through a provider, paused, killed, resumed, retried
+	$(BIN)/batchwire demo
+
+test: $(STAMP) ## every test
+	$(BIN)/python -m pytest -n 2
+
+check: $(STAMP) ## ruff, mypy strict, the import contract, generated pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs_build --check
+
+bench: $(STAMP) ## our figures beside the floor (ONLY=a,b  SCALE=0.1  RUNS=5)
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) --scale $(or $(SCALE),1) --runs $(or $(RUNS),5)
+
+format: $(STAMP) ## let ruff format and mend
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

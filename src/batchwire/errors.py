@@ -1,0 +1,218 @@
+"""
+Everything that can go wrong, as one tree.
+
+::
+
+    BatchwireError
+    ├── MessageError              what reached us is unusable
+    │   ├── MalformedMessage
+    │   ├── UnsupportedType
+    │   ├── UnreadableList
+    │   └── BrokenTemplate
+    ├── BatchError                the request contradicts the batch
+    │   ├── UnknownBatch
+    │   ├── BatchConflict
+    │   ├── IllegalOperation
+    │   └── StaleBatch
+    ├── ProviderError             a provider cannot be used at all
+    │   └── ProviderSettingsRefused
+    ├── StoreError                the database cannot do what it should
+    │   ├── StoreBusy
+    │   ├── StoreFull
+    │   ├── StoreReadOnly
+    │   ├── StoreUnreachable
+    │   ├── StoreDamaged
+    │   ├── UnknownSchema
+    │   ├── EngineAlreadyRunning
+    │   └── StaleLease
+    └── SettingsError             a setting is unknown or has a bad value
+
+``code`` is stable: logs, metrics, exit codes and API problems use it. ``retryable``
+says whether the same call can succeed later with nothing changed. What a provider
+answers about one message is no error but a value: ``domain.outcome.Answer``.
+"""
+
+from typing import ClassVar
+
+
+class BatchwireError(Exception):
+    """The root: catch this to catch all of ours. ``str()`` is a sentence for a person."""
+
+    code: ClassVar[str] = "batchwire_error"
+    retryable: ClassVar[bool] = False
+
+
+class MessageError(BatchwireError):
+    """What reached us is unusable: the sender must change it."""
+
+    code = "message_error"
+
+
+class MalformedMessage(MessageError):
+    """A request misses a field or has a bad value; ``field`` is its path."""
+
+    code = "malformed_message"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}" if field else problem)
+        self.field = field
+        self.problem = problem
+
+
+class UnsupportedType(MessageError):
+    """A message or batch type that this service does not handle."""
+
+    code = "unsupported_type"
+
+
+class UnreadableList(MessageError):
+    """A recipient list cannot be read; ``line`` is 1-based, 0 where none applies."""
+
+    code = "unreadable_list"
+
+    def __init__(
+        self, problem: str, *, remedy: str, line: int = 0, source: str = ""
+    ) -> None:
+        place = f"{source or 'the list'}{f', line {line}' if line else ''}"
+        super().__init__(f"{place}: {problem}. {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+        self.line = line
+        self.source = source
+
+
+class BrokenTemplate(MessageError):
+    """A template cannot be compiled; ``column`` is 1-based."""
+
+    code = "broken_template"
+
+    def __init__(self, problem: str, *, column: int = 0) -> None:
+        place = f"template, column {column}: " if column else "template: "
+        super().__init__(place + problem)
+        self.column = column
+
+
+class BatchError(BatchwireError):
+    """The request contradicts the batch."""
+
+    code = "batch_error"
+
+    def __init__(self, batch_id: str, problem: str) -> None:
+        super().__init__(f"batch {batch_id}: {problem}")
+        self.batch_id = batch_id
+        self.problem = problem
+
+
+class UnknownBatch(BatchError):
+    """There is no batch of this id."""
+
+    code = "unknown_batch"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(batch_id, "there is no such batch; `batchwire list` shows all")
+
+
+class BatchConflict(BatchError):
+    """The batch_id or request_id is taken by a request with other content."""
+
+    code = "batch_conflict"
+
+
+class IllegalOperation(BatchError):
+    """The operation does not fit the status; ``allowed`` are those that do."""
+
+    code = "illegal_operation"
+
+    def __init__(
+        self, batch_id: str, operation: str, status: str, allowed: tuple[str, ...]
+    ) -> None:
+        fits = ", ".join(allowed) or "none: it has ended for good"
+        super().__init__(
+            batch_id, f"{operation} does not fit status {status}; what fits: {fits}"
+        )
+        self.operation = operation
+        self.status = status
+        self.allowed = allowed
+
+
+class StaleBatch(BatchError):
+    """Somebody else changed the batch between our read and our write."""
+
+    code = "stale_batch"
+    retryable = True
+
+
+class ProviderError(BatchwireError):
+    """A provider cannot be used at all."""
+
+    code = "provider_error"
+
+
+class ProviderSettingsRefused(ProviderError):
+    """The settings of a provider are unusable; says which one and what to do."""
+
+    code = "provider_settings_refused"
+
+
+class StoreError(BatchwireError):
+    """The database cannot do what it should; nothing was acknowledged."""
+
+    code = "store_error"
+
+
+class StoreBusy(StoreError):
+    """Another process holds the write lock for longer than we wait."""
+
+    code = "store_busy"
+    retryable = True
+
+
+class StoreFull(StoreError):
+    """No space is left on the database's disk."""
+
+    code = "store_full"
+    retryable = True
+
+
+class StoreReadOnly(StoreError):
+    """The database file or its directory cannot be written."""
+
+    code = "store_read_only"
+    retryable = True
+
+
+class StoreUnreachable(StoreError):
+    """The database cannot be opened or does not answer."""
+
+    code = "store_unreachable"
+    retryable = True
+
+
+class StoreDamaged(StoreError):
+    """The file is no database, or its content contradicts itself."""
+
+    code = "store_damaged"
+
+
+class UnknownSchema(StoreError):
+    """The database was migrated by a newer program than this one."""
+
+    code = "unknown_schema"
+
+
+class EngineAlreadyRunning(StoreError):
+    """Another engine works on this database."""
+
+    code = "engine_already_running"
+
+
+class StaleLease(StoreError):
+    """The chunk was taken over by another worker; what we hold is void."""
+
+    code = "stale_lease"
+
+
+class SettingsError(BatchwireError):
+    """A setting is unknown or has a bad value; says the key, the value, the remedy."""
+
+    code = "settings_error"

@@ -1,0 +1,1 @@
+"""Every door between the engine and the world, one Protocol a file."""
