@@ -119,19 +119,19 @@ class BatchConflict(BatchError):
 
 
 class IllegalOperation(BatchError):
-    """The operation does not fit the status; ``allowed`` are those that do."""
+    """The operation does not fit the batch; ``allowed`` are those that do."""
 
     code = "illegal_operation"
 
     def __init__(
-        self, batch_id: str, operation: str, status: str, allowed: tuple[str, ...]
+        self, batch_id: str, operation: str, because: str, allowed: tuple[str, ...]
     ) -> None:
-        fits = ", ".join(allowed) or "none: it has ended for good"
+        fits = ", ".join(allowed) or "nothing: it has ended for good"
         super().__init__(
-            batch_id, f"{operation} does not fit status {status}; what fits: {fits}"
+            batch_id, f"{operation} does not fit: {because}; what fits now: {fits}"
         )
         self.operation = operation
-        self.status = status
+        self.because = because
         self.allowed = allowed
 
 

@@ -1,0 +1,269 @@
+"""
+The chunk ledger: how recipients and what became of them are packed.
+
+A chunk's payload is written once, by preparation. What happens afterwards is appended
+as segments; folding the segments of a chunk gives its state. Both are MessagePack,
+compressed with Zstandard level 1; docs/reference/ledger.md documents version 1.
+"""
+
+from array import array
+from collections.abc import Container, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import zstandard
+
+from batchwire.domain.batch import OnUncertain
+from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+
+VERSION = 1
+REPEAT = 0x80  # attempt flag: the next submission repeats this attempt, same key
+MAX_ATTEMPT = 0x7F
+
+_ACCEPTED_BYTE = bytes([Outcome.ACCEPTED])
+_positions = attrgetter("position")
+_attempts = attrgetter("attempt")
+_verdicts = attrgetter("verdict")
+_ids = attrgetter("provider_message_id")
+
+
+class Payload(msgspec.Struct, frozen=True, array_like=True):
+    """
+    The recipients of one chunk, by column.
+
+    ``numbers`` are joined with newlines. ``columns`` stand beside the names of the
+    template's own parameters, in its order; a missing value is null. ``parts`` is a
+    byte per recipient, 0 where it cannot be sent.
+    """
+
+    version: int
+    numbers: str
+    columns: tuple[list[str | None], ...]
+    parts: bytes
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True):
+    """
+    What became of some recipients of one chunk.
+
+    ``positions`` are 0-based within the chunk, ascending, 16-bit little-endian; empty
+    where they are contiguous from ``first``. ``outcomes`` and ``attempts`` are a byte
+    each. ``ids`` are joined with newlines, empty where there is none at all.
+    ``errors``: position → (class, code). ``fence`` names the lease that wrote it,
+    ``at`` is Unix milliseconds.
+    """
+
+    version: int
+    at: int
+    fence: int
+    first: int
+    positions: bytes
+    outcomes: bytes
+    attempts: bytes
+    ids: str = ""
+    errors: dict[int, tuple[str, str]] = {}
+
+    def places(self) -> Sequence[int]:
+        """Give the positions, ascending."""
+        if self.positions:
+            return array("H", self.positions)
+        return range(self.first, self.first + len(self.outcomes))
+
+
+_payload_decoder = msgspec.msgpack.Decoder(Payload)
+_segment_decoder = msgspec.msgpack.Decoder(Segment)
+_encoder = msgspec.msgpack.Encoder()
+_compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
+_decompressor = zstandard.ZstdDecompressor()
+
+
+def pack(value: Payload | Segment) -> bytes:
+    """Encode and compress."""
+    return _compressor.compress(_encoder.encode(value))
+
+
+def unpack_payload(data: bytes) -> Payload:
+    """Read a payload back."""
+    return _payload_decoder.decode(_decompressor.decompress(data))
+
+
+def unpack_segment(data: bytes) -> Segment:
+    """Read a segment back."""
+    return _segment_decoder.decode(_decompressor.decompress(data))
+
+
+class ChunkState:
+    """
+    The folded state of one chunk: a byte of outcome and of attempt per recipient.
+
+    ``closed_as`` is the outcome that everything still open was ended with.
+    """
+
+    def __init__(
+        self, size: int, segments: Iterable[Segment], closed_as: Outcome | None = None
+    ) -> None:
+        self.outcomes = bytearray(size)
+        self.attempts = bytearray(size)
+        self.errors: dict[int, tuple[str, str]] = {}
+        self.segments = list(segments)
+        for segment in self.segments:
+            self._apply(segment)
+        if closed_as is not None:
+            self.outcomes = self.outcomes.replace(b"\0", bytes([closed_as]))
+
+    def _apply(self, segment: Segment) -> None:
+        if segment.positions:
+            places = segment.places()
+            for i, place in enumerate(places):
+                self.outcomes[place] = segment.outcomes[i]
+                self.attempts[place] = segment.attempts[i]
+        else:
+            end = segment.first + len(segment.outcomes)
+            self.outcomes[segment.first : end] = segment.outcomes
+            self.attempts[segment.first : end] = segment.attempts
+        self.errors.update(segment.errors)
+
+    def open_positions(self) -> list[int]:
+        """Positions that are to be submitted (again), ascending."""
+        return [p for p, outcome in enumerate(self.outcomes) if not outcome]
+
+    def next_attempt(self, position: int) -> int:
+        """Which attempt the next submission is, counted from 1."""
+        attempt = self.attempts[position]
+        return attempt & MAX_ATTEMPT if attempt & REPEAT else attempt + 1
+
+    def unanswered(self, fence: int, intent: int) -> list[int]:
+        """
+        Find what a lost worker may have submitted without recording the answer.
+
+        Under the lease ``fence`` it had intended every open position below ``intent``.
+        """
+        answered = {
+            place
+            for segment in self.segments
+            if segment.fence == fence
+            for place in segment.places()
+        }
+        return [p for p in self.open_positions() if p < intent and p not in answered]
+
+    def provider_ids(self) -> dict[int, str]:
+        """Find the provider message id by position, the latest of several."""
+        ids: dict[int, str] = {}
+        for segment in self.segments:
+            if segment.ids:
+                pairs = zip(segment.places(), segment.ids.split("\n"), strict=True)
+                ids.update((place, one) for place, one in pairs if one)
+        return ids
+
+
+def segment(
+    at_ms: int,
+    fence: int,
+    entries: Sequence[tuple[int, Outcome, int]],
+    errors: dict[int, tuple[str, str]] | None = None,
+) -> Segment:
+    """Make a segment of (position, outcome, attempt), ascending by position."""
+    places, outcomes, attempts = zip(*entries, strict=True)
+    first, positions = _packed(places)
+    return Segment(
+        VERSION,
+        at_ms,
+        fence,
+        first,
+        positions,
+        bytes(outcomes),
+        bytes(attempts),
+        "",
+        errors or {},
+    )
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """
+    Turns answers into outcomes by the rules of one batch.
+
+    ``max_attempts`` is one more than ``max_retries``.
+    """
+
+    max_attempts: int
+    on_uncertain: OnUncertain
+
+    def outcome(
+        self, message: Message, answer: Answer, *, repeated: bool
+    ) -> tuple[Outcome, int]:
+        """
+        Decide the outcome byte and the attempt byte of one answered submission.
+
+        ``repeated``: this submission already repeated an uncertain one. Throttled,
+        connection and configuration never come here: they are no attempts.
+        """
+        attempt = min(message.attempt, MAX_ATTEMPT)
+        if answer.verdict is Verdict.ACCEPTED:
+            return Outcome.ACCEPTED, attempt
+        if answer.verdict is Verdict.UNCERTAIN:
+            if self.on_uncertain is OnUncertain.DROP:
+                return Outcome.FAILED, attempt
+            if self.on_uncertain is OnUncertain.RESEND and not repeated:
+                return Outcome.OPEN, attempt | REPEAT
+            return Outcome.UNCERTAIN, attempt
+        if answer.verdict is Verdict.TRANSIENT and attempt < self.max_attempts:
+            return Outcome.OPEN, attempt
+        return Outcome.FAILED, attempt
+
+    def segment(
+        self,
+        stamp: tuple[int, int, int],
+        messages: Sequence[Message],
+        answers: Sequence[Answer],
+        repeated: Container[int] = frozenset(),
+    ) -> Segment:
+        """
+        Pack the answers to messages of one chunk, in whatever order they came.
+
+        ``stamp`` is (Unix milliseconds, fence, position of the chunk's first
+        recipient); ``repeated`` holds the positions in the chunk that were repeats.
+        """
+        at_ms, fence, base = stamp
+        places = [position - base for position in map(_positions, messages)]
+        if places != sorted(places):
+            order = sorted(range(len(places)), key=places.__getitem__)
+            places = [places[i] for i in order]
+            messages = [messages[i] for i in order]
+            answers = [answers[i] for i in order]
+        errors: dict[int, tuple[str, str]] = {}
+        if set(map(_verdicts, answers)) == {Verdict.ACCEPTED}:
+            outcomes = _ACCEPTED_BYTE * len(answers)
+            attempts = bytes(map(_attempts, messages))
+        else:
+            judged = [
+                self.outcome(m, a, repeated=p in repeated)
+                for p, m, a in zip(places, messages, answers, strict=True)
+            ]
+            outcomes = bytes(outcome for outcome, _ in judged)
+            attempts = bytes(attempt for _, attempt in judged)
+            errors = {
+                p: (a.verdict.value, a.error_code)
+                for p, a in zip(places, answers, strict=True)
+                if a.verdict is not Verdict.ACCEPTED
+            }
+        first, packed = _packed(places)
+        ids = "\n".join(map(_ids, answers))
+        return Segment(
+            VERSION,
+            at_ms,
+            fence,
+            first,
+            packed,
+            outcomes,
+            attempts,
+            ids if len(ids) >= len(answers) else "",
+            errors,
+        )
+
+
+def _packed(places: Sequence[Any]) -> tuple[int, bytes]:
+    """Give (first, positions) as a segment holds them; places ascend."""
+    if places[-1] - places[0] + 1 == len(places):
+        return places[0], b""
+    return places[0], array("H", places).tobytes()

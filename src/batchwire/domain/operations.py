@@ -1,0 +1,189 @@
+"""
+Deciding: from a batch and what is asked of it or found, to what changes.
+
+Every function here takes the batch as it stands inside the store's transaction and
+returns a ``Change``; nothing is written here.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from batchwire.domain import counts as numbers
+from batchwire.domain.batch import Batch
+from batchwire.domain.events import EventType, Fact, State
+from batchwire.domain.lifecycle import (
+    HOLDS,
+    Operation,
+    Phase,
+    Status,
+    Trigger,
+    fitting,
+    target,
+)
+from batchwire.domain.outcome import Outcome
+from batchwire.errors import IllegalOperation
+
+SERVICE = "batchwire"  # the operator_id of what the service does by itself
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation that somebody asks for (``BatchOperationRequest``)."""
+
+    batch_id: str
+    operation: Operation
+    request_id: str
+    operator_id: str = ""
+    reason: str = ""
+    phase: Phase = Phase.NONE
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What to write in one transaction.
+
+    ``close_open_as`` ends every open recipient with that outcome. ``resume_at`` says
+    when the service tries again. ``refusal`` is raised after the facts are stored.
+    """
+
+    facts: tuple[Fact, ...] = ()
+    close_open_as: Outcome | None = None
+    resume_at: datetime | None = None
+    refusal: IllegalOperation | None = None
+
+
+def operate(batch: Batch, command: Command, now: datetime) -> Change:
+    """Decide an operator's pause, resume, abort or retry."""
+    state = batch.state
+    asked = _asked(command)
+    if command.phase and command.phase != state.phase:
+        return _refused(batch, command, asked, f"the batch is in {state.phase}")
+    if state.status in HOLDS[command.operation]:
+        repeat = {**asked, "effect": "none"}
+        return Change(facts=(Fact(type=EventType.OPERATION, data=repeat),))
+    trigger = _trigger(batch, command.operation, now)
+    to = target(state.status, trigger)
+    if to is None:
+        return _refused(batch, command, asked, f"the status is {state.status}")
+    not_after = batch.spec.not_after
+    if command.operation is Operation.RETRY and not_after and not_after <= now:
+        return _refused(batch, command, asked, "not_after has passed")
+    close = Outcome.ABORTED if command.operation is Operation.ABORT else None
+    moved = move(batch, to, now, reason=command.reason, by=command.operator_id)
+    operated = Fact(type=EventType.OPERATION, data=asked)
+    return Change(facts=(operated, moved), close_open_as=close)
+
+
+def enter(
+    batch: Batch,
+    trigger: Trigger,
+    now: datetime,
+    *,
+    reason: str = "",
+    resume_at: datetime | None = None,
+) -> Change:
+    """Decide what a fact found by the engine does; nothing where it does not fit."""
+    to = target(batch.state.status, trigger)
+    if to is None:
+        return Change()
+    close = Outcome.EXPIRED if to is Status.EXPIRED else None
+    fact = move(batch, to, now, reason=reason, by=SERVICE)
+    return Change(facts=(fact,), close_open_as=close, resume_at=resume_at)
+
+
+def end(batch: Batch, now: datetime) -> Change:
+    """Decide the end of a delivery from recorded outcomes; nothing while some is open."""
+    if batch.open_recipients:
+        return Change()
+    reached = numbers.success(batch.counts) + batch.counts[Outcome.UNCERTAIN]
+    refused = batch.counts[Outcome.FAILED]
+    all_failed = refused > 0 and reached == 0
+    trigger = Trigger.ALL_FAILED if all_failed else Trigger.OUTCOMES_COMPLETE
+    return enter(batch, trigger, now)
+
+
+def move(batch: Batch, to: Status, now: datetime, *, reason: str, by: str) -> Fact:
+    """Make the fact of entering a status."""
+    phase = to.phase or batch.state.phase
+    delta: dict[str, Any] = {"status": to, "phase": phase, "reason": reason}
+    delta["paused_by"] = by if to in HOLDS[Operation.PAUSE] else ""
+    delta["ended_at"] = now if to.has_ended else None
+    if to is Status.PREPARATION_FAILED:
+        delta["error_message"] = reason
+    if to is Status.DELIVERY_READY:
+        delta["is_sealed"] = True
+    if to is Status.DELIVERY_RUNNING and batch.state.started_at is None:
+        delta["started_at"] = now
+    data = {"from": batch.state.status, "status": to, "reason": reason, "by": by}
+    return Fact(type=EventType.STATUS, data=data, delta=delta)
+
+
+def created(status: Status, request_id: str, user_id: str) -> Fact:
+    """Make the first fact of a batch."""
+    return Fact(
+        type=EventType.REQUEST,
+        data={"request_id": request_id, "user_id": user_id},
+        delta={"status": status, "phase": status.phase or Phase.PREPARATION},
+    )
+
+
+def escaped(count: int) -> Fact:
+    """Make the fact that a pause has settled: what was in flight has its answer."""
+    return Fact(
+        type=EventType.NOTE,
+        data={"note": "pause_settled", "escaped": count},
+        delta={"escaped": count},
+    )
+
+
+def progress() -> Fact:
+    """Make the fact of progress; the store fills in the live counts."""
+    return Fact(type=EventType.STATUS, data={"progress": True})
+
+
+def note(text: str, **details: object) -> Fact:
+    """Make a fact that changes nothing but is kept."""
+    return Fact(type=EventType.NOTE, data={"note": text, **details})
+
+
+def fraction(state: State) -> float:
+    """Progress of the current phase, 0 … 1, as of the last event."""
+    total = sum(state.counts)
+    if state.phase is Phase.PREPARATION:
+        return 1.0 if state.is_sealed else 0.0
+    return numbers.processed(state.counts) / total if total else 1.0
+
+
+def _trigger(batch: Batch, operation: Operation, now: datetime) -> Trigger:
+    if operation is Operation.RETRY and not batch.state.is_sealed:
+        return Trigger.RETRY_PREPARATION
+    schedule = batch.spec.schedule_time
+    if operation is Operation.RESUME and schedule and schedule > now:
+        early = batch.state.status is Status.PREPARATION_PAUSED
+        return Trigger.RESUME_EARLY if early else Trigger.RESUME
+    return Trigger(operation.value)
+
+
+def _asked(command: Command) -> dict[str, Any]:
+    return {
+        "operation": command.operation,
+        "request_id": command.request_id,
+        "operator_id": command.operator_id,
+        "reason": command.reason,
+        "phase": command.phase,
+    }
+
+
+def _refused(
+    batch: Batch, command: Command, asked: dict[str, Any], because: str
+) -> Change:
+    status = batch.state.status
+    refusal = IllegalOperation(
+        batch.spec.batch_id, command.operation, because, fitting(status)
+    )
+    data = {**asked, "because": because, "status": status}
+    return Change(
+        facts=(Fact(type=EventType.REFUSAL, data=data),),
+        refusal=refusal,
+    )

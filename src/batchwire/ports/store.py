@@ -1,0 +1,235 @@
+"""
+The door to the database: batches, their chunk ledger, and every fact about them.
+
+Each method is one transaction, and what it wrote is durable when it returns. Raises
+``StoreError`` only: where that is retryable, nothing of the call was stored.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from batchwire.domain.batch import Batch, BatchSpec
+from batchwire.domain.counts import Counts
+from batchwire.domain.events import Fact
+from batchwire.domain.ledger import ChunkState, Segment
+from batchwire.domain.lifecycle import Status
+from batchwire.domain.operations import Change
+
+Decide = Callable[[Batch], Change]
+
+
+class NewChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A prepared chunk. ``segment`` tells who of it is not open; None where all are."""
+
+    number: int
+    payload: bytes
+    segment: Segment | None
+    counts: Counts
+    parts: int
+
+
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A change to a chunk that is not being delivered: duplicates, rescue, retry.
+
+    Appends the segments, sets the counts, takes ``parts_removed`` off the parts, ends
+    any lease and intent, and lifts the end that ``Change.close_open_as`` gave it.
+    """
+
+    number: int
+    segments: tuple[Segment, ...]
+    counts: Counts
+    parts_removed: int = 0
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk leased to us. ``fence`` rises with every lease of the chunk."""
+
+    number: int
+    fence: int
+    payload: bytes
+    state: ChunkState
+
+
+class ChunkUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a flush writes of one leased chunk.
+
+    ``segment``: the answers since the last flush. ``intent``: every open position
+    below it may be submitted from now on. ``is_released`` gives the lease back; what
+    is still open then is due again at ``due_at``.
+    """
+
+    number: int
+    fence: int
+    segment: Segment | None = None
+    intent: int = 0
+    is_released: bool = False
+    due_at: datetime | None = None
+
+
+class Flush(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch's share of a flush; ``claim`` is how many more chunks to lease."""
+
+    batch_id: str
+    updates: tuple[ChunkUpdate, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    limited_by: str = ""
+    claim: int = 0
+
+
+class Flushed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a flush found.
+
+    Where ``status`` is not running, the intents are void and nothing was claimed.
+    ``stale`` chunks were taken over: nothing of theirs was written. ``next_due_at``:
+    when the next unleased chunk is due, where fewer were claimed than asked.
+    """
+
+    status: Status
+    counts: Counts
+    claims: tuple[Claim, ...] = ()
+    stale: tuple[int, ...] = ()
+    next_due_at: datetime | None = None
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk to look at; ``intent`` and ``fence`` as the last lease left them."""
+
+    number: int
+    payload: bytes
+    state: ChunkState
+    counts: Counts
+    fence: int
+    intent: int
+
+
+class Store(Protocol):
+    """Everything the engine and its operators keep."""
+
+    async def open(self) -> None:
+        """
+        Connect, and bring the schema up to date. Idempotent.
+
+        Raises:
+            UnknownSchema: a newer program migrated this database.
+            StoreError: it cannot be opened.
+
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection. Idempotent."""
+        ...
+
+    async def become_engine(self) -> None:
+        """
+        Take the right to run an engine here; ends with ``close`` or the process.
+
+        Raises:
+            EngineAlreadyRunning: another process has it.
+
+        """
+        ...
+
+    async def has_engine(self) -> bool:
+        """Whether some process runs an engine on this database."""
+        ...
+
+    async def add_list_blocks(
+        self, list_id: str, first: int, blocks: Sequence[bytes]
+    ) -> None:
+        """Append compressed blocks of a list, numbered from ``first``."""
+        ...
+
+    async def discard_list(self, list_id: str) -> None:
+        """Remove a list that no batch uses; nothing where there is none."""
+        ...
+
+    async def discard_orphans(self, before: datetime) -> int:
+        """Remove lists begun before then that no batch ever came to use."""
+        ...
+
+    def list_blocks(self, list_id: str) -> AsyncIterator[bytes]:
+        """Yield the blocks of a list in order, one in memory at a time."""
+        ...
+
+    async def create(
+        self, spec: BatchSpec, digest: bytes, facts: Sequence[Fact]
+    ) -> tuple[Batch, bool]:
+        """
+        Create a batch; the same request_id and digest again gives the first, False.
+
+        Raises:
+            BatchConflict: the batch_id or request_id belongs to another request.
+
+        """
+        ...
+
+    async def batch(self, batch_id: str) -> Batch:
+        """
+        Read one.
+
+        Raises:
+            UnknownBatch: there is none of this id.
+
+        """
+        ...
+
+    async def batches(
+        self, statuses: Collection[Status] = (), limit: int = 0
+    ) -> list[Batch]:
+        """Read those in the statuses (all where empty), newest first."""
+        ...
+
+    async def change(
+        self,
+        batch_id: str,
+        decide: Decide,
+        *,
+        request_id: str = "",
+        rewrites: Sequence[Rewrite] = (),
+    ) -> Batch:
+        """
+        Read the batch, decide, and write the change with its events.
+
+        ``decide`` must be pure and quick: it runs inside the transaction. A
+        ``request_id`` that was answered before gets the first answer, without effect.
+        ``rewrites`` are written only if the change has facts and no refusal.
+
+        Raises:
+            UnknownBatch: there is none of this id.
+            IllegalOperation: the change's refusal, after it was stored.
+
+        """
+        ...
+
+    async def add_chunks(
+        self, batch_id: str, chunks: Sequence[NewChunk], facts: Sequence[Fact] = ()
+    ) -> Status:
+        """
+        Append prepared chunks while the batch is in preparation_running.
+
+        Returns the status found; unless it is preparation_running, nothing was written.
+        """
+        ...
+
+    async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+        """Write answers and intents, release and claim chunks, for several batches."""
+        ...
+
+    def chunks(self, batch_id: str, *, is_leased: bool = False) -> AsyncIterator[Chunk]:
+        """Yield the chunks in order (only those under a lease), few at a time."""
+        ...
+
+    async def suppress(self, numbers: Collection[str], reason: str) -> None:
+        """Never submit to these E.164 numbers again."""
+        ...
+
+    async def suppressed(self, numbers: Sequence[str]) -> set[str]:
+        """Which of these are suppressed."""
+        ...
