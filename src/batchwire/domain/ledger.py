@@ -97,36 +97,41 @@ class ChunkState:
     """
     The folded state of one chunk: a byte of outcome and of attempt per recipient.
 
-    ``closed_as`` is the outcome that everything still open was ended with.
+    ``recorded`` is what the segments say; ``closed_as`` is what everything that they
+    leave open was ended with.
     """
 
     def __init__(
         self, size: int, segments: Iterable[Segment], closed_as: Outcome | None = None
     ) -> None:
-        self.outcomes = bytearray(size)
+        self.recorded = bytearray(size)
         self.attempts = bytearray(size)
         self.errors: dict[int, tuple[str, str]] = {}
         self.segments = list(segments)
+        self.closed_as = closed_as
         for segment in self.segments:
             self._apply(segment)
-        if closed_as is not None:
-            self.outcomes = self.outcomes.replace(b"\0", bytes([closed_as]))
 
     def _apply(self, segment: Segment) -> None:
         if segment.positions:
-            places = segment.places()
-            for i, place in enumerate(places):
-                self.outcomes[place] = segment.outcomes[i]
+            for i, place in enumerate(segment.places()):
+                self.recorded[place] = segment.outcomes[i]
                 self.attempts[place] = segment.attempts[i]
         else:
             end = segment.first + len(segment.outcomes)
-            self.outcomes[segment.first : end] = segment.outcomes
+            self.recorded[segment.first : end] = segment.outcomes
             self.attempts[segment.first : end] = segment.attempts
         self.errors.update(segment.errors)
 
+    def outcomes(self) -> bytes:
+        """Give where each recipient stands, a byte each."""
+        if self.closed_as is None:
+            return bytes(self.recorded)
+        return bytes(self.recorded).replace(b"\0", bytes([self.closed_as]))
+
     def open_positions(self) -> list[int]:
-        """Positions that are to be submitted (again), ascending."""
-        return [p for p, outcome in enumerate(self.outcomes) if not outcome]
+        """Positions that no segment ended, ascending."""
+        return [p for p, outcome in enumerate(self.recorded) if not outcome]
 
     def next_attempt(self, position: int) -> int:
         """Which attempt the next submission is, counted from 1."""

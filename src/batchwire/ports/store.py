@@ -17,6 +17,7 @@ from batchwire.domain.events import Fact
 from batchwire.domain.ledger import ChunkState, Segment
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
+from batchwire.domain.outcome import Outcome
 
 Decide = Callable[[Batch], Change]
 
@@ -33,15 +34,16 @@ class NewChunk(msgspec.Struct, frozen=True, kw_only=True):
 
 class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A change to a chunk that is not being delivered: duplicates, rescue, retry.
+    A change to a chunk that nobody delivers: duplicates, rescue, retry.
 
-    Appends the segments, sets the counts, takes ``parts_removed`` off the parts, ends
-    any lease and intent, and lifts the end that ``Change.close_open_as`` gave it.
+    Appends the segments, sets counts and ``closed_as``, takes ``parts_removed`` off
+    the parts, and ends any lease and intent. The batch's counts move along.
     """
 
     number: int
     segments: tuple[Segment, ...]
     counts: Counts
+    closed_as: Outcome | None = None
     parts_removed: int = 0
 
 

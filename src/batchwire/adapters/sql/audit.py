@@ -1,0 +1,60 @@
+"""Verifying that the stored batch says what its events and segments say."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from batchwire.adapters.sql import chunk_rows, log
+from batchwire.adapters.sql.batch_rows import batch_of, row_of
+from batchwire.domain.counts import ZERO, add, count, named
+from batchwire.domain.events import GENESIS, State, step
+
+_MANY = 500
+
+
+def contradictions(conn: Connection, batch_id: str) -> list[str]:
+    """Find every contradiction, one sentence each."""
+    return [*_of_log(conn, batch_id), *_of_ledger(conn, batch_id)]
+
+
+def _of_log(conn: Connection, batch_id: str) -> Iterator[str]:
+    row = row_of(conn, batch_id)
+    previous, sequence, state = GENESIS, 0, State()
+    while rows := log.read(conn, batch_id, sequence, _MANY):
+        for one in rows:
+            if one.sequence != sequence + 1:
+                yield f"event {sequence + 1} is missing (event {one.sequence} follows)"
+            event = log.event_of(one)
+            digest = event.digest(previous)
+            if digest != one.hash:
+                yield f"event {one.sequence} ({one.type}) was changed, or one before"
+            previous, sequence = one.hash, one.sequence
+            state = step(state, event)
+    if previous != row.last_hash:
+        yield f"the log ends at event {sequence}, but the batch has gone further"
+    if state.encode() != row.state:
+        yield "folding the events does not give the stored state"
+
+
+def _of_ledger(conn: Connection, batch_id: str) -> Iterator[str]:
+    row = row_of(conn, batch_id)
+    total, after = ZERO, -1
+    while some := list(chunk_rows.read(conn, row.id, after, 16, is_leased=False)):
+        for chunk in some:
+            found = count(chunk.state.outcomes())
+            if found != chunk.counts:
+                yield (
+                    f"chunk {chunk.number} counts {_told(chunk.counts)},"
+                    f" its segments say {_told(found)}"
+                )
+            total = add(total, found)
+        after = some[-1].number
+    if total != batch_of(row).counts:
+        yield (
+            f"the batch counts {_told(batch_of(row).counts)},"
+            f" its chunks say {_told(total)}"
+        )
+
+
+def _told(counts: tuple[int, ...]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in named(counts).items() if n) or "none"

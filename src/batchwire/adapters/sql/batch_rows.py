@@ -1,0 +1,177 @@
+"""Batches: created once, changed by decisions."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, insert, literal_column, or_, select, update
+
+from batchwire.adapters.sql import log
+from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks, operations
+from batchwire.domain.batch import Batch, BatchSpec
+from batchwire.domain.events import GENESIS, Fact, State
+from batchwire.domain.lifecycle import Status
+from batchwire.domain.operations import Change
+from batchwire.domain.outcome import Outcome
+from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
+
+_spec = msgspec.json.Decoder(BatchSpec)
+_state = msgspec.json.Decoder(State)
+
+
+class Refusal(msgspec.Struct):
+    """The stored form of a refused operation: the first answer to a request_id."""
+
+    operation: str
+    because: str
+    allowed: tuple[str, ...]
+
+
+def millis(moment: datetime) -> int:
+    """Unix milliseconds."""
+    return int(moment.timestamp() * 1000)
+
+
+def moment(at_ms: int | None) -> datetime | None:
+    """Read Unix milliseconds back as an aware time."""
+    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def batch_of(row: Row[Any]) -> Batch:
+    """Read a batch from its row."""
+    return Batch(
+        spec=_spec.decode(row.spec),
+        state=_state.decode(row.state),
+        counts=tuple(getattr(row, name) for name in OUTCOMES),
+        parts=row.parts,
+        limited_by=row.limited_by,
+        resume_at=moment(row.resume_at),
+    )
+
+
+def row_of(conn: Connection, batch_id: str) -> Row[Any]:
+    """Find the row of a batch, or raise ``UnknownBatch``."""
+    row = conn.execute(select(batches).where(batches.c.batch_id == batch_id)).first()
+    if row is None:
+        raise UnknownBatch(batch_id)
+    return row
+
+
+def create(
+    conn: Connection,
+    spec: BatchSpec,
+    digest: bytes,
+    facts: Sequence[Fact],
+    now: datetime,
+) -> tuple[Batch, bool]:
+    """Insert a batch and its first events, unless the same request made it before."""
+    same = or_(
+        batches.c.batch_id == spec.batch_id, batches.c.request_id == spec.request_id
+    )
+    first = conn.execute(select(batches).where(same)).first()
+    if first is not None:
+        _must_repeat(first, spec, digest)
+        return batch_of(first), False
+    conn.execute(
+        insert(batches),
+        {
+            "batch_id": spec.batch_id,
+            "request_id": spec.request_id,
+            "list_id": spec.list.list_id,
+            "digest": digest,
+            "status": Status.PREPARATION_READY,
+            "last_hash": GENESIS,
+            "state": State().encode(),
+            "spec": msgspec.json.encode(spec),
+        },
+    )
+    log.append(conn, row_of(conn, spec.batch_id), facts, now)
+    return batch_of(row_of(conn, spec.batch_id)), True
+
+
+def _must_repeat(first: Row[Any], spec: BatchSpec, digest: bytes) -> None:
+    if first.request_id != spec.request_id:
+        raise BatchConflict(
+            spec.batch_id, f"exists already, made by request {first.request_id}"
+        )
+    if first.batch_id != spec.batch_id or first.digest != digest:
+        raise BatchConflict(
+            first.batch_id,
+            f"request {spec.request_id} made it from other content;"
+            " a new batch needs a new request_id",
+        )
+
+
+def find(conn: Connection, statuses: Collection[Status], limit: int) -> list[Batch]:
+    """Read batches, newest first."""
+    query = select(batches).order_by(batches.c.id.desc())
+    if statuses:
+        query = query.where(batches.c.status.in_(sorted(statuses)))
+    if limit:
+        query = query.limit(limit)
+    return [batch_of(row) for row in conn.execute(query)]
+
+
+def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> None:
+    """Write what was decided of a batch."""
+    if change.close_open_as is not None:
+        _close_open(conn, row.id, change.close_open_as)
+    log.append(conn, row, change.facts, now)
+    conn.execute(
+        update(batches).where(batches.c.id == row.id),
+        {
+            "resume_at": change.resume_at and millis(change.resume_at),
+            "limited_by": "",
+        },
+    )
+
+
+def first_answer(conn: Connection, request_id: str, batch_id: str) -> bool:
+    """Whether the request was answered before; raises its refusal if that was it."""
+    query = select(operations).where(operations.c.request_id == request_id)
+    answer = conn.execute(query).first()
+    if answer is None:
+        return False
+    if answer.batch_id != batch_id:
+        raise BatchConflict(
+            batch_id, f"request {request_id} was for batch {answer.batch_id}"
+        )
+    if answer.refusal is not None:
+        was = msgspec.json.decode(answer.refusal, type=Refusal)
+        raise IllegalOperation(batch_id, was.operation, was.because, was.allowed)
+    return True
+
+
+def keep_answer(
+    conn: Connection, request_id: str, batch_id: str, change: Change, now: datetime
+) -> None:
+    """Keep the answer to an operation for whoever asks again."""
+    no = change.refusal
+    refusal = (
+        None
+        if no is None
+        else msgspec.json.encode(Refusal(no.operation, no.because, no.allowed))
+    )
+    conn.execute(
+        insert(operations),
+        {
+            "request_id": request_id,
+            "batch_id": batch_id,
+            "at": millis(now),
+            "refusal": refusal,
+        },
+    )
+
+
+def _close_open(conn: Connection, batch: int, outcome: Outcome) -> None:
+    """End everything open; chunks under a lease too: their answers still come in."""
+    name = OUTCOMES[outcome]
+    for table, own in ((chunks, chunks.c.batch), (batches, batches.c.id)):
+        values: dict[str, Any] = {
+            name: table.c[name] + table.c.open,
+            "open": literal_column("0"),
+        }
+        if table is chunks:
+            values["closed_as"] = int(outcome)
+        conn.execute(update(table).where(own == batch, table.c.open > 0).values(values))

@@ -1,0 +1,364 @@
+"""Chunks: prepared once, leased, answered, rewritten."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Table,
+    bindparam,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
+
+from batchwire.adapters.sql import log
+from batchwire.adapters.sql.batch_rows import millis, moment, row_of
+from batchwire.adapters.sql.tables import (
+    OUTCOMES,
+    batches,
+    chunks,
+    payloads,
+    results,
+)
+from batchwire.domain.counts import ZERO, Counts, add, count
+from batchwire.domain.events import Fact
+from batchwire.domain.ledger import ChunkState, Segment, pack, unpack_segment
+from batchwire.domain.lifecycle import Status
+from batchwire.domain.outcome import Outcome
+from batchwire.ports.store import (
+    Chunk,
+    ChunkUpdate,
+    Claim,
+    Flush,
+    Flushed,
+    NewChunk,
+    Rewrite,
+)
+
+_INTENT = "intent"
+_RELEASE = "release"
+
+
+def _adding(table: Table, own: Any) -> Any:  # noqa: ANN401 - an SQL expression
+    """Make an update that adds a delta to each count of the rows it matches."""
+    deltas = {n: table.c[n] + bindparam(f"d_{n}") for n in OUTCOMES}
+    return update(table).where(own).values(deltas)
+
+
+_this_chunk = (chunks.c.batch == bindparam("b")) & (chunks.c.number == bindparam("n"))
+_add_to_batch = _adding(batches, batches.c.id == bindparam("b"))
+_add_to_chunk = _adding(chunks, _this_chunk)
+_set_intent = update(chunks).where(_this_chunk).values(intent=bindparam("intent_"))
+_release = (
+    update(chunks)
+    .where(_this_chunk)
+    .values(lease_owner=null(), leased_at=null(), intent=0, due_at=bindparam("due"))
+)
+_leased = select(chunks.c.number, chunks.c.fence, chunks.c.closed_as).where(
+    chunks.c.batch == bindparam("b"), chunks.c.lease_owner == bindparam("owner")
+)
+_due = (
+    select(chunks.c.number, chunks.c.size, chunks.c.fence)
+    .where(
+        chunks.c.batch == bindparam("b"),
+        chunks.c.open > 0,
+        chunks.c.lease_owner.is_(None),
+        chunks.c.due_at <= bindparam("now"),
+    )
+    .order_by(chunks.c.due_at.desc(), chunks.c.number)
+    .limit(bindparam("most"))
+)
+_next_due = select(func.min(chunks.c.due_at)).where(
+    chunks.c.batch == bindparam("b"),
+    chunks.c.open > 0,
+    chunks.c.lease_owner.is_(None),
+)
+_take = (
+    update(chunks)
+    .where(_this_chunk)
+    .values(
+        lease_owner=bindparam("owner"),
+        leased_at=bindparam("now"),
+        fence=chunks.c.fence + 1,
+        intent=0,
+    )
+)
+
+
+def _deltas(counts: Counts) -> dict[str, int]:
+    return {f"d_{n}": counts[i] for i, n in enumerate(OUTCOMES)}
+
+
+def append_chunks(
+    conn: Connection,
+    batch_id: str,
+    new: Sequence[NewChunk],
+    facts: Sequence[Fact],
+    now: datetime,
+) -> Status:
+    """Insert prepared chunks, if the batch is still being prepared."""
+    row = row_of(conn, batch_id)
+    status = Status(row.status)
+    if status is not Status.PREPARATION_RUNNING:
+        return status
+    if new:
+        _insert(conn, row.id, new)
+    if facts:
+        log.append(conn, row, facts, now)
+    return status
+
+
+def _insert(conn: Connection, batch: int, new: Sequence[NewChunk]) -> None:
+    conn.execute(
+        insert(chunks),
+        [
+            {
+                "batch": batch,
+                "number": chunk.number,
+                "size": sum(chunk.counts),
+                "parts": chunk.parts,
+                **dict(zip(OUTCOMES, chunk.counts, strict=True)),
+            }
+            for chunk in new
+        ],
+    )
+    conn.execute(
+        insert(payloads),
+        [{"batch": batch, "number": c.number, "data": c.payload} for c in new],
+    )
+    _append_segments(
+        conn, batch, [(c.number, c.segment) for c in new if c.segment is not None]
+    )
+    total = ZERO
+    for chunk in new:
+        total = add(total, chunk.counts)
+    conn.execute(_add_to_batch, {"b": batch, **_deltas(total)})
+    conn.execute(
+        update(batches)
+        .where(batches.c.id == batch)
+        .values(parts=batches.c.parts + sum(chunk.parts for chunk in new))
+    )
+
+
+def _append_segments(
+    conn: Connection, batch: int, segments: Iterable[tuple[int, Segment]]
+) -> None:
+    rows = [{"batch": batch, "number": n, "data": pack(one)} for n, one in segments]
+    if rows:
+        conn.execute(insert(results), rows)
+
+
+def flush(conn: Connection, owner: str, work: Flush, now: datetime) -> Flushed:
+    """Write one batch's share of a flush."""
+    row = row_of(conn, work.batch_id)
+    stale: tuple[int, ...] = ()
+    is_running = row.status == Status.DELIVERY_RUNNING
+    if work.updates:
+        stale = _write_updates(conn, row, owner, work.updates, is_running=is_running)
+    if work.limited_by != row.limited_by:
+        conn.execute(
+            update(batches).where(batches.c.id == row.id),
+            {"limited_by": work.limited_by},
+        )
+    if work.facts:
+        log.append(conn, row, work.facts, now)
+    claims: tuple[Claim, ...] = ()
+    next_due = None
+    if work.claim and is_running:
+        claims = _claim(conn, row.id, owner, work.claim, now)
+        if len(claims) < work.claim:
+            next_due = moment(conn.execute(_next_due, {"b": row.id}).scalar())
+    counts = conn.execute(
+        select(*(batches.c[n] for n in OUTCOMES)).where(batches.c.id == row.id)
+    ).one()
+    return Flushed(
+        status=Status(row.status),
+        counts=tuple(counts),
+        claims=claims,
+        stale=stale,
+        next_due_at=next_due,
+    )
+
+
+def _write_updates(
+    conn: Connection,
+    row: Row[Any],
+    owner: str,
+    updates: Sequence[ChunkUpdate],
+    *,
+    is_running: bool,
+) -> tuple[int, ...]:
+    """Write answers, intents and releases; returns the chunks that are ours no more."""
+    held = {
+        (number, fence): closed_as
+        for number, fence, closed_as in conn.execute(
+            _leased, {"b": row.id, "owner": owner}
+        )
+    }
+    ours = [u for u in updates if (u.number, u.fence) in held]
+    answered = [(u.number, u.segment) for u in ours if u.segment is not None]
+    if answered:
+        _append_segments(conn, row.id, answered)
+        moves = []
+        total = ZERO
+        for u in ours:
+            if u.segment is not None:
+                delta = _moved(u.segment, held[u.number, u.fence])
+                total = add(total, delta)
+                moves.append({"b": row.id, "n": u.number, **_deltas(delta)})
+        conn.execute(_add_to_chunk, moves)
+        conn.execute(_add_to_batch, {"b": row.id, **_deltas(total)})
+    released = [
+        {"b": row.id, "n": u.number, "due": millis(u.due_at) if u.due_at else 0}
+        for u in ours
+        if u.is_released
+    ]
+    if released:
+        conn.execute(_release, released)
+    intents = [
+        {"b": row.id, "n": u.number, "intent_": u.intent}
+        for u in ours
+        if u.intent and not u.is_released
+    ]
+    if intents and is_running:
+        conn.execute(_set_intent, intents)
+    return tuple(u.number for u in updates if (u.number, u.fence) not in held)
+
+
+def _moved(segment: Segment, closed_as: int | None) -> Counts:
+    """Count where answered recipients go; they leave open, or what they were ended as."""
+    delta = list(count(segment.outcomes))
+    delta[Outcome.OPEN] = 0
+    delta[Outcome.OPEN if closed_as is None else closed_as] -= sum(delta)
+    return tuple(delta)
+
+
+def _claim(
+    conn: Connection, batch: int, owner: str, most: int, now: datetime
+) -> tuple[Claim, ...]:
+    due = list(conn.execute(_due, {"b": batch, "now": millis(now), "most": most}))
+    if not due:
+        return ()
+    conn.execute(
+        _take,
+        [{"b": batch, "n": d.number, "owner": owner, "now": millis(now)} for d in due],
+    )
+    wanted = [d.number for d in due]
+    data = payloads_of(conn, batch, wanted)
+    parts = segments_of(conn, batch, wanted)
+    return tuple(
+        Claim(
+            number=d.number,
+            fence=d.fence + 1,
+            payload=data[d.number],
+            state=ChunkState(d.size, parts.get(d.number, ())),
+        )
+        for d in due
+    )
+
+
+def payloads_of(
+    conn: Connection, batch: int, wanted: Sequence[int]
+) -> dict[int, bytes]:
+    """Read the payloads of chunks, by chunk number."""
+    query = select(payloads.c.number, payloads.c.data).where(
+        payloads.c.batch == batch, payloads.c.number.in_(wanted)
+    )
+    return {row.number: row.data for row in conn.execute(query)}
+
+
+def segments_of(
+    conn: Connection, batch: int, wanted: Sequence[int]
+) -> dict[int, list[Segment]]:
+    """Read the segments of chunks in the order they were appended, by chunk number."""
+    query = (
+        select(results.c.number, results.c.data)
+        .where(results.c.batch == batch, results.c.number.in_(wanted))
+        .order_by(results.c.id)
+    )
+    found: dict[int, list[Segment]] = {}
+    for number, data in conn.execute(query):
+        found.setdefault(number, []).append(unpack_segment(data))
+    return found
+
+
+def read(
+    conn: Connection, batch: int, after: int, most: int, *, is_leased: bool
+) -> Iterator[Chunk]:
+    """Read chunks after a number, in order."""
+    query = (
+        select(chunks)
+        .where(chunks.c.batch == batch, chunks.c.number > after)
+        .order_by(chunks.c.number)
+        .limit(most)
+    )
+    if is_leased:
+        query = query.where(chunks.c.lease_owner.is_not(None))
+    rows = list(conn.execute(query))
+    wanted = [row.number for row in rows]
+    data = payloads_of(conn, batch, wanted)
+    parts = segments_of(conn, batch, wanted)
+    for row in rows:
+        closed = None if row.closed_as is None else Outcome(row.closed_as)
+        yield Chunk(
+            number=row.number,
+            payload=data[row.number],
+            state=ChunkState(row.size, parts.get(row.number, ()), closed),
+            counts=tuple(getattr(row, name) for name in OUTCOMES),
+            fence=row.fence,
+            intent=row.intent,
+        )
+
+
+def rewrite(conn: Connection, batch: int, rewrites: Sequence[Rewrite]) -> None:
+    """Rewrite chunks outside delivery; the batch's counts and parts move along."""
+    _append_segments(conn, batch, [(r.number, s) for r in rewrites for s in r.segments])
+    wanted = [r.number for r in rewrites]
+    total = ZERO
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        query = select(*(func.sum(chunks.c[n]) for n in OUTCOMES)).where(
+            chunks.c.batch == batch, chunks.c.number.in_(some)
+        )
+        total = add(total, [-before for before in conn.execute(query).one()])
+    for one in rewrites:
+        total = add(total, one.counts)
+    conn.execute(_add_to_batch, {"b": batch, **_deltas(total)})
+    conn.execute(
+        update(batches)
+        .where(batches.c.id == batch)
+        .values(parts=batches.c.parts - sum(r.parts_removed for r in rewrites))
+    )
+    conn.execute(
+        _rewrite,
+        [
+            {
+                "b": batch,
+                "n": r.number,
+                "closed": r.closed_as,
+                "removed": r.parts_removed,
+                **{f"v_{n}": r.counts[i] for i, n in enumerate(OUTCOMES)},
+            }
+            for r in rewrites
+        ],
+    )
+
+
+_rewrite = (
+    update(chunks)
+    .where(_this_chunk)
+    .values(
+        closed_as=bindparam("closed"),
+        parts=chunks.c.parts - bindparam("removed"),
+        lease_owner=null(),
+        leased_at=null(),
+        intent=0,
+        due_at=0,
+        **{n: bindparam(f"v_{n}") for n in OUTCOMES},
+    )
+)

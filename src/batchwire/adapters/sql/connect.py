@@ -1,0 +1,98 @@
+"""Connecting: transactions that mean it, and errors in our own words."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from batchwire.errors import (
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnreachable,
+)
+
+BUSY_TIMEOUT_S = 10.0
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA cache_size=-8192",
+)
+
+_BY_CODE: dict[str, tuple[type[StoreError], str]] = {
+    "SQLITE_BUSY": (
+        StoreBusy,
+        f"another process holds the write lock for over {BUSY_TIMEOUT_S:.0f} s",
+    ),
+    "SQLITE_LOCKED": (StoreBusy, "the database is locked"),
+    "SQLITE_FULL": (StoreFull, "the disk is full; free space and it goes on"),
+    "SQLITE_READONLY": (
+        StoreReadOnly,
+        "the file or its directory is read-only; make both writable for this user",
+    ),
+    "SQLITE_CANTOPEN": (
+        StoreUnreachable,
+        "cannot be opened; the directory must exist and be writable for this user",
+    ),
+    "SQLITE_IOERR": (StoreUnreachable, "reading or writing failed; check the disk"),
+    "SQLITE_NOTADB": (StoreDamaged, "is no SQLite database; name another file"),
+    "SQLITE_CORRUPT": (StoreDamaged, "is damaged; restore it from a backup"),
+}
+
+
+def connect(path: str, *, is_writer: bool) -> AsyncEngine:
+    """
+    Make an engine for the SQLite file.
+
+    The writer has one connection, whose transactions begin with the write lock
+    (``BEGIN IMMEDIATE``): what it read is still true when it writes.
+    """
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        pool_size=1 if is_writer else 4,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_TIMEOUT_S},
+    )
+    begin = "BEGIN IMMEDIATE" if is_writer else "BEGIN"
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
+        connection.isolation_level = None  # the driver begins nothing by itself
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn the driver's errors into ours; what is a bug stays what it is."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _ours(path, error.orig) from error
+    except sqlite3.Error as error:
+        raise _ours(path, error) from error
+
+
+def _ours(path: str, error: BaseException | None) -> StoreError:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    for prefix, (kind, problem) in _BY_CODE.items():
+        if name.startswith(prefix):
+            return kind(f"database {path}: {problem}")
+    return StoreError(f"database {path}: {error}")

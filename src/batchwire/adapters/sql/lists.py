@@ -1,0 +1,56 @@
+"""Recipient lists, stored as compressed blocks until a batch is made of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from batchwire.adapters.sql.batch_rows import millis
+from batchwire.adapters.sql.tables import batches, list_blocks
+
+
+def append(
+    conn: Connection, list_id: str, first: int, blocks: Sequence[bytes], now: datetime
+) -> None:
+    """Append blocks, numbered from ``first``."""
+    conn.execute(
+        insert(list_blocks),
+        [
+            {
+                "list_id": list_id,
+                "number": first + i,
+                "added_at": millis(now),
+                "data": block,
+            }
+            for i, block in enumerate(blocks)
+        ],
+    )
+
+
+def block(conn: Connection, list_id: str, number: int) -> bytes | None:
+    """Read one block; None past the last."""
+    query = select(list_blocks.c.data).where(
+        list_blocks.c.list_id == list_id, list_blocks.c.number == number
+    )
+    return conn.execute(query).scalar()
+
+
+def discard(conn: Connection, list_id: str) -> None:
+    """Remove a list unless a batch uses it."""
+    used = select(batches.c.list_id).where(batches.c.list_id == list_id)
+    if conn.execute(used).first() is None:
+        conn.execute(delete(list_blocks).where(list_blocks.c.list_id == list_id))
+
+
+def discard_orphans(conn: Connection, before: datetime) -> int:
+    """Remove lists that no batch uses and that grew no more since ``before``."""
+    query = (
+        select(list_blocks.c.list_id)
+        .where(list_blocks.c.list_id.not_in(select(batches.c.list_id)))
+        .group_by(list_blocks.c.list_id)
+        .having(func.max(list_blocks.c.added_at) < millis(before))
+    )
+    orphans = list(conn.execute(query).scalars())
+    for list_id in orphans:
+        conn.execute(delete(list_blocks).where(list_blocks.c.list_id == list_id))
+    return len(orphans)

@@ -1,0 +1,93 @@
+"""The event log's rows: numbered, chained, folded into the batch's state."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from batchwire.adapters.sql.tables import OUTCOMES, batches, events
+from batchwire.domain.events import Event, EventType, Fact, State, step
+
+
+class _Body(msgspec.Struct):
+    data: dict[str, Any]
+    delta: dict[str, Any]
+
+
+_body = msgspec.json.Decoder(_Body)
+_state = msgspec.json.Decoder(State)
+_live = select(batches.c.parts, *(batches.c[name] for name in OUTCOMES)).where(
+    batches.c.id == bindparam("batch")
+)
+
+
+def append(
+    conn: Connection, row: Row[Any], facts: Sequence[Fact], now: datetime
+) -> State:
+    """
+    Append facts to the log of a batch and fold them into its stored state.
+
+    ``row`` is the batch's, read in this transaction; the live counts are read here, so
+    what they count must be written before.
+    """
+    live = conn.execute(_live, {"batch": row.id}).one()
+    numbers = {"parts": live[0], "counts": list(live[1:])}
+    state = _state.decode(row.state)
+    previous = row.last_hash
+    rows = []
+    for fact in facts:
+        event = Event(
+            batch_id=row.batch_id,
+            sequence=state.sequence + 1,
+            type=fact.type,
+            at=now,
+            data=msgspec.to_builtins(fact.data),
+            delta=msgspec.to_builtins({**numbers, **fact.delta}),
+        )
+        previous = event.digest(previous)
+        state = step(state, event)
+        rows.append(_row(event, previous))
+    conn.execute(insert(events), rows)
+    conn.execute(
+        update(batches).where(batches.c.id == row.id),
+        {"state": state.encode(), "last_hash": previous, "status": state.status},
+    )
+    return state
+
+
+def read(conn: Connection, batch_id: str, after: int, limit: int) -> list[Row[Any]]:
+    """Read rows of a batch's log after a sequence number, in order."""
+    query = (
+        select(events)
+        .where(events.c.aggregateid == batch_id, events.c.sequence > after)
+        .order_by(events.c.sequence)
+        .limit(limit)
+    )
+    return list(conn.execute(query))
+
+
+def event_of(row: Row[Any]) -> Event:
+    """Read an event back from its row."""
+    body = _body.decode(row.payload)
+    return Event(
+        batch_id=row.aggregateid,
+        sequence=row.sequence,
+        type=EventType(row.type),
+        at=datetime.fromisoformat(row.at),
+        data=body.data,
+        delta=body.delta,
+    )
+
+
+def _row(event: Event, digest: bytes) -> dict[str, object]:
+    return {
+        "aggregatetype": "batch",
+        "aggregateid": event.batch_id,
+        "sequence": event.sequence,
+        "type": event.type,
+        "at": event.at.isoformat(),
+        "payload": msgspec.json.encode({"data": event.data, "delta": event.delta}),
+        "hash": digest,
+    }

@@ -1,0 +1,282 @@
+"""``SqlStore``: the store's and the event store's doors, on one SQLite file."""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from batchwire.adapters.sql import audit, batch_rows, chunk_rows, lists, log, migrate
+from batchwire.adapters.sql.connect import connect, translated
+from batchwire.adapters.sql.tables import suppressions
+from batchwire.domain.batch import Batch, BatchSpec
+from batchwire.domain.events import Event, Fact
+from batchwire.domain.lifecycle import Status
+from batchwire.domain.operations import Change
+from batchwire.errors import EngineAlreadyRunning
+from batchwire.ports.clock import Clock
+from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_FEW_CHUNKS = 16
+_MANY_EVENTS = 500
+
+
+class SqlStore:
+    """
+    Batches, ledger and event log in one SQLite file.
+
+    One connection writes; a few read beside it (WAL). The statements are plain SQL by
+    SQLAlchemy Core.
+    """
+
+    def __init__(self, path: str, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._writer: AsyncEngine = connect(path, is_writer=True)
+        self._reader: AsyncEngine = connect(path, is_writer=False)
+        self._engine_lock: int | None = None
+
+    async def open(self) -> None:
+        """See the port."""
+        await self._write(migrate.upgrade, self._path)
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+        if self._engine_lock is not None:
+            os.close(self._engine_lock)
+            self._engine_lock = None
+
+    async def become_engine(self) -> None:
+        """See the port."""
+        self._engine_lock = self._lock()
+        if self._engine_lock is None:
+            message = (
+                f"database {self._path}: another engine works on it already;"
+                " use that one, or stop it first"
+            )
+            raise EngineAlreadyRunning(message)
+
+    async def has_engine(self) -> bool:
+        """See the port."""
+        if self._engine_lock is not None:
+            return True
+        lock = self._lock()
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def _lock(self) -> int | None:
+        """Take the file lock that an engine holds; the kernel drops it with us."""
+        with translated(self._path):
+            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        return lock
+
+    async def add_list_blocks(
+        self, list_id: str, first: int, blocks: Sequence[bytes]
+    ) -> None:
+        """See the port."""
+        await self._write(lists.append, list_id, first, blocks, self._clock.now())
+
+    async def discard_list(self, list_id: str) -> None:
+        """See the port."""
+        await self._write(lists.discard, list_id)
+
+    async def discard_orphans(self, before: datetime) -> int:
+        """See the port."""
+        return await self._write(lists.discard_orphans, before)
+
+    async def list_blocks(self, list_id: str) -> AsyncIterator[bytes]:
+        """See the port."""
+        number = 0
+        while (block := await self._read(lists.block, list_id, number)) is not None:
+            yield block
+            number += 1
+
+    async def create(
+        self, spec: BatchSpec, digest: bytes, facts: Sequence[Fact]
+    ) -> tuple[Batch, bool]:
+        """See the port."""
+        now = self._clock.now()
+        return await self._write(batch_rows.create, spec, digest, facts, now)
+
+    async def batch(self, batch_id: str) -> Batch:
+        """See the port."""
+        return await self._read(_batch, batch_id)
+
+    async def batches(
+        self, statuses: Collection[Status] = (), limit: int = 0
+    ) -> list[Batch]:
+        """See the port."""
+        return await self._read(batch_rows.find, statuses, limit)
+
+    async def change(
+        self,
+        batch_id: str,
+        decide: Decide,
+        *,
+        request_id: str = "",
+        rewrites: Sequence[Rewrite] = (),
+    ) -> Batch:
+        """See the port."""
+        now = self._clock.now()
+        change, batch = await self._write(
+            _change, batch_id, decide, request_id, rewrites, now
+        )
+        if change.refusal is not None:
+            raise change.refusal
+        return batch
+
+    async def add_chunks(
+        self, batch_id: str, chunks: Sequence[NewChunk], facts: Sequence[Fact] = ()
+    ) -> Status:
+        """See the port."""
+        now = self._clock.now()
+        return await self._write(chunk_rows.append_chunks, batch_id, chunks, facts, now)
+
+    async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+        """See the port."""
+        return await self._write(_flush, owner, flushes, self._clock.now())
+
+    async def chunks(
+        self, batch_id: str, *, is_leased: bool = False
+    ) -> AsyncIterator[Chunk]:
+        """See the port."""
+        after = -1
+        while some := await self._read(_chunks, batch_id, after, is_leased=is_leased):
+            for chunk in some:
+                yield chunk
+            after = some[-1].number
+
+    async def suppress(self, numbers: Collection[str], reason: str) -> None:
+        """See the port."""
+        since = batch_rows.millis(self._clock.now())
+        await self._write(_suppress, numbers, reason, since)
+
+    async def suppressed(self, numbers: Sequence[str]) -> set[str]:
+        """See the port."""
+        return await self._read(_suppressed, numbers)
+
+    async def store(self, batch_id: str, fact: Fact) -> Event:
+        """See ``ports.event_store``."""
+        return await self._write(_store, batch_id, fact, self._clock.now())
+
+    async def replay(
+        self, batch_id: str, until: datetime | None = None
+    ) -> AsyncIterator[Event]:
+        """See ``ports.event_store``."""
+        await self._read(batch_rows.row_of, batch_id)
+        after = 0
+        while rows := await self._read(log.read, batch_id, after, _MANY_EVENTS):
+            for event in map(log.event_of, rows):
+                if until is not None and event.at > until:
+                    return
+                yield event
+            after = rows[-1].sequence
+
+    async def verify(self, batch_id: str) -> list[str]:
+        """See ``ports.event_store``."""
+        return await self._read(audit.contradictions, batch_id)
+
+    async def _write(
+        self,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        return await self._run(self._writer, body, *args, **kwargs)
+
+    async def _read(
+        self,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        return await self._run(self._reader, body, *args, **kwargs)
+
+    async def _run(
+        self,
+        engine: AsyncEngine,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        with translated(self._path):
+            async with engine.begin() as conn:
+                return await conn.run_sync(body, *args, **kwargs)
+
+
+def _batch(conn: Connection, batch_id: str) -> Batch:
+    return batch_rows.batch_of(batch_rows.row_of(conn, batch_id))
+
+
+def _change(
+    conn: Connection,
+    batch_id: str,
+    decide: Decide,
+    request_id: str,
+    rewrites: Sequence[Rewrite],
+    now: datetime,
+) -> tuple[Change, Batch]:
+    row = batch_rows.row_of(conn, batch_id)
+    if request_id and batch_rows.first_answer(conn, request_id, batch_id):
+        return Change(), batch_rows.batch_of(row)
+    change = decide(batch_rows.batch_of(row))
+    if request_id:
+        batch_rows.keep_answer(conn, request_id, batch_id, change, now)
+    if change.facts:
+        if rewrites and change.refusal is None:
+            chunk_rows.rewrite(conn, row.id, rewrites)
+        batch_rows.write(conn, row, change, now)
+    return change, _batch(conn, batch_id)
+
+
+def _flush(
+    conn: Connection, owner: str, flushes: Sequence[Flush], now: datetime
+) -> list[Flushed]:
+    return [chunk_rows.flush(conn, owner, work, now) for work in flushes]
+
+
+def _chunks(
+    conn: Connection, batch_id: str, after: int, *, is_leased: bool
+) -> list[Chunk]:
+    batch = batch_rows.row_of(conn, batch_id).id
+    return list(chunk_rows.read(conn, batch, after, _FEW_CHUNKS, is_leased=is_leased))
+
+
+def _store(conn: Connection, batch_id: str, fact: Fact, now: datetime) -> Event:
+    row = batch_rows.row_of(conn, batch_id)
+    state = log.append(conn, row, (fact,), now)
+    return log.event_of(log.read(conn, batch_id, state.sequence - 1, 1)[0])
+
+
+def _suppress(
+    conn: Connection, numbers: Collection[str], reason: str, since: int
+) -> None:
+    known = _suppressed(conn, list(numbers))
+    rows = [
+        {"number": number, "reason": reason, "since": since}
+        for number in set(numbers) - known
+    ]
+    if rows:
+        conn.execute(insert(suppressions), rows)
+
+
+def _suppressed(conn: Connection, numbers: Sequence[str]) -> set[str]:
+    if conn.execute(select(suppressions.c.number).limit(1)).first() is None:
+        return set()
+    query = select(suppressions.c.number).where(suppressions.c.number.in_(numbers))
+    return set(conn.execute(query).scalars())
