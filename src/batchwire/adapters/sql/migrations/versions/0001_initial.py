@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column(
             "limited_by", sa.String(length=32), server_default="", nullable=False
         ),
-        sa.Column("resume_at", sa.Integer(), nullable=True),
+        sa.Column("resume_at", sa.BigInteger(), nullable=True),
         sa.Column("parts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("open", sa.Integer(), server_default="0", nullable=False),
         sa.Column("invalid", sa.Integer(), server_default="0", nullable=False),
@@ -51,8 +51,8 @@ def upgrade() -> None:
         sa.Column("fence", sa.Integer(), server_default="0", nullable=False),
         sa.Column("intent", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
-        sa.Column("leased_at", sa.Integer(), nullable=True),
-        sa.Column("due_at", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("leased_at", sa.BigInteger(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("closed_as", sa.Integer(), nullable=True),
         sa.Column("open", sa.Integer(), server_default="0", nullable=False),
         sa.Column("invalid", sa.Integer(), server_default="0", nullable=False),
@@ -85,7 +85,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("aggregatetype", sa.String(length=32), nullable=False),
         sa.Column("aggregateid", sa.String(length=128), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
@@ -93,7 +95,7 @@ def upgrade() -> None:
         sa.Column("at", sa.String(length=40), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.Column("published_at", sa.Integer(), nullable=True),
+        sa.Column("published_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("aggregateid", "sequence"),
     )
@@ -101,7 +103,7 @@ def upgrade() -> None:
         "list_blocks",
         sa.Column("list_id", sa.String(length=64), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("added_at", sa.Integer(), nullable=False),
+        sa.Column("added_at", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("list_id", "number"),
     )
@@ -109,7 +111,7 @@ def upgrade() -> None:
         "operations",
         sa.Column("request_id", sa.String(length=255), nullable=False),
         sa.Column("batch_id", sa.String(length=128), nullable=False),
-        sa.Column("at", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("refusal", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("request_id"),
     )
@@ -122,7 +124,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "results",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("batch", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
@@ -133,6 +137,6 @@ def upgrade() -> None:
         "suppressions",
         sa.Column("number", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=255), nullable=False),
-        sa.Column("since", sa.Integer(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
