@@ -31,7 +31,8 @@ class ListSpec(msgspec.Struct, frozen=True, kw_only=True):
     How to read a stored list.
 
     ``columns`` are a CSV's header; ``number_column`` is the 0-based one that holds the
-    number. ``source`` is the file's name, for messages.
+    number. ``source`` is the file's name, for messages; ``first_line`` the 1-based line
+    at which its records start; ``records`` about how many there are.
     """
 
     list_id: str
@@ -40,6 +41,8 @@ class ListSpec(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...] = ()
     number_column: int = 0
     delimiter: str = ","
+    first_line: int = 1
+    records: int = 0
 
 
 class BatchSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,156 @@
+"""Making a chunk of recipients ready to be submitted, and making its messages."""
+
+from collections.abc import Sequence
+from itertools import compress, repeat
+
+import msgspec
+
+from batchwire.domain import encoding, recipient, segments
+from batchwire.domain.counts import Counts, count
+from batchwire.domain.ledger import (
+    VERSION,
+    ChunkState,
+    Payload,
+    Segment,
+    pack,
+    segment,
+    unpack_payload,
+)
+from batchwire.domain.outcome import Message, Outcome
+from batchwire.domain.recipient_list import Rows
+from batchwire.domain.segments import MAX_PARTS
+from batchwire.domain.template import Template
+
+INVALID = "invalid"  # the error class of recipients that preparation refuses
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """
+    A chunk that preparation made.
+
+    ``numbers`` are all of the chunk, in order; ``counts`` has open and invalid only.
+    """
+
+    numbers: list[str]
+    payload: bytes
+    segment: Segment | None
+    counts: Counts
+    parts: int
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """
+    How a batch makes messages of recipients.
+
+    ``template`` is the batch's with everything filled that all recipients share;
+    ``fallbacks`` are shared values for names that some recipients bring themselves.
+    """
+
+    template: Template
+    fallbacks: dict[str, str]
+    default_region: str | None
+    smart_encoding: bool = False
+
+    def prepare(self, rows: Rows, at_ms: int) -> Prepared:
+        """Normalise numbers, fill parameters, render once to count parts, and pack."""
+        normalised = recipient.normalise(rows.numbers, self.default_region)
+        columns, flaws = self._filled(rows)
+        flaws |= rows.problems
+        flaws.update(normalised.invalid)
+        numbers = normalised.numbers
+        texts = self.texts(columns, len(numbers))
+        parts = segments.count_all(texts)
+        if MAX_PARTS in parts:
+            long = (i for i, n in enumerate(parts) if n == MAX_PARTS)
+            flaws.update(dict.fromkeys(long, "too_many_parts"))
+        if flaws:
+            counted = bytearray(parts)
+            for place in flaws:
+                counted[place] = 0
+            parts = bytes(counted)
+        return Prepared(
+            numbers,
+            pack(Payload(VERSION, "\n".join(numbers), tuple(columns), parts)),
+            _refused(at_ms, flaws) if flaws else None,
+            _counts(len(numbers), len(flaws)),
+            sum(parts),
+        )
+
+    def texts(self, columns: Sequence[Sequence[str | None]], size: int) -> list[str]:
+        """Render; what a recipient lacks renders as nothing, and is never sent."""
+        filled = [
+            [value or "" for value in column] if None in column else column
+            for column in columns
+        ]
+        texts = self.template.render_columns(filled, size)  # type: ignore[arg-type]
+        if self.smart_encoding:
+            return [encoding.smart_encode(text).text for text in texts]
+        return texts
+
+    def messages(
+        self, batch_id: str, base: int, payload: bytes, state: ChunkState
+    ) -> list[Message]:
+        """
+        Make the messages of everyone in a chunk who is still open, in order.
+
+        ``base`` is the position of the chunk's first recipient.
+        """
+        chunk = unpack_payload(payload)
+        numbers = chunk.numbers.split("\n")
+        texts = self.texts(chunk.columns, len(numbers))
+        if not any(state.recorded) and not any(state.attempts):
+            places: Sequence[int] = range(base, base + len(numbers))
+            return list(
+                map(
+                    Message,
+                    repeat(batch_id),
+                    places,
+                    repeat(1),
+                    numbers,
+                    texts,
+                    chunk.parts,
+                )
+            )
+        is_open = [not outcome for outcome in state.recorded]
+        return [
+            Message(batch_id, base + p, state.next_attempt(p), number, text, parts)
+            for p, number, text, parts in zip(
+                state.open_positions(),
+                compress(numbers, is_open),
+                compress(texts, is_open),
+                compress(chunk.parts, is_open),
+                strict=True,
+            )
+        ]
+
+    def _filled(self, rows: Rows) -> tuple[list[list[str | None]], dict[int, str]]:
+        """Put shared values where a recipient brings none; say who still lacks one."""
+        flaws: dict[int, str] = {}
+        columns = rows.columns
+        for at, (name, column) in enumerate(
+            zip(self.template.names, columns, strict=True)
+        ):
+            if None not in column:
+                continue
+            if name in self.fallbacks:
+                shared = self.fallbacks[name]
+                columns[at] = [shared if v is None else v for v in column]
+            else:
+                for i, value in enumerate(column):
+                    if value is None:
+                        flaws.setdefault(i, f"missing_parameter:{name}")
+        return columns, flaws
+
+
+def _refused(at_ms: int, flaws: dict[int, str]) -> Segment:
+    places = sorted(flaws)
+    return segment(
+        at_ms,
+        0,
+        [(p, Outcome.INVALID, 0) for p in places],
+        {p: (INVALID, flaws[p]) for p in places},
+    )
+
+
+def _counts(size: int, refused: int) -> Counts:
+    return count(bytes([Outcome.INVALID]) * refused + bytes(size - refused))

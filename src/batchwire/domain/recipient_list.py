@@ -1,0 +1,290 @@
+"""
+Reading recipient lists: what format, where to cut, which rows.
+
+Three formats: CSV (RFC 4180) whose first record is the header, plain text with a number
+a line, and JSON Lines with ``{"to": …, "params": {…}}``. A list is read in blocks that
+end where a record ends, so each block can be read by itself.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from batchwire.domain.batch import ListFormat, ListSpec
+from batchwire.errors import UnreadableList
+
+MAX_LINE_BYTES = 1024 * 1024
+NUMBER_COLUMNS = (
+    "to",
+    "number",
+    "phone",
+    "phone_number",
+    "msisdn",
+    "mobile",
+    "recipient",
+)
+_DELIMITERS = ",;\t|"
+_NUMBER_CHARACTERS = frozenset("+0123456789 -.()/")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class _Line(msgspec.Struct):
+    to: str
+    params: dict[str, Any] = {}
+
+
+_number_decoder = msgspec.json.Decoder(str | _Line)
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """
+    Some recipients, by column.
+
+    ``numbers`` as given; ``columns`` stand beside the asked names, null where a
+    recipient has no such parameter; ``problems`` are rows that cannot be used.
+    """
+
+    numbers: list[str]
+    columns: list[list[str | None]]
+    problems: dict[int, str]
+
+
+def text_of(data: bytes, *, first_line: int, source: str) -> str:
+    """
+    Decode a block.
+
+    Raises:
+        UnreadableList: it is no UTF-8 text; says the line.
+
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = first_line + data.count(b"\n", 0, error.start)
+        raise UnreadableList(
+            f"byte 0x{data[error.start]:02x} is not UTF-8",
+            remedy="Save the list as UTF-8 (for example: iconv -f latin1 -t utf-8)",
+            line=line,
+            source=source,
+        ) from None
+    if "\0" in text:
+        line = first_line + text.count("\n", 0, text.index("\0"))
+        raise UnreadableList(
+            "has NUL bytes: this is a binary file",
+            remedy="Give a CSV, JSON Lines or plain text file",
+            line=line,
+            source=source,
+        )
+    return text
+
+
+def without_mark(head: bytes, source: str) -> bytes:
+    """
+    Take a UTF-8 byte order mark off the head of a list.
+
+    Raises:
+        UnreadableList: the mark is that of UTF-16.
+
+    """
+    if head.startswith(_UTF16):
+        raise UnreadableList(
+            "is UTF-16",
+            remedy="Save the list as UTF-8 (for example: iconv -f utf-16 -t utf-8)",
+            source=source,
+        )
+    return head.removeprefix(b"\xef\xbb\xbf")
+
+
+def cut(buffer: bytes, *, is_csv: bool) -> int:
+    """
+    Find how many bytes of the buffer are whole records; 0 where none is.
+
+    A newline within quotes ends no CSV record: up to a record's end the number of
+    quotes is even. Where no newline fits that (a lone quote in an unquoted field),
+    the last newline it is: the reader then says what it finds.
+    """
+    end = buffer.rfind(b"\n") + 1
+    if not is_csv or buffer.count(b'"', 0, end) % 2 == 0:
+        return end
+    odd = end
+    while odd and buffer.count(b'"', 0, odd) % 2:
+        odd = buffer.rfind(b"\n", 0, odd - 1) + 1
+    if odd or len(buffer) < MAX_LINE_BYTES:
+        return odd
+    return end
+
+
+def describe(head: str, list_id: str, source: str, number_column: str) -> ListSpec:
+    """
+    Find out from its first whole records how a list is to be read.
+
+    Raises:
+        UnreadableList: no number column, two columns of one name, or nothing at all.
+
+    """
+    first = next((line for line in head.splitlines() if line.strip()), "")
+    if first.lstrip().startswith(("{", "[")) or source.endswith((".jsonl", ".ndjson")):
+        return ListSpec(list_id=list_id, format=ListFormat.JSONL, source=source)
+    if not number_column and _is_number(first):
+        return ListSpec(list_id=list_id, format=ListFormat.PLAIN, source=source)
+    delimiter = max(_DELIMITERS, key=first.count)
+    delimiter = delimiter if delimiter in first else ","
+    header = _header(head, delimiter, source)
+    return ListSpec(
+        list_id=list_id,
+        format=ListFormat.CSV,
+        source=source,
+        columns=header,
+        number_column=_number_column(header, number_column, source),
+        delimiter=delimiter,
+    )
+
+
+def header_bytes(head: bytes) -> int:
+    """Find where a CSV's header ends: blank lines before it belong to it."""
+    end = 0
+    while end < len(head) and not head[:end].strip():
+        newline = head.find(b"\n", end)
+        end = newline + 1 if newline >= 0 else len(head)
+    while head.count(b'"', 0, end) % 2 and end < len(head):
+        newline = head.find(b"\n", end)
+        end = newline + 1 if newline >= 0 else len(head)
+    return end
+
+
+def read(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Rows:
+    """
+    Read a block of whole records; a CSV's header is not among them.
+
+    Blank lines are passed over. ``names`` are the parameters wanted.
+
+    Raises:
+        UnreadableList: a record that breaks the format; says the line.
+
+    """
+    if spec.format is ListFormat.CSV:
+        return _read_csv(text, spec, names, first_line)
+    if spec.format is ListFormat.PLAIN:
+        numbers = [line for line in text.split("\n") if line and not line.isspace()]
+        return Rows(numbers, [[None] * len(numbers) for _ in names], {})
+    return _read_json(text, spec, names, first_line)
+
+
+def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Rows:
+    csv.field_size_limit(MAX_LINE_BYTES)
+    lines = csv.reader(
+        io.StringIO(text, newline=""), strict=True, delimiter=spec.delimiter
+    )
+    try:
+        rows = list(lines)
+    except csv.Error as error:
+        raise UnreadableList(
+            f"is not CSV: {error}",
+            remedy="Quote fields as RFC 4180 says: a quote inside quotes is doubled",
+            line=first_line + lines.line_num - 1,
+            source=spec.source,
+        ) from None
+    width = len(spec.columns)
+    problems: dict[int, str] = {}
+    if set(map(len, rows)) != {width}:
+        rows = [row for row in rows if row and (len(row) > 1 or row[0].strip())]
+        problems = {
+            i: "too_many_fields" for i, row in enumerate(rows) if len(row) > width
+        }
+        rows = _padded(rows, width)
+    columns = list(zip(*rows, strict=True)) or [()] * width
+    wanted: list[list[str | None]] = [
+        list(columns[spec.columns.index(name)])
+        if name in spec.columns
+        else [None] * len(rows)
+        for name in names
+    ]
+    return Rows(list(columns[spec.number_column]), wanted, problems)
+
+
+def _padded(rows: list[list[str]], width: int) -> list[Any]:
+    return [
+        row if len(row) == width else [*row[:width], *[None] * (width - len(row))]
+        for row in rows
+    ]
+
+
+def _read_json(
+    text: str, spec: ListSpec, names: Sequence[str], first_line: int
+) -> Rows:
+    numbers: list[str] = []
+    columns: list[list[str | None]] = [[] for _ in names]
+    for offset, line in enumerate(text.split("\n")):
+        if not line or line.isspace():
+            continue
+        try:
+            record = _number_decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            raise UnreadableList(
+                f"is no recipient: {error}",
+                remedy='Write one {"to": "+4479…", "params": {…}} a line',
+                line=first_line + offset,
+                source=spec.source,
+            ) from None
+        if isinstance(record, str):
+            record = _Line(record)
+        numbers.append(record.to)
+        for column, name in zip(columns, names, strict=True):
+            column.append(_as_text(record.params.get(name)))
+    return Rows(numbers, columns, {})
+
+
+def _as_text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()
+
+
+def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
+    lines = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+    try:
+        header = next((row for row in lines if any(map(str.strip, row))), [])
+    except csv.Error as error:
+        raise UnreadableList(
+            f"its header is not CSV: {error}",
+            remedy="Start with a line of column names",
+            line=1,
+            source=source,
+        ) from None
+    names = tuple(name.strip() for name in header)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UnreadableList(
+            f"has two columns of the name {twice[0]!r}",
+            remedy="Rename or remove one: which to use cannot be guessed",
+            line=1,
+            source=source,
+        )
+    return names
+
+
+def _number_column(header: Sequence[str], asked: str, source: str) -> int:
+    lower = [name.lower() for name in header]
+    if asked:
+        if asked in header:
+            return list(header).index(asked)
+        problem = f"has no column {asked!r}; its columns are {', '.join(header)}"
+        remedy = "Name one of them with --number-column"
+    else:
+        for name in NUMBER_COLUMNS:
+            if name in lower:
+                return lower.index(name)
+        shown = ", ".join(header)[:200]
+        problem = f"has no column of numbers; its columns are {shown or 'none'}"
+        remedy = (
+            f"Name it {NUMBER_COLUMNS[0]!r}, or say which it is with --number-column"
+        )
+    raise UnreadableList(problem, remedy=remedy, line=1, source=source)
+
+
+def _is_number(line: str) -> bool:
+    """Whether a first line is a number rather than a header."""
+    return set(line.strip()) <= _NUMBER_CHARACTERS and any(map(str.isdigit, line))

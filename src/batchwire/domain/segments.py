@@ -1,0 +1,126 @@
+"""
+How many parts (segments) a rendered text takes, and where it is cut.
+
+One message carries 140 octets. A longer text travels as parts that each begin with a
+user data header: 6 octets with an 8-bit reference, 7 with a 16-bit one (3GPP TS 23.040,
+chapters 9.2.3.24.1 and 9.2.3.24.8). Neither an escape pair of GSM-7 nor a surrogate
+pair of UTF-16 may be torn, so parts are packed one after the other: dividing the
+length by the room of a part gives too few.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from batchwire.domain import encoding
+from batchwire.domain.encoding import Encoding
+
+ReferenceBits = Literal[8, 16]
+
+MAX_PARTS = 255
+"""The header counts the parts in one octet."""
+
+
+class Parts(msgspec.Struct, frozen=True, gc=False):
+    """
+    The size of one text: ``units`` are septets in GSM-7, UTF-16 code units in UCS-2.
+
+    ``parts`` is at least 1 and not capped: more than ``MAX_PARTS`` cannot be sent.
+    """
+
+    encoding: Encoding
+    units: int
+    parts: int
+
+
+def count(text: str, *, reference_bits: ReferenceBits = 8) -> Parts:
+    """Count the units and parts of ``text``."""
+    if encoding.is_basic(text):
+        parts = _parts_of_singles(len(text), reference_bits)
+        return Parts(Encoding.GSM7, len(text), parts)
+    coding, units = _encode(text)
+    parts = len(_ends(units, coding, reference_bits))
+    return Parts(coding.encoding, len(units) // coding.width, parts)
+
+
+def count_all(texts: Sequence[str], *, reference_bits: ReferenceBits = 8) -> bytes:
+    """Count the parts of each text: a byte for each, capped at ``MAX_PARTS``."""
+    if encoding.is_basic("".join(texts)):
+        if max(map(len, texts), default=0) <= _GSM7.alone:
+            return b"\x01" * len(texts)
+        parts = [_parts_of_singles(len(text), reference_bits) for text in texts]
+    else:
+        parts = [count(text, reference_bits=reference_bits).parts for text in texts]
+    return bytes([min(n, MAX_PARTS) for n in parts])
+
+
+def split(text: str, *, reference_bits: ReferenceBits = 8) -> list[str]:
+    """Cut ``text`` into what each part carries; joined they are ``text`` again."""
+    coding, units = _encode(text)
+    ends = _ends(units, coding, reference_bits)
+    pieces = [units[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+    if coding is _GSM7:
+        return [encoding.from_septets(piece) for piece in pieces]
+    return [piece.decode("utf-16-be", "surrogatepass") for piece in pieces]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Coding:
+    """
+    How one encoding fills parts, in units of ``width`` bytes.
+
+    A unit whose first byte is in ``opens`` belongs together with the next one.
+    """
+
+    encoding: Encoding
+    width: int
+    alone: int
+    room: Mapping[ReferenceBits, int]
+    opens: Container[int]
+
+
+_GSM7 = _Coding(
+    encoding=Encoding.GSM7,
+    width=1,
+    alone=160,
+    room={8: 153, 16: 152},
+    opens=(encoding.ESCAPE,),
+)
+_UCS2 = _Coding(
+    encoding=Encoding.UCS2,
+    width=2,
+    alone=70,
+    room={8: 67, 16: 66},
+    opens=range(0xD8, 0xDC),  # high surrogates
+)
+
+
+def _encode(text: str) -> tuple[_Coding, bytes]:
+    septets = encoding.to_septets(text)
+    if septets is not None:
+        return _GSM7, septets
+    # A lone surrogate (JSON can carry one) is counted and kept, not raised.
+    return _UCS2, text.encode("utf-16-be", "surrogatepass")
+
+
+def _ends(units: bytes, coding: _Coding, reference_bits: ReferenceBits) -> list[int]:
+    """Return the offset in bytes at which each part ends; an empty text is one part."""
+    size, width = len(units), coding.width
+    if size <= coding.alone * width:
+        return [size]
+    ends: list[int] = []
+    end = 0
+    while True:
+        end += coding.room[reference_bits] * width
+        if end >= size:
+            return [*ends, size]
+        if units[end - width] in coding.opens:
+            end -= width
+        ends.append(end)
+
+
+def _parts_of_singles(length: int, reference_bits: ReferenceBits) -> int:
+    """Return the parts of ``length`` GSM-7 characters of one septet each."""
+    return 1 if length <= _GSM7.alone else -(-length // _GSM7.room[reference_bits])

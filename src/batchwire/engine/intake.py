@@ -1,0 +1,245 @@
+"""
+Intake: from a list and a request to a batch, in one pass over the list.
+
+The list streams through in blocks of whole records, checked and compressed; it is
+stored under its own id, and only when all of it is durable does one transaction make a
+batch of it. A list that breaks off leaves nothing behind.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import msgspec
+import structlog
+import zstandard
+
+from batchwire.domain import operations, recipient_list
+from batchwire.domain.batch import Batch, BatchSpec, ListFormat, ListSpec, OnUncertain
+from batchwire.domain.lifecycle import Status
+from batchwire.domain.recipient import check_region
+from batchwire.domain.recipient_list import MAX_LINE_BYTES
+from batchwire.domain.template import Template
+from batchwire.errors import BrokenTemplate, UnreadableList
+from batchwire.ports.clock import Clock
+from batchwire.ports.store import Store
+
+BLOCK_BYTES = 256 * 1024
+_BLOCKS_A_COMMIT = 16
+
+log = structlog.get_logger()
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What somebody asks for: ``BatchSpec`` before its list is read.
+
+    ``source`` names the list in messages; ``number_column`` where a CSV's is not one of
+    the usual names.
+    """
+
+    batch_id: str
+    request_id: str
+    template: str
+    provider: str
+    source: str = "the list"
+    number_column: str = ""
+    params: dict[str, str] = {}
+    user_id: str = ""
+    message_type: str = "template"
+    default_region: str = ""
+    schedule_time: datetime | None = None
+    not_after: datetime | None = None
+    priority: int = 5
+    max_retries: int = 3
+    timeout_s: int = 300
+    rate_parts_per_s: float = 0.0
+    on_uncertain: OnUncertain = OnUncertain.HOLD
+    smart_encoding: bool = False
+    chunk_size: int = 1000
+
+
+class Intake:
+    """Takes in lists. Several may run at once on one store."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def take(
+        self, submission: Submission, data: AsyncIterator[bytes]
+    ) -> tuple[Batch, bool]:
+        """
+        Store the list and create the batch; the same request again gives the first.
+
+        Returns the batch, and whether it is new.
+
+        Raises:
+            UnreadableList: the list cannot be read; says where.
+            BrokenTemplate: the template cannot be used with this list.
+            BatchConflict: batch_id or request_id belong to another request.
+
+        """
+        template = Template.compile(submission.template)
+        if submission.default_region:
+            check_region(submission.default_region)
+        now = self._clock.now()
+        list_id = f"{submission.batch_id}.{int(now.timestamp() * 1e6):x}"
+        reading = _Reading(submission, list_id)
+        is_used = False
+        try:
+            await self._store_blocks(reading, data)
+            _check_template(template, submission, reading.spec)
+            batch, is_new = await self._create(submission, reading, now)
+            is_used = is_new
+        finally:
+            if not is_used:
+                await self._store.discard_list(list_id)
+        log.info(
+            "batch_request",
+            batch_id=batch.spec.batch_id,
+            request_id=batch.spec.request_id,
+            is_new=is_new,
+            records=reading.records,
+        )
+        return batch, is_new
+
+    async def _store_blocks(
+        self, reading: "_Reading", data: AsyncIterator[bytes]
+    ) -> None:
+        stored, ready = 0, list[bytes]()
+        async for piece in data:
+            ready += reading.feed(piece)
+            if len(ready) >= _BLOCKS_A_COMMIT:
+                await self._store.add_list_blocks(reading.list_id, stored, ready)
+                stored += len(ready)
+                ready = []
+        ready += reading.finish()
+        if ready:
+            await self._store.add_list_blocks(reading.list_id, stored, ready)
+
+    async def _create(
+        self, submission: Submission, reading: "_Reading", now: datetime
+    ) -> tuple[Batch, bool]:
+        fields = msgspec.structs.asdict(submission)
+        for name in ("source", "number_column"):
+            del fields[name]
+        spec = BatchSpec(**fields, list=reading.spec, created_at=now)
+        is_early = spec.schedule_time is not None and spec.schedule_time > now
+        status = Status.SCHEDULED if is_early else Status.PREPARATION_READY
+        fact = operations.created(status, spec.request_id, spec.user_id)
+        return await self._store.create(spec, reading.digest(submission), (fact,))
+
+
+class _Reading:
+    """A list on its way in: bytes go in, checked and compressed blocks come out."""
+
+    def __init__(self, submission: Submission, list_id: str) -> None:
+        self._submission = submission
+        self._hash = hashlib.sha256()
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._buffer = b""
+        self._line = 1
+        self._described: ListSpec | None = None
+        self.list_id = list_id
+        self.records = 0
+
+    @property
+    def spec(self) -> ListSpec:
+        """How the list is to be read, and about how many records it has."""
+        if self._described is None:
+            raise self._unreadable("is empty", "Give a list with recipients")
+        return msgspec.structs.replace(self._described, records=self.records)
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Take further bytes; returns the blocks that are whole."""
+        self._hash.update(piece)
+        self._buffer += piece
+        if len(self._buffer) < BLOCK_BYTES:
+            return []
+        described = self._describe()
+        end = recipient_list.cut(
+            self._buffer, is_csv=described.format is ListFormat.CSV
+        )
+        if not end and len(self._buffer) > MAX_LINE_BYTES:
+            raise self._unreadable(
+                f"a record is longer than {MAX_LINE_BYTES:,} bytes",
+                "Check that lines end with a newline and quotes are closed",
+            )
+        block, self._buffer = self._buffer[:end], self._buffer[end:]
+        return [self._checked(block)] if block else []
+
+    def finish(self) -> list[bytes]:
+        """Take the end of the list; returns the last block."""
+        self._describe()
+        block, self._buffer = self._buffer, b""
+        blocks = [self._checked(block)] if block else []
+        if not self.records:
+            raise self._unreadable(
+                _blank(self._line - 1), "Give at least one recipient"
+            )
+        return blocks
+
+    def digest(self, submission: Submission) -> bytes:
+        """Tell one request's content from another's (SHA-256)."""
+        asked = msgspec.structs.replace(submission, source="")
+        self._hash.update(msgspec.json.encode(asked, order="deterministic"))
+        return self._hash.digest()
+
+    def _describe(self) -> ListSpec:
+        """Find out the format at the head, and step over a CSV's header."""
+        if self._described is not None:
+            return self._described
+        source = self._submission.source
+        head = recipient_list.without_mark(self._buffer, source)
+        end = recipient_list.cut(head, is_csv=False) or len(head)
+        text = recipient_list.text_of(head[:end], first_line=1, source=source)
+        if not text.strip():
+            self._line += text.count("\n")
+            raise self._unreadable(
+                _blank(self._line - 1), "Give at least one recipient"
+            )
+        self._described = recipient_list.describe(
+            text, self.list_id, source, self._submission.number_column
+        )
+        if self._described.format is ListFormat.CSV:
+            length = recipient_list.header_bytes(head)
+            self._line += head.count(b"\n", 0, length)
+            head = head[length:]
+        self._described = msgspec.structs.replace(
+            self._described, first_line=self._line
+        )
+        self._buffer = head
+        return self._described
+
+    def _checked(self, block: bytes) -> bytes:
+        text = recipient_list.text_of(
+            block, first_line=self._line, source=self._submission.source
+        )
+        lines = text.count("\n")
+        if not text.isspace():
+            self.records += lines + (not text.endswith("\n"))
+        self._line += lines
+        return self._compressor.compress(block)
+
+    def _unreadable(self, problem: str, remedy: str) -> UnreadableList:
+        return UnreadableList(problem, remedy=remedy, source=self._submission.source)
+
+
+def _blank(lines: int) -> str:
+    return f"has no recipients: {lines:,} lines, and nothing on them"
+
+
+def _check_template(template: Template, submission: Submission, spec: ListSpec) -> None:
+    """Refuse a template that no recipient of the list can fill."""
+    if spec.format is ListFormat.JSONL:
+        return
+    known = {*spec.columns, *submission.params}
+    lacking = [name for name in template.names if name not in known]
+    if lacking:
+        columns = ", ".join(spec.columns) or "none"
+        problem = (
+            f"needs {{{{{lacking[0]}}}}}, but {spec.source} has no such column"
+            f" (columns: {columns}) and no --param {lacking[0]}=… was given"
+        )
+        raise BrokenTemplate(problem)

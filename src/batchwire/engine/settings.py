@@ -1,0 +1,33 @@
+"""How the engine works; each value with its unit and its default."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """
+    What the engine is told at its start. The limits are those of ``config``.
+
+    - ``chunk_size``: recipients in one chunk, the unit that is written, leased and sent.
+      Applies to batches prepared from now on.
+    - ``flush_interval_ms``: longest time that results wait in memory for their commit,
+      milliseconds.
+    - ``max_running_batches``: batches in delivery at once; the others wait their turn.
+    - ``max_preparing_batches``: batches in preparation at once.
+    - ``max_window``: messages intended ahead of their results, and so the most that a
+      crash can leave uncertain.
+    - ``drain_timeout_s``: longest wait, after the first signal to end, for the answers
+      to what is in flight, seconds.
+    - ``circuit_failures``: failures of a provider in a row that open its circuit.
+    - ``circuit_max_delay_s``: longest pause between two trials of a provider whose
+      circuit is open, seconds.
+    """
+
+    chunk_size: int = 1000
+    flush_interval_ms: int = 50
+    max_running_batches: int = 16
+    max_preparing_batches: int = 2
+    max_window: int = 16_384
+    drain_timeout_s: float = 25.0
+    circuit_failures: int = 20
+    circuit_max_delay_s: float = 60.0
