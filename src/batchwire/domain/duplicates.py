@@ -38,13 +38,17 @@ class Confirmation:
         self._suspects = suspects
         self._seen: set[str] = set()
 
-    def duplicates(self, numbers: Sequence[str]) -> list[int]:
-        """Give the positions in this chunk whose number stood earlier in the list."""
+    def duplicates(self, numbers: Sequence[str], flawed: Sequence[int]) -> list[int]:
+        """
+        Give the positions in this chunk whose number stood earlier in the list.
+
+        ``flawed`` is nonzero where a recipient is unusable already: it does not count.
+        """
         if self._suspects.isdisjoint(numbers):
             return []
         found = []
         for at, number in enumerate(numbers):
-            if number in self._suspects:
+            if number in self._suspects and not flawed[at]:
                 if number in self._seen:
                     found.append(at)
                 else:

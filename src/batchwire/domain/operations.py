@@ -53,8 +53,14 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     refusal: IllegalOperation | None = None
 
 
-def operate(batch: Batch, command: Command, now: datetime) -> Change:
-    """Decide an operator's pause, resume, abort or retry."""
+def operate(
+    batch: Batch, command: Command, now: datetime, *, obstacle: str = ""
+) -> Change:
+    """
+    Decide an operator's pause, resume, abort or retry.
+
+    ``obstacle``: why it is refused although it fits the status.
+    """
     state = batch.state
     asked = _asked(command)
     if command.phase and command.phase != state.phase:
@@ -68,7 +74,9 @@ def operate(batch: Batch, command: Command, now: datetime) -> Change:
         return _refused(batch, command, asked, f"the status is {state.status}")
     not_after = batch.spec.not_after
     if command.operation is Operation.RETRY and not_after and not_after <= now:
-        return _refused(batch, command, asked, "not_after has passed")
+        obstacle = "not_after has passed"
+    if obstacle:
+        return _refused(batch, command, asked, obstacle)
     close = Outcome.ABORTED if command.operation is Operation.ABORT else None
     moved = move(batch, to, now, reason=command.reason, by=command.operator_id)
     operated = Fact(type=EventType.OPERATION, data=asked)

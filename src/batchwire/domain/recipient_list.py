@@ -173,6 +173,29 @@ def read(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Ro
     return _read_json(text, spec, names, first_line)
 
 
+def part(rows: Rows, start: int, end: int | None = None) -> Rows:
+    """Take the rows from ``start`` to before ``end``."""
+    return Rows(
+        rows.numbers[start:end],
+        [column[start:end] for column in rows.columns],
+        {
+            at - start: problem
+            for at, problem in rows.problems.items()
+            if at >= start and (end is None or at < end)
+        },
+    )
+
+
+def joined(first: Rows, second: Rows) -> Rows:
+    """Put rows behind rows."""
+    size = len(first.numbers)
+    return Rows(
+        first.numbers + second.numbers,
+        [a + b for a, b in zip(first.columns, second.columns, strict=True)],
+        first.problems | {at + size: p for at, p in second.problems.items()},
+    )
+
+
 def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Rows:
     csv.field_size_limit(MAX_LINE_BYTES)
     lines = csv.reader(

@@ -1,0 +1,163 @@
+"""
+Control: an operator's pause, resume, abort and retry.
+
+The decision is taken inside the store's transaction, so clients that race each other
+see one history. Who works on the batch finds out at its next flush.
+"""
+
+import structlog
+
+from batchwire.domain import operations
+from batchwire.domain.batch import Batch
+from batchwire.domain.counts import count
+from batchwire.domain.ledger import MAX_ATTEMPT, VERSION, ChunkState, Segment, segment
+from batchwire.domain.lifecycle import Operation
+from batchwire.domain.operations import Change, Command
+from batchwire.domain.outcome import Outcome, Verdict
+from batchwire.errors import StaleBatch
+from batchwire.ports.clock import Clock
+from batchwire.ports.store import Chunk, Rewrite, Store
+
+RETRYABLE = (Outcome.FAILED, Outcome.EXPIRED, Outcome.UNCERTAIN)
+_TRIES = 5
+
+log = structlog.get_logger()
+
+
+class Selection:
+    """
+    Which recipients a retry takes up again.
+
+    ``outcome`` is one of ``RETRYABLE``; ``error_class`` (``transient``,
+    ``permanent`` …) or ``error_code`` narrow it down. A submission that was given up
+    as uncertain is only taken where its class is named.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome = Outcome.FAILED,
+        error_class: str = "",
+        error_code: str = "",
+    ) -> None:
+        self.outcome = outcome
+        self.error_class = error_class
+        self.error_code = error_code
+
+    def places(self, state: ChunkState) -> list[int]:
+        """Give the positions of a chunk that are selected."""
+        return [
+            place
+            for place, outcome in enumerate(state.outcomes())
+            if outcome == self.outcome
+            and state.attempts[place] & MAX_ATTEMPT < MAX_ATTEMPT
+            and self._fits(*state.errors.get(place, ("", "")))
+        ]
+
+    def _fits(self, error_class: str, error_code: str) -> bool:
+        if self.error_code and error_code != self.error_code:
+            return False
+        if self.error_class:
+            return error_class == self.error_class
+        return self.outcome is not Outcome.FAILED or error_class != Verdict.UNCERTAIN
+
+
+class Control:
+    """Carries out operations. Any number may run at once, in any process."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def operate(
+        self, command: Command, selection: Selection | None = None
+    ) -> Batch:
+        """
+        Carry out one operation; the same request_id again gets the first answer.
+
+        ``selection`` is for retry.
+
+        Raises:
+            UnknownBatch: there is no such batch.
+            IllegalOperation: it does not fit; says what does. The refusal is kept.
+
+        """
+        for _ in range(_TRIES):
+            try:
+                batch = await self._operate(command, selection or Selection())
+            except StaleBatch:
+                continue
+            log.info(
+                "batch_operation",
+                batch_id=command.batch_id,
+                operation=command.operation,
+                request_id=command.request_id,
+                status=batch.state.status,
+            )
+            return batch
+        raise StaleBatch(command.batch_id, "changes too often; try again")
+
+    async def _operate(self, command: Command, selection: Selection) -> Batch:
+        before = await self._store.batch(command.batch_id)
+        rewrites: list[Rewrite] = []
+        is_retry = command.operation is Operation.RETRY and before.state.is_sealed
+        if is_retry and before.state.status.has_ended:
+            rewrites = [
+                rewrite
+                async for chunk in self._store.chunks(command.batch_id)
+                if (rewrite := _reopened(chunk, selection, self._now_ms()))
+            ]
+
+        def decide(batch: Batch) -> Change:
+            if is_retry and batch.state.sequence != before.state.sequence:
+                raise StaleBatch(command.batch_id, "was changed meanwhile")
+            nothing = is_retry and not rewrites
+            return operations.operate(
+                batch,
+                command,
+                self._clock.now(),
+                obstacle=f"no recipient is {_told(selection)}" if nothing else "",
+            )
+
+        return await self._store.change(
+            command.batch_id,
+            decide,
+            request_id=command.request_id,
+            rewrites=rewrites,
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+def _reopened(chunk: Chunk, selection: Selection, at_ms: int) -> Rewrite | None:
+    """Open the selected recipients again; the others stay what they are."""
+    places = selection.places(chunk.state)
+    if not places:
+        return None
+    outcomes = bytearray(chunk.state.outcomes())
+    for place in places:
+        outcomes[place] = Outcome.OPEN
+    whole = Segment(
+        VERSION,
+        at_ms,
+        chunk.fence,
+        0,
+        b"",
+        bytes(outcomes),
+        bytes(chunk.state.attempts),
+    )
+    opened = segment(
+        at_ms,
+        chunk.fence,
+        [(p, Outcome.OPEN, chunk.state.attempts[p]) for p in places],
+    )
+    return Rewrite(
+        number=chunk.number,
+        segments=(opened if chunk.state.closed_as is None else whole,),
+        counts=count(outcomes),
+    )
+
+
+def _told(selection: Selection) -> str:
+    words = [selection.outcome.name.lower(), selection.error_class]
+    return " ".join(filter(None, [*words, selection.error_code]))

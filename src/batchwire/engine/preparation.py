@@ -1,0 +1,215 @@
+"""
+Preparation: from the stored list to chunks that can be sent, and the seal.
+
+Chunk by chunk: read, normalise, fill, count parts, pack, store. After a crash it goes
+on behind the last chunk that is stored. At the end duplicates are marked over the whole
+list, and in the same transaction the batch is sealed: its recipients no longer change.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import structlog
+import zstandard
+
+from batchwire.domain import operations, recipient_list
+from batchwire.domain.batch import Batch, BatchSpec
+from batchwire.domain.chunk import Prepared, Recipe
+from batchwire.domain.counts import count
+from batchwire.domain.duplicates import Confirmation, Suspects
+from batchwire.domain.ledger import Segment, segment, unpack_payload
+from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.domain.outcome import Outcome
+from batchwire.domain.recipient_list import Rows
+from batchwire.domain.template import Template
+from batchwire.errors import MessageError
+from batchwire.ports.clock import Clock
+from batchwire.ports.store import Chunk, NewChunk, Rewrite, Store
+
+_CHUNKS_A_COMMIT = 16
+_SUSPECTS_A_LOOK = 200_000
+_PROGRESS_S = 1.0
+
+log = structlog.get_logger()
+
+
+def recipe(spec: BatchSpec) -> Recipe:
+    """Give the recipe by which the batch's messages are made."""
+    own = set(spec.list.columns)
+    is_open = spec.list.format == "jsonl"
+    shared = {
+        name: value
+        for name, value in spec.params.items()
+        if not is_open and name not in own
+    }
+    return Recipe(
+        template=Template.compile(spec.template).bind(shared),
+        fallbacks=spec.params,
+        default_region=spec.default_region or None,
+        smart_encoding=spec.smart_encoding,
+    )
+
+
+class Preparation:
+    """Prepares one batch."""
+
+    def __init__(self, store: Store, clock: Clock, batch: Batch) -> None:
+        self._store = store
+        self._clock = clock
+        self._spec = batch.spec
+        self._batch_id = batch.spec.batch_id
+        self._recipe = recipe(batch.spec)
+        self._suspects = Suspects()
+        self._progress_at = clock.monotonic()
+
+    async def run(self) -> None:
+        """
+        Prepare to the seal, or until somebody pauses, aborts or the list is unusable.
+
+        Raises:
+            StoreError: nothing is lost; the scheduler starts it again.
+
+        """
+        started = self._clock.monotonic()
+        try:
+            if not await self._chunks():
+                return
+        except MessageError as error:
+            await self._enter(Trigger.PREPARATION_FAILED, reason=str(error))
+            return
+        rewrites = [rewrite async for rewrite in self._duplicates()]
+        batch = await self._store.change(
+            self._batch_id,
+            lambda b: operations.enter(b, Trigger.SEALED, self._clock.now()),
+            rewrites=rewrites,
+        )
+        log.info(
+            "batch_status_update",
+            batch_id=self._batch_id,
+            status=batch.state.status,
+            count=sum(batch.counts),
+            duration_s=round(self._clock.monotonic() - started, 3),
+        )
+
+    async def _chunks(self) -> bool:
+        """Prepare what is not stored yet; false where the batch stopped running."""
+        number = await self._remember()
+        skip = number * self._spec.chunk_size
+        ready: list[NewChunk] = []
+        async for rows in self._rows(skip):
+            chunk = self._recipe.prepare(rows, self._now_ms())
+            self._look(chunk)
+            ready.append(_new(number, chunk))
+            number += 1
+            if len(ready) == _CHUNKS_A_COMMIT:
+                if not await self._commit(ready):
+                    return False
+                ready = []
+        return await self._commit(ready)
+
+    async def _remember(self) -> int:
+        """Look again at what was prepared before a crash; returns how many chunks."""
+        number = 0
+        async for chunk in self._store.chunks(self._batch_id):
+            flawed = chunk.state.recorded
+            numbers = unpack_payload(chunk.payload).numbers.split("\n")
+            self._suspects.look(
+                n for n, outcome in zip(numbers, flawed, strict=True) if not outcome
+            )
+            number += 1
+        return number
+
+    def _look(self, chunk: Prepared) -> None:
+        if chunk.segment is None:
+            self._suspects.look(chunk.numbers)
+        else:
+            flawed = set(chunk.segment.places())
+            self._suspects.look(
+                n for i, n in enumerate(chunk.numbers) if i not in flawed
+            )
+
+    async def _commit(self, ready: list[NewChunk]) -> bool:
+        facts = ()
+        if self._clock.monotonic() - self._progress_at >= _PROGRESS_S:
+            self._progress_at = self._clock.monotonic()
+            facts = (operations.progress(),)
+        status = await self._store.add_chunks(self._batch_id, ready, facts)
+        return status is Status.PREPARATION_RUNNING
+
+    async def _rows(self, skip: int) -> AsyncIterator[Rows]:
+        """Yield the list's rows in chunks, from the row ``skip`` on."""
+        names = self._recipe.template.names
+        size = self._spec.chunk_size
+        rest = Rows([], [[] for _ in names], {})
+        line = self._spec.list.first_line
+        decompressor = zstandard.ZstdDecompressor()
+        async for block in self._store.list_blocks(self._spec.list.list_id):
+            text = decompressor.decompress(block).decode()
+            rows = recipient_list.read(text, self._spec.list, names, line)
+            line += text.count("\n")
+            if skip >= len(rows.numbers):
+                skip -= len(rows.numbers)
+                continue
+            rest = recipient_list.joined(rest, recipient_list.part(rows, skip))
+            skip = 0
+            start = 0
+            while len(rest.numbers) - start >= size:
+                yield recipient_list.part(rest, start, start + size)
+                start += size
+            rest = recipient_list.part(rest, start)
+        if rest.numbers:
+            yield rest
+
+    async def _duplicates(self) -> AsyncIterator[Rewrite]:
+        """Mark who stands twice, a bounded number of suspects at a time."""
+        suspects = sorted(self._suspects.numbers)
+        found: dict[int, set[int]] = {}
+        for start in range(0, len(suspects), _SUSPECTS_A_LOOK):
+            look = Confirmation(set(suspects[start : start + _SUSPECTS_A_LOOK]))
+            async for chunk in self._store.chunks(self._batch_id):
+                numbers = unpack_payload(chunk.payload).numbers.split("\n")
+                twice = look.duplicates(numbers, chunk.state.recorded)
+                if twice:
+                    found.setdefault(chunk.number, set()).update(twice)
+        if found:
+            async for chunk in self._store.chunks(self._batch_id):
+                if chunk.number in found:
+                    yield _marked(chunk, sorted(found[chunk.number]), self._now_ms())
+
+    async def _enter(self, trigger: Trigger, reason: str) -> None:
+        await self._store.change(
+            self._batch_id,
+            lambda b: operations.enter(b, trigger, self._clock.now(), reason=reason),
+        )
+        log.warning("batch_status_update", batch_id=self._batch_id, reason=reason)
+
+    def _now_ms(self) -> int:
+        return _millis(self._clock.now())
+
+
+def _new(number: int, chunk: Prepared) -> NewChunk:
+    return NewChunk(
+        number=number,
+        payload=chunk.payload,
+        segment=chunk.segment,
+        counts=chunk.counts,
+        parts=chunk.parts,
+    )
+
+
+def _marked(chunk: Chunk, twice: list[int], at_ms: int) -> Rewrite:
+    outcomes = bytearray(chunk.state.recorded)
+    for place in twice:
+        outcomes[place] = Outcome.DUPLICATE
+    mark: Segment = segment(at_ms, 0, [(p, Outcome.DUPLICATE, 0) for p in twice])
+    parts = unpack_payload(chunk.payload).parts
+    return Rewrite(
+        number=chunk.number,
+        segments=(mark,),
+        counts=count(outcomes),
+        parts_removed=sum(parts[p] for p in twice),
+    )
+
+
+def _millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
