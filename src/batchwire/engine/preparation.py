@@ -17,6 +17,7 @@ from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.chunk import Prepared, Recipe
 from batchwire.domain.counts import count
 from batchwire.domain.duplicates import Confirmation, Suspects
+from batchwire.domain.events import Fact
 from batchwire.domain.ledger import Segment, segment, unpack_payload
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
@@ -129,7 +130,7 @@ class Preparation:
             )
 
     async def _commit(self, ready: list[NewChunk]) -> bool:
-        facts = ()
+        facts: tuple[Fact, ...] = ()
         if self._clock.monotonic() - self._progress_at >= _PROGRESS_S:
             self._progress_at = self._clock.monotonic()
             facts = (operations.progress(),)

@@ -1,0 +1,125 @@
+"""
+How fast, and whether at all: rate in parts per second, flow control, circuit.
+
+Pure arithmetic on a monotonic clock's seconds, handed in as ``now``.
+"""
+
+MIN_RATE = 1.0
+_CUT = 0.7  # of the measured rate, when a provider throttles
+_RECOVERY = 1.1  # a second without throttling
+_FREE_AGAIN = 4.0  # times the rate of the last cut
+
+
+class Pace:
+    """
+    A token bucket of parts that shrinks when the provider throttles.
+
+    ``rate`` 0 is unlimited. A message goes when there is at least one token and takes
+    one per part, so that the rate is kept over time, in parts.
+    """
+
+    def __init__(self, rate: float = 0.0, burst: float = 0.0) -> None:
+        self.rate = rate
+        self._burst = burst
+        self._limit = rate
+        self._cut_at = 0.0
+        self._tokens = self._most()
+        self._filled_at = 0.0
+        self._hold_until = 0.0
+        self._recovered_at = 0.0
+        self._measured_from = 0.0
+        self._measured_parts = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing limits and nothing needs to be counted."""
+        return not self._limit and not self._hold_until
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether the provider's flow control holds us below the configured rate."""
+        return bool(self._cut_at)
+
+    def delay_s(self, now: float) -> float:
+        """How long until the next message may go."""
+        if now < self._hold_until:
+            return self._hold_until - now
+        self._recover(now)
+        if not self._limit:
+            return 0.0
+        gained = (now - self._filled_at) * self._limit
+        self._tokens = min(self._most(), self._tokens + gained)
+        self._filled_at = now
+        return 0.0 if self._tokens >= 1 else (1 - self._tokens) / self._limit
+
+    def take(self, parts: int, now: float) -> None:
+        """Count parts that go now."""
+        self._tokens -= parts
+        if now - self._measured_from > 1:
+            self._measured_from, self._measured_parts = now, 0
+        self._measured_parts += parts
+
+    def throttled(self, now: float, retry_after_s: float | None) -> None:
+        """Slow down: the provider said that we are too fast."""
+        if self._cut_at and now - self._recovered_at < 1 and retry_after_s is None:
+            return  # answers to what was in flight at the last cut
+        measured = self._measured_parts / max(now - self._measured_from, 0.1)
+        self._limit = max(MIN_RATE, (measured or self._limit or MIN_RATE) * _CUT)
+        self._cut_at = self._limit
+        self._recovered_at = self._filled_at = now
+        self._tokens = min(self._tokens, 1.0)
+        self._hold_until = max(self._hold_until, now + (retry_after_s or 0.0))
+
+    def _recover(self, now: float) -> None:
+        if not self._cut_at or now - self._recovered_at < 1:
+            return
+        self._recovered_at = now
+        self._limit *= _RECOVERY
+        if self._limit >= (self.rate or self._cut_at * _FREE_AGAIN):
+            self._limit, self._cut_at, self._hold_until = self.rate, 0.0, 0.0
+            self._tokens = min(self._tokens, self._most())
+
+    def _most(self) -> float:
+        return max(1.0, self._burst or self._limit / 10)
+
+
+class Circuit:
+    """
+    Opens after failures in a row; then one trial at a time, further and further apart.
+    """
+
+    def __init__(self, failures: int, max_delay_s: float) -> None:
+        self._most = failures
+        self._max_delay_s = max_delay_s
+        self._failed = 0
+        self._opened = 0
+        self.is_open = False
+        self.is_tripped = False  # open, or on trial: failures are no attempts
+
+    def succeeded(self) -> None:
+        """The provider answered: whatever it said, it is there."""
+        self._failed = self._opened = 0
+        self.is_open = self.is_tripped = False
+
+    def failed(self) -> bool:
+        """Count a failure; True where it opens the circuit."""
+        self._failed += 1
+        if self.is_open or (self._failed < self._most and not self.is_tripped):
+            return False
+        self.is_open = self.is_tripped = True
+        self._opened += 1
+        return True
+
+    def try_again(self) -> None:
+        """Let one trial through."""
+        self.is_open = False
+
+    @property
+    def delay_s(self) -> float:
+        """How long to wait before the next trial."""
+        return float(min(self._max_delay_s, 2 ** min(self._opened - 1, 16)))
+
+
+def backoff_s(attempt: int, jitter: float) -> float:
+    """Wait before a further attempt after a transient failure; jitter 0 … 1."""
+    return min(300.0, 1.0 * 2 ** (attempt - 1)) * (0.5 + 0.5 * jitter)

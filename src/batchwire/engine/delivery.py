@@ -1,0 +1,493 @@
+"""
+Delivery: chunk by chunk, by lease: intend, submit, record.
+
+One cycle, many times a second: collect the answers, choose what is intended next, and
+write both in one transaction for all batches; only then do the intended messages enter
+their provider's line. Whether a batch may go on is read in that transaction, so a pause
+by anybody holds from the next cycle on.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import structlog
+
+from batchwire.domain import counts as numbers, operations
+from batchwire.domain.batch import Batch
+from batchwire.domain.chunk import Recipe
+from batchwire.domain.counts import Counts
+from batchwire.domain.events import Fact
+from batchwire.domain.ledger import REPEAT, Judge
+from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+from batchwire.domain.pacing import Pace, backoff_s
+from batchwire.engine.preparation import recipe
+from batchwire.engine.settings import EngineSettings
+from batchwire.engine.submission import Line, Slice
+from batchwire.errors import StoreError
+from batchwire.ports.clock import Clock
+from batchwire.ports.provider import Provider
+from batchwire.ports.store import ChunkUpdate, Claim, Flush, Flushed, Store
+
+_MOST_CHUNKS = 32
+_PROGRESS_S = 1.0
+_QUANTUM = 64
+
+log = structlog.get_logger()
+
+
+class Load:
+    """A leased chunk in memory: what is to be intended, and what was answered."""
+
+    def __init__(self, run: "Run", claim: Claim) -> None:
+        self.run = run
+        self.number = claim.number
+        self.fence = claim.fence
+        self.base = claim.number * run.batch.spec.chunk_size
+        self.messages = run.recipe.messages(
+            run.batch.spec.batch_id, self.base, claim.payload, claim.state
+        )
+        self.repeated = frozenset(
+            p for p, attempt in enumerate(claim.state.attempts) if attempt & REPEAT
+        )
+        self.intended = 0  # how many of the messages are intended
+        self.resolved = 0  # how many have their answer stored or collected
+        self.in_flight = 0
+        self.retry_attempt = 0  # highest attempt that failed and may be repeated
+        self.done: list[Message] = []
+        self.answers: list[Answer] = []
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing of it may go back to the line."""
+        return self.run.is_stopping
+
+    def intend(self, most: int, size: int) -> list[Slice]:
+        """Choose up to ``most`` further messages, in slices of ``size``."""
+        end = min(self.intended + most, len(self.messages))
+        chosen = [
+            Slice(self, self.messages[at : min(at + size, end)])
+            for at in range(self.intended, end, size)
+        ]
+        self.intended = end
+        return chosen
+
+    def update(self, now_ms: int, due_s: float | None) -> ChunkUpdate:
+        """Say what is to be written; ``due_s`` releases the lease until then."""
+        segment = None
+        if self.done:
+            stamp = (now_ms, self.fence, self.base)
+            segment = self.run.judge.segment(
+                stamp, self.done, self.answers, self.repeated
+            )
+        intent = 0
+        if self.intended:
+            intent = self.messages[self.intended - 1].position - self.base + 1
+        clock = self.run.clock
+        return ChunkUpdate(
+            number=self.number,
+            fence=self.fence,
+            segment=segment,
+            intent=intent,
+            is_released=due_s is not None,
+            due_at=clock.now() + timedelta(seconds=due_s) if due_s else None,
+        )
+
+
+class Run:
+    """A batch in delivery."""
+
+    def __init__(self, batch: Batch, line: Line, clock: Clock) -> None:
+        spec = batch.spec
+        self.batch = batch
+        self.line = line
+        self.clock = clock
+        self.recipe: Recipe = recipe(spec)
+        self.judge = Judge(spec.max_retries + 1, spec.on_uncertain)
+        self.pace = Pace(spec.rate_parts_per_s)
+        self.loads: dict[int, Load] = {}
+        self.counts: Counts = batch.counts
+        self.weight = 2.0**spec.priority
+        self.turn = 0.0  # virtual time: who has the least goes next
+        self.claim_at = 0.0
+        self.is_stopping = False
+        self.is_exhausted = False  # nothing left to claim, now or later
+        self.escaped = 0
+        self.progress_at = clock.monotonic()
+        self.told_at = clock.monotonic()
+        self.told_tenth = 0
+        self.opted_out: set[str] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Messages submitted and not answered."""
+        return sum(load.in_flight for load in self.loads.values())
+
+    def unintended(self) -> int:
+        """Messages in memory that may be intended next."""
+        return sum(len(x.messages) - x.intended for x in self.loads.values())
+
+    def limited_by(self) -> str:
+        """Why this batch is not faster."""
+        now = self.clock.monotonic()
+        if self.pace.rate and self.pace.delay_s(now) > 0:
+            return "rate"
+        return self.line.limited_by()
+
+
+class Delivery:
+    """Delivers every running batch, through the line of its provider."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        providers: Mapping[str, Provider],
+        settings: EngineSettings,
+        owner: str,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._providers = providers
+        self._settings = settings
+        self._owner = owner
+        self._lines: dict[str, Line] = {}
+        self._runs: dict[str, Run] = {}
+        self._window = _QUANTUM
+        self._is_draining = False
+
+    @property
+    def batch_ids(self) -> set[str]:
+        """The batches in delivery here, those that are stopping included."""
+        return set(self._runs)
+
+    async def start(self, batch: Batch) -> None:
+        """
+        Take up a batch that is in delivery_running.
+
+        Raises:
+            ProviderError: its provider cannot be used.
+
+        """
+        name = batch.spec.provider
+        if name not in self._lines:
+            line = Line(self._providers[name], self._clock, self._settings)
+            await line.open()
+            self._lines[name] = line
+        line = self._lines[name]
+        line.try_again()
+        run = Run(batch, line, self._clock)
+        run.turn = min((r.turn for r in self._runs.values()), default=0.0)
+        self._runs[batch.spec.batch_id] = run
+
+    async def run(self) -> None:
+        """Go round until cancelled; waits where there is nothing to do."""
+        delay_s = self._settings.flush_interval_ms / 1000
+        failed = 0
+        while True:
+            started = self._clock.monotonic()
+            try:
+                await self.cycle()
+                failed = 0
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                failed += 1
+                log.warning(
+                    "store_unavailable", error_code=error.code, error=str(error)
+                )
+                await self._clock.sleep(min(5.0, 0.1 * 2**failed))
+            await self._rest(started + delay_s)
+
+    async def drain(self) -> None:
+        """Intend nothing more; wait for what is in flight; give every chunk back."""
+        self._is_draining = True
+        for run in self._runs.values():
+            self._stop(run)
+        until = self._clock.monotonic() + self._settings.drain_timeout_s
+        while self._clock.monotonic() < until:
+            if not any(run.in_flight for run in self._runs.values()):
+                break
+            await self._clock.sleep(0.02)
+        await self.cycle()
+        for line in self._lines.values():
+            await line.close()
+
+    async def cycle(self) -> None:
+        """Write what was answered and what is intended next, then submit that."""
+        self._collect()
+        runs = list(self._runs.values())
+        if not runs:
+            return
+        chosen = {} if self._is_draining else self._choose(runs)
+        flushes = [self._flush(run) for run in runs]
+        found = await self._store.flush(self._owner, flushes)
+        for run, flush, one in zip(runs, flushes, found, strict=True):
+            self._settle(run, flush, one)
+            if one.status is not Status.DELIVERY_RUNNING:
+                self._stopped(run, flush)
+            elif not run.is_stopping:
+                run.line.offer(chosen.get(run.batch.spec.batch_id, []))
+                self._load(run, one)
+        await self._after(runs)
+
+    async def _rest(self, until: float) -> None:
+        """Wait for the next cycle: until a line runs low, or the interval is over."""
+        lines = [line for line in self._lines.values() if not line.is_blocked]
+        for line in lines:
+            line.hunger.clear()
+        for line in lines:
+            if line.is_starved and any(r.unintended() for r in self._runs.values()):
+                await asyncio.sleep(0)
+                return
+        wait_s = max(until - self._clock.monotonic(), 0.001)
+        if len(lines) == 1:
+            hunger = asyncio.ensure_future(lines[0].hunger.wait())
+            rest = asyncio.ensure_future(self._clock.sleep(wait_s))
+            _, late = await asyncio.wait(
+                {hunger, rest}, return_when=asyncio.FIRST_COMPLETED
+            )
+            for one in late:
+                one.cancel()
+        else:
+            await self._clock.sleep(wait_s)
+
+    def _collect(self) -> None:
+        """Move the answers from the lines to the chunks they belong to."""
+        now = self._clock.monotonic()
+        for line in self._lines.values():
+            answered, line.answered = line.answered, []
+            for one, answers in answered:
+                load: Load = one.load
+                load.done += one.messages
+                load.answers += answers
+                load.run.progress_at = now
+
+    def _choose(self, runs: Iterable[Run]) -> dict[str, list[Slice]]:
+        """Share the room in the lines among the batches, by priority, none left out."""
+        self._adapt()
+        now = self._clock.monotonic()
+        chosen: dict[str, list[Slice]] = {}
+        for line in self._lines.values():
+            room = max(self._window, 2 * _capacity(line)) - line.waiting
+            ready = [r for r in runs if r.line is line and self._may_intend(r)]
+            while room > 0 and ready:
+                run = min(ready, key=lambda r: r.turn)
+                slices = self._next(run, min(room, max(_QUANTUM, _capacity(line))))
+                if not slices:
+                    ready.remove(run)
+                    continue
+                count = sum(len(one.messages) for one in slices)
+                if run.pace.rate:
+                    parts = sum(m.parts for one in slices for m in one.messages)
+                    run.pace.take(parts, now)
+                run.turn += count / run.weight
+                room -= count
+                chosen.setdefault(run.batch.spec.batch_id, []).extend(slices)
+        return chosen
+
+    def _next(self, run: Run, most: int) -> list[Slice]:
+        if run.pace.rate:
+            if run.pace.delay_s(self._clock.monotonic()) > 0:
+                return []
+            most = min(most, max(1, int(run.pace.rate / 20)))
+        for load in run.loads.values():
+            slices = load.intend(most, run.line.traits.batch_size)
+            if slices:
+                return slices
+        return []
+
+    def _may_intend(self, run: Run) -> bool:
+        not_after = run.batch.spec.not_after
+        is_late = not_after is not None and not_after <= self._clock.now()
+        return not run.is_stopping and not run.line.is_blocked and not is_late
+
+    def _adapt(self) -> None:
+        """Intend as far ahead as the senders take until the next cycle, no further."""
+        lines = self._lines.values()
+        if any(line.is_starved and not line.is_blocked for line in lines):
+            self._window = min(self._window * 2, self._settings.max_window)
+        elif all(line.waiting > self._window / 2 for line in lines):
+            self._window = max(self._window * 3 // 4, _QUANTUM)
+        for line in lines:
+            line.is_starved = False
+
+    def _flush(self, run: Run) -> Flush:
+        """Say what is to be written of a batch; nothing is forgotten until it is."""
+        now = self._clock.now()
+        now_ms = int(now.timestamp() * 1000)
+        return Flush(
+            batch_id=run.batch.spec.batch_id,
+            updates=tuple(
+                load.update(now_ms, self._due_s(load)) for load in run.loads.values()
+            ),
+            facts=self._facts(run),
+            limited_by="" if run.is_stopping else run.limited_by(),
+            claim=self._claims(run),
+        )
+
+    def _due_s(self, load: Load) -> float | None:
+        """When a chunk is due again that is given back now; None where it is kept."""
+        resolved = load.resolved + len(load.done)
+        if load.run.is_stopping:
+            return 0.0 if not load.in_flight else None
+        if resolved < len(load.messages):
+            return None
+        for message, answer in zip(load.done, load.answers, strict=True):
+            if answer.verdict in {Verdict.TRANSIENT, Verdict.UNCERTAIN}:
+                load.retry_attempt = max(load.retry_attempt, message.attempt)
+        if not load.retry_attempt:
+            return 0.0
+        return backoff_s(load.retry_attempt, (load.number * 0.618) % 1)
+
+    def _claims(self, run: Run) -> int:
+        """How many chunks to claim: enough for the next cycle, few in memory."""
+        if not self._may_intend(run) or self._clock.monotonic() < run.claim_at:
+            return 0
+        lacking = 2 * self._window - run.unintended()
+        if lacking <= 0:
+            return 0
+        size = run.batch.spec.chunk_size
+        return min(-(-lacking // size), _MOST_CHUNKS - len(run.loads))
+
+    def _facts(self, run: Run) -> tuple[Fact, ...]:
+        """Tell the progress: once a second, and at each tenth."""
+        now = self._clock.monotonic()
+        total = sum(run.counts)
+        tenth = 10 * numbers.processed(run.counts) // total if total else 0
+        if run.is_stopping or not any(load.done for load in run.loads.values()):
+            return ()
+        if now - run.told_at < _PROGRESS_S and tenth == run.told_tenth:
+            return ()
+        run.told_at, run.told_tenth = now, tenth
+        return (operations.progress(),)
+
+    def _settle(self, run: Run, flush: Flush, found: Flushed) -> None:
+        """Forget what is stored now."""
+        run.counts = found.counts
+        for update in flush.updates:
+            load = run.loads[update.number]
+            if update.segment is not None:
+                self._note_refusals(run, load)
+                load.resolved += len(load.done)
+                load.done, load.answers = [], []
+            if update.is_released or update.number in found.stale:
+                del run.loads[update.number]
+        if found.stale:
+            log.warning("stale_lease", batch_id=flush.batch_id, count=len(found.stale))
+
+    def _note_refusals(self, run: Run, load: Load) -> None:
+        for message, answer in zip(load.done, load.answers, strict=True):
+            if answer.suppress:
+                run.opted_out.add(message.to)
+
+    def _load(self, run: Run, found: Flushed) -> None:
+        """Take the claimed chunks into memory."""
+        for claim in found.claims:
+            run.loads[claim.number] = Load(run, claim)
+        if found.claims:
+            run.is_exhausted = False
+            return
+        now = self._clock.now()
+        due = found.next_due_at
+        run.is_exhausted = due is None
+        wait_s = (due - now).total_seconds() if due else 0.0
+        run.claim_at = self._clock.monotonic() + max(wait_s, 0.0)
+
+    def _stopped(self, run: Run, flush: Flush) -> None:
+        """Stop a batch that somebody paused or ended: what is in flight escapes."""
+        if not run.is_stopping:
+            recent = (len(u.segment.outcomes) for u in flush.updates if u.segment)
+            run.escaped = run.in_flight + sum(recent)
+            self._stop(run)
+
+    def _stop(self, run: Run) -> None:
+        run.is_stopping = True
+        run.line.withdraw(lambda load: load.run is run)
+
+    async def _after(self, runs: list[Run]) -> None:
+        """End what is at its end, and stop what cannot go on."""
+        for run in runs:
+            if run.opted_out:
+                await self._store.suppress(run.opted_out, run.line.traits.name)
+                run.opted_out = set()
+            if run.is_stopping:
+                await self._leave(run)
+            elif run.line.is_blocked:
+                await self._pause(run)
+            elif not run.loads and run.is_exhausted:
+                await self._end(run)
+            else:
+                await self._check_stall(run)
+
+    async def _leave(self, run: Run) -> None:
+        """Let go of a stopped batch once its last answer is stored."""
+        if run.loads:
+            return
+        del self._runs[run.batch.spec.batch_id]
+        if not self._is_draining:
+            await self._store.change(
+                run.batch.spec.batch_id,
+                lambda _: operations.Change(facts=(operations.escaped(run.escaped),)),
+            )
+
+    async def _pause(self, run: Run) -> None:
+        """Pause a batch whose provider cannot be used; try again where that helps."""
+        line, now = run.line, self._clock.now()
+        if line.refusal:
+            reason, resume_at = f"{line.traits.name}: {line.refusal}", None
+        else:
+            reason = f"{line.traits.name} does not answer"
+            resume_at = now + timedelta(seconds=line.circuit.delay_s)
+        await self._enter(run, Trigger.PROVIDER_STOPPED, reason, resume_at)
+        run.escaped = run.in_flight
+        self._stop(run)
+
+    async def _end(self, run: Run) -> None:
+        if run.counts[Outcome.OPEN]:
+            run.is_exhausted = False
+            return
+        batch_id = run.batch.spec.batch_id
+        batch = await self._store.change(
+            batch_id, lambda b: operations.end(b, self._clock.now())
+        )
+        del self._runs[batch_id]
+        log.info(
+            "batch_status_update",
+            batch_id=batch_id,
+            status=batch.state.status,
+            **{k: n for k, n in numbers.named(batch.counts).items() if n},
+        )
+
+    async def _check_stall(self, run: Run) -> None:
+        now = self._clock.monotonic()
+        if run.limited_by() or run.claim_at > now:
+            run.progress_at = now
+        if now - run.progress_at > run.batch.spec.timeout_s:
+            reason = f"no progress for {run.batch.spec.timeout_s} s"
+            await self._enter(run, Trigger.EXPIRED, reason, None)
+
+    async def _enter(
+        self, run: Run, trigger: Trigger, reason: str, resume_at: object
+    ) -> None:
+        await self._store.change(
+            run.batch.spec.batch_id,
+            lambda b: operations.enter(
+                b,
+                trigger,
+                self._clock.now(),
+                reason=reason,
+                resume_at=resume_at,  # type: ignore[arg-type]
+            ),
+        )
+        log.warning(
+            "batch_status_update",
+            batch_id=run.batch.spec.batch_id,
+            trigger=trigger,
+            reason=reason,
+        )
+
+
+def _capacity(line: Line) -> int:
+    return line.traits.concurrency * line.traits.batch_size

@@ -1,0 +1,142 @@
+"""
+The scheduler: which batch goes on, and when.
+
+It looks at the batches several times a second: schedule_time, not_after, whose turn it
+is by priority, and what the service paused by itself and may try again.
+"""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from batchwire.domain import operations
+from batchwire.domain.batch import Batch
+from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.engine.delivery import Delivery
+from batchwire.engine.preparation import Preparation
+from batchwire.engine.settings import EngineSettings
+from batchwire.errors import ProviderError, StoreError
+from batchwire.ports.clock import Clock
+from batchwire.ports.store import Store
+
+_TICK_S = 0.1
+_ORPHAN_AGE = timedelta(hours=24)
+_ACTIVE = tuple(status for status in Status if not status.has_ended)
+
+log = structlog.get_logger()
+
+
+class Scheduler:
+    """Moves batches on; starts preparation and delivery."""
+
+    def __init__(
+        self, store: Store, clock: Clock, delivery: Delivery, settings: EngineSettings
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._delivery = delivery
+        self._settings = settings
+        self._preparing: dict[str, asyncio.Task[None]] = {}
+        self.is_idle = False  # no batch is left that moves by itself
+
+    async def run(self) -> None:
+        """Go round until cancelled."""
+        await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
+        while True:
+            try:
+                await self.tick()
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                log.warning(
+                    "store_unavailable", error_code=error.code, error=str(error)
+                )
+                await self._clock.sleep(1.0)
+            await self._clock.sleep(_TICK_S)
+
+    async def drain(self) -> None:
+        """Stop preparing: what is stored stays, the rest is done again."""
+        for task in self._preparing.values():
+            task.cancel()
+        await asyncio.gather(*self._preparing.values(), return_exceptions=True)
+
+    async def tick(self) -> None:
+        """Look at every batch that has not ended, the most urgent first."""
+        await self._reap()
+        batches = await self._store.batches(_ACTIVE)
+        batches.sort(key=lambda b: (-b.spec.priority, b.spec.created_at))
+        for batch in batches:
+            await self._look(batch)
+        resting = (Status.PREPARATION_PAUSED, Status.DELIVERY_PAUSED)
+        self.is_idle = not self._delivery.batch_ids and all(
+            b.state.status in resting and b.resume_at is None for b in batches
+        )
+
+    async def _look(self, batch: Batch) -> None:
+        now, spec = self._clock.now(), batch.spec
+        if spec.not_after is not None and spec.not_after <= now:
+            await self._enter(batch, Trigger.EXPIRED, "not_after has passed")
+            return
+        match batch.state.status:
+            case Status.SCHEDULED:
+                if spec.schedule_time is None or spec.schedule_time <= now:
+                    await self._enter(batch, Trigger.SCHEDULE_DUE)
+            case Status.PREPARATION_READY | Status.PREPARATION_RUNNING:
+                await self._prepare(batch)
+            case Status.DELIVERY_READY | Status.DELIVERY_RUNNING:
+                await self._deliver(batch)
+            case Status.DELIVERY_PAUSED:
+                if batch.resume_at is not None and batch.resume_at <= now:
+                    await self._enter(batch, Trigger.PROVIDER_BACK, "trying again")
+            case _:
+                pass
+
+    async def _prepare(self, batch: Batch) -> None:
+        batch_id = batch.spec.batch_id
+        is_full = len(self._preparing) >= self._settings.max_preparing_batches
+        if batch_id in self._preparing or is_full:
+            return
+        if batch.state.status is Status.PREPARATION_READY:
+            batch = await self._enter(batch, Trigger.PREPARATION_STARTED)
+        if batch.state.status is Status.PREPARATION_RUNNING:
+            work = Preparation(self._store, self._clock, batch).run()
+            self._preparing[batch_id] = asyncio.create_task(work)
+
+    async def _deliver(self, batch: Batch) -> None:
+        batch_id = batch.spec.batch_id
+        running = self._delivery.batch_ids
+        if batch_id in running or len(running) >= self._settings.max_running_batches:
+            return
+        if batch.state.status is Status.DELIVERY_READY:
+            batch = await self._enter(batch, Trigger.DELIVERY_STARTED)
+        if batch.state.status is Status.DELIVERY_RUNNING:
+            try:
+                await self._delivery.start(batch)
+            except ProviderError as error:
+                await self._enter(batch, Trigger.PROVIDER_STOPPED, str(error))
+
+    async def _enter(self, batch: Batch, trigger: Trigger, reason: str = "") -> Batch:
+        after = await self._store.change(
+            batch.spec.batch_id,
+            lambda b: operations.enter(b, trigger, self._clock.now(), reason=reason),
+        )
+        log.info(
+            "batch_status_update",
+            batch_id=batch.spec.batch_id,
+            status=after.state.status,
+            reason=reason,
+        )
+        return after
+
+    async def _reap(self) -> None:
+        """Look how preparations ended; a store that was away is tried again."""
+        for batch_id, task in list(self._preparing.items()):
+            if not task.done():
+                continue
+            del self._preparing[batch_id]
+            error = task.exception()
+            if isinstance(error, StoreError) and error.retryable:
+                log.warning("store_unavailable", batch_id=batch_id, error=str(error))
+            elif error is not None:
+                raise error

@@ -1,0 +1,195 @@
+"""
+Submission: a provider's line, where intended messages wait and senders take them.
+
+What stands in the line is durable as intended. The line decides only when: rate,
+flow control, circuit. What a provider answered for good lies in ``answered`` until
+delivery collects it; what surely did not arrive goes back to the front of the line.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from batchwire.domain.outcome import Answer, Message, Verdict
+from batchwire.domain.pacing import Circuit, Pace
+from batchwire.engine.settings import EngineSettings
+from batchwire.ports.clock import Clock
+from batchwire.ports.provider import Provider
+
+_AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
+_FAILURES = frozenset({Verdict.TRANSIENT, Verdict.CONNECTION, Verdict.UNCERTAIN})
+
+log = structlog.get_logger()
+
+
+class Slice:
+    """Some messages of one chunk that go in one call; ``load`` is delivery's own."""
+
+    __slots__ = ("load", "messages")
+
+    def __init__(self, load: Any, messages: list[Message]) -> None:  # noqa: ANN401
+        self.load = load
+        self.messages = messages
+
+
+class Line:
+    """The way to one provider, shared by all batches that use it."""
+
+    def __init__(
+        self, provider: Provider, clock: Clock, settings: EngineSettings
+    ) -> None:
+        self.provider = provider
+        self.traits = provider.traits
+        self.pace = Pace(self.traits.rate_parts_per_s, self.traits.burst_parts)
+        self.circuit = Circuit(settings.circuit_failures, settings.circuit_max_delay_s)
+        self.answered: list[tuple[Slice, Sequence[Answer]]] = []
+        self.waiting = 0  # messages in the line
+        self.in_flight = 0  # messages submitted and not answered
+        self.is_starved = False  # a sender found the line empty
+        self.refusal = ""  # why the provider cannot be used now: credentials
+        self.hunger = asyncio.Event()  # the line runs low
+        self._clock = clock
+        self._line: deque[Slice] = deque()
+        self._offered = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._senders: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Open the provider and start the senders."""
+        await self.provider.open()
+        self._senders = [
+            asyncio.create_task(self._send()) for _ in range(self.traits.concurrency)
+        ]
+
+    async def close(self) -> None:
+        """Stop the senders; what is in flight stays without an answer."""
+        for sender in self._senders:
+            sender.cancel()
+        await asyncio.gather(*self._senders, return_exceptions=True)
+        await self.provider.close()
+
+    def offer(self, slices: Sequence[Slice]) -> None:
+        """Put intended messages at the end of the line."""
+        self._line.extend(slices)
+        self.waiting += sum(len(one.messages) for one in slices)
+        self._offered.set()
+
+    def withdraw(self, is_meant: Callable[[Any], bool]) -> None:
+        """Take messages out of the line that must not be submitted any more."""
+        left = [one for one in self._line if not is_meant(one.load)]
+        self._line = deque(left)
+        self.waiting = sum(len(one.messages) for one in left)
+
+    def try_again(self) -> None:
+        """Forget a refusal, and let an open circuit make a trial."""
+        self.refusal = ""
+        self.circuit.try_again()
+        self._offered.set()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether nothing may be submitted until somebody says ``try_again``."""
+        return self.circuit.is_open or bool(self.refusal)
+
+    def limited_by(self) -> str:
+        """Why it is not faster, in the closed vocabulary of ``limited_by``."""
+        if self.is_blocked:
+            return "provider_down"
+        if self.pace.is_throttled:
+            return "throttled"
+        is_waiting = self.pace.rate and self.pace.delay_s(self._clock.monotonic())
+        return "rate" if is_waiting else ""
+
+    async def _send(self) -> None:
+        while True:
+            one = await self._next()
+            count = len(one.messages)
+            self.in_flight += count
+            one.load.in_flight += count
+            try:
+                answers = await self.provider.submit(one.messages)
+            except Exception:  # a provider's bug: it may have submitted
+                log.exception("provider_raised", provider=self.traits.name)
+                lost = Answer(Verdict.UNCERTAIN, error_code="provider_raised")
+                answers = [lost] * count
+            finally:
+                self.in_flight -= count
+                one.load.in_flight -= count
+            self._sort(one, answers)
+
+    async def _next(self) -> Slice:
+        """Wait for the turn, the rate and the circuit; then take the head of the line."""
+        while True:
+            if not self._line:
+                self.is_starved = True
+                self._offered.clear()
+                self.hunger.set()
+                await self._offered.wait()
+            elif self.pace.is_free and not self.circuit.is_tripped and not self.refusal:
+                return self._take()
+            else:
+                async with self._turn:
+                    if await self._may_go():
+                        return self._take()
+
+    async def _may_go(self) -> bool:
+        """Wait a moment where need be; whether the head may go now."""
+        if self.is_blocked or (self.circuit.is_tripped and self.in_flight):
+            await self._clock.sleep(0.02)
+            return False
+        delay_s = self.pace.delay_s(self._clock.monotonic())
+        if delay_s > 0:
+            await self._clock.sleep(min(delay_s, 0.05))
+            return False
+        return bool(self._line)
+
+    def _take(self) -> Slice:
+        one = self._line.popleft()
+        self.waiting -= len(one.messages)
+        if not self.pace.is_free:
+            parts = sum(message.parts for message in one.messages)
+            self.pace.take(parts, self._clock.monotonic())
+        return one
+
+    def _sort(self, one: Slice, answers: Sequence[Answer]) -> None:
+        """Keep what is answered; put back what surely was not taken."""
+        verdicts = {answer.verdict for answer in answers}
+        self._judge_provider(verdicts, answers)
+        again = _AGAIN
+        if self.circuit.is_tripped:
+            again |= {Verdict.TRANSIENT}
+        if verdicts.isdisjoint(again):
+            self.answered.append((one, answers))
+            return
+        pairs = list(zip(one.messages, answers, strict=True))
+        back = [message for message, answer in pairs if answer.verdict in again]
+        done = [pair for pair in pairs if pair[1].verdict not in again]
+        if done:
+            messages = [message for message, _ in done]
+            kept = [answer for _, answer in done]
+            self.answered.append((Slice(one.load, messages), kept))
+        if one.load.is_stopping:
+            return
+        self._line.appendleft(Slice(one.load, back))
+        self.waiting += len(back)
+        self._offered.set()
+
+    def _judge_provider(
+        self, verdicts: set[Verdict], answers: Sequence[Answer]
+    ) -> None:
+        if verdicts - _FAILURES - {Verdict.THROTTLED}:
+            self.circuit.succeeded()
+        elif verdicts & _FAILURES and self.circuit.failed():
+            log.warning("provider_down", provider=self.traits.name)
+            self.hunger.set()
+        if Verdict.THROTTLED in verdicts:
+            waits = [a.retry_after_s for a in answers if a.retry_after_s is not None]
+            self.pace.throttled(self._clock.monotonic(), max(waits, default=None))
+        if Verdict.CONFIGURATION in verdicts:
+            refused = next(a for a in answers if a.verdict is Verdict.CONFIGURATION)
+            said = refused.error_message or "refuses our credentials or account"
+            self.refusal = f"{said} ({refused.error_code})"
+            self.hunger.set()
