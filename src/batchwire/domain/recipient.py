@@ -100,11 +100,11 @@ _CLEAN: dict[int, str | None] = (
     dict.fromkeys(map(ord, _SEPARATORS))
     | {ord(zero) + digit: str(digit) for zero in _ZEROS for digit in range(10)}
     | {ord("\uff0b"): "+"}
+    | {ord(char): char for char in "\n+0123456789"}  # to be missing would be slower
 )
 
 
 _NEVER = "(?!)"  # a pattern that matches nothing
-_ABROAD = re.compile("00")  # understood everywhere (ITU-T E.164), unless dialled so
 
 _UNREADABLE = {
     NumberParseException.NOT_A_NUMBER: Flaw.TOO_SHORT,  # we pass on digits only
@@ -174,7 +174,7 @@ class _Plan:
 
     region: str
     code: str  # the country calling code
-    abroad: re.Pattern[str]  # the international prefix
+    abroad: re.Pattern[str]  # the international prefix, or 00; never before a 0
     trunk: re.Pattern[str]  # the national prefix
     general: re.Pattern[str]
     mobile: re.Pattern[str]
@@ -182,26 +182,27 @@ class _Plan:
 
     def read(self, digits: str) -> str:
         """Read ``digits`` as dialled in this region."""
-        for prefix in (self.abroad, _ABROAD):
-            match = prefix.match(digits)
-            if match and not digits.startswith("0", match.end()):
-                return _international("+" + digits[match.end() :])
+        if abroad := self.abroad.match(digits):
+            return _international("+" + digits[abroad.end() :])
         if digits.startswith(self.code):
             if not self.mobile.fullmatch(digits) and (own := self.own_mobile(digits)):
                 return own
             if not self.general.fullmatch(digits):
                 return _ask(digits, self.region)
-        rest = self.strip(digits)
-        if rest and len(rest) in self.lengths and _is_e164(f"+{self.code}{rest}"):
-            return f"+{self.code}{rest}"
-        return _ask(digits, self.region)
+        return self.national(digits) or _ask(digits, self.region)
+
+    def national(self, digits: str) -> str:
+        """Read a national number; empty if it is not plain."""
+        rest = self._strip(digits)
+        number = f"+{self.code}{rest}"
+        return number if len(rest) in self.lengths and _is_e164(number) else ""
 
     def own_mobile(self, digits: str) -> str:
-        """Read ``digits`` with the country code in front; empty if that is no mobile."""
-        rest = self.strip(digits[len(self.code) :])
+        """Read a mobile number that begins with the country code; empty if it is none."""
+        rest = self._strip(digits[len(self.code) :])
         return f"+{self.code}{rest}" if self.mobile.fullmatch(rest) else ""
 
-    def strip(self, digits: str) -> str:
+    def _strip(self, digits: str) -> str:
         """Return ``digits`` without national prefix; empty if that is not plain."""
         match = self.trunk.match(digits)
         if not match:
@@ -219,7 +220,9 @@ def _plan(region: str) -> _Plan:
     return _Plan(
         region=region,
         code=str(code),
-        abroad=re.compile(metadata.international_prefix or _NEVER),
+        abroad=re.compile(
+            rf"(?>{metadata.international_prefix or _NEVER})(?!0)|00(?!0)"
+        ),
         trunk=re.compile(metadata.national_prefix_for_parsing or _NEVER),
         general=_pattern(metadata.general_desc),
         mobile=_pattern(metadata.mobile),
@@ -274,7 +277,11 @@ def _describe(text: str) -> Flaw:
 def _international(number: str) -> str:
     if _is_e164(number):
         return number
-    return _check_size(number) or _ask(number, None)
+    if flaw := _check_size(number):
+        return flaw
+    plan = _plan_of(number)
+    without_trunk = plan.national(number[1 + len(plan.code) :]) if plan else ""
+    return without_trunk or _ask(number, None)
 
 
 def _bare(digits: str) -> str:
@@ -282,12 +289,9 @@ def _bare(digits: str) -> str:
     number = "+" + digits
     if flaw := _check_size(number):
         return flaw
-    for width in (1, 2, 3):
-        region = phonenumbers.region_code_for_country_code(int(digits[:width]))
-        if region in phonenumbers.SUPPORTED_REGIONS:
-            if mobile := _plan(region).own_mobile(digits):
-                return mobile
-            break
+    plan = _plan_of(number)
+    if plan and (mobile := plan.own_mobile(digits)):
+        return mobile
     try:
         parsed = phonenumbers.parse(number)
     except NumberParseException:
@@ -295,6 +299,15 @@ def _bare(digits: str) -> str:
     if not phonenumbers.is_valid_number(parsed):
         return Flaw.NO_REGION
     return phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+
+
+def _plan_of(number: str) -> _Plan | None:
+    """Return the plan of an international number; None if no country has the code."""
+    for end in (2, 3, 4):
+        region = phonenumbers.region_code_for_country_code(int(number[1:end]))
+        if region in phonenumbers.SUPPORTED_REGIONS:
+            return _plan(region)
+    return None
 
 
 def _ask(number: str, region: str | None) -> str:

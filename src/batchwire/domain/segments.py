@@ -37,29 +37,33 @@ class Parts(msgspec.Struct, frozen=True, gc=False):
 
 def count(text: str, *, reference_bits: ReferenceBits = 8) -> Parts:
     """Count the units and parts of ``text``."""
-    if encoding.is_basic(text):
-        parts = _parts_of_singles(len(text), reference_bits)
-        return Parts(Encoding.GSM7, len(text), parts)
+    septets = encoding.count_septets(text)
+    if septets is not None and septets <= _GSM7.alone:
+        return Parts(Encoding.GSM7, septets, 1)
     coding, units = _encode(text)
-    parts = len(_ends(units, coding, reference_bits))
+    parts = len(_ends(coding, units, reference_bits))
     return Parts(coding.encoding, len(units) // coding.width, parts)
 
 
 def count_all(texts: Sequence[str], *, reference_bits: ReferenceBits = 8) -> bytes:
     """Count the parts of each text: a byte for each, capped at ``MAX_PARTS``."""
-    if encoding.is_basic("".join(texts)):
-        if max(map(len, texts), default=0) <= _GSM7.alone:
-            return b"\x01" * len(texts)
-        parts = [_parts_of_singles(len(text), reference_bits) for text in texts]
-    else:
-        parts = [count(text, reference_bits=reference_bits).parts for text in texts]
+    outside = encoding.outside_basic(texts)
+    if not any(outside) and max(map(len, texts), default=0) <= _GSM7.alone:
+        return b"\x01" * len(texts)
+    room = _GSM7.room[reference_bits]
+    parts = [
+        count(text, reference_bits=reference_bits).parts
+        if beyond
+        else (1 if len(text) <= _GSM7.alone else -(-len(text) // room))
+        for text, beyond in zip(texts, outside, strict=True)
+    ]
     return bytes([min(n, MAX_PARTS) for n in parts])
 
 
 def split(text: str, *, reference_bits: ReferenceBits = 8) -> list[str]:
     """Cut ``text`` into what each part carries; joined they are ``text`` again."""
     coding, units = _encode(text)
-    ends = _ends(units, coding, reference_bits)
+    ends = _ends(coding, units, reference_bits)
     pieces = [units[a:b] for a, b in zip([0, *ends], ends, strict=False)]
     if coding is _GSM7:
         return [encoding.from_septets(piece) for piece in pieces]
@@ -105,22 +109,16 @@ def _encode(text: str) -> tuple[_Coding, bytes]:
     return _UCS2, text.encode("utf-16-be", "surrogatepass")
 
 
-def _ends(units: bytes, coding: _Coding, reference_bits: ReferenceBits) -> list[int]:
+def _ends(coding: _Coding, units: bytes, reference_bits: ReferenceBits) -> list[int]:
     """Return the offset in bytes at which each part ends; an empty text is one part."""
     size, width = len(units), coding.width
     if size <= coding.alone * width:
         return [size]
     ends: list[int] = []
-    end = 0
-    while True:
-        end += coding.room[reference_bits] * width
-        if end >= size:
-            return [*ends, size]
+    end = coding.room[reference_bits] * width
+    while end < size:
         if units[end - width] in coding.opens:
             end -= width
         ends.append(end)
-
-
-def _parts_of_singles(length: int, reference_bits: ReferenceBits) -> int:
-    """Return the parts of ``length`` GSM-7 characters of one septet each."""
-    return 1 if length <= _GSM7.alone else -(-length // _GSM7.room[reference_bits])
+        end += coding.room[reference_bits] * width
+    return [*ends, size]

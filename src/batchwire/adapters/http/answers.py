@@ -1,0 +1,138 @@
+"""
+What a provider's HTTP answer says of each message of a request.
+
+After a 2xx the message was most likely taken. An answer that then cannot be read (too
+long, no JSON, no id, another number of items) is ``UNCERTAIN``, never a failure that
+would be sent again, unless the settings want nothing from the body.
+
+An answer that is not 2xx is about the whole request: where that carried several
+messages, paths with ``[]`` find nothing in it and no number is suppressed for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from pyreqwest.bytes import Bytes
+
+from batchwire.adapters.http.paths import AnswerPath, as_text
+from batchwire.adapters.http.retry_after import Header, header_text, retry_after_s
+from batchwire.adapters.http.rulings import CODE_TABLES, STATUSES, Ruling, of_status
+from batchwire.adapters.http.settings import HttpSettings
+from batchwire.domain.outcome import Answer, Message, Verdict
+
+_LONGEST_TEXT: Final = 200
+_decode = msgspec.json.Decoder().decode
+
+
+class _Reply(msgspec.Struct, frozen=True, gc=False):
+    """One HTTP answer; ``flaw`` says why ``tree`` is None."""
+
+    status: int
+    header: Header
+    tree: object
+    flaw: str
+    is_success: bool
+    is_about_one: bool
+
+
+class AnswerReader:
+    """The part of the settings that reads answers, compiled."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        said = settings.answer
+        self._id = AnswerPath.parse(said.message_id) if said.message_id else None
+        self._codes_at = tuple(map(AnswerPath.parse, said.error_code))
+        self._texts_at = tuple(map(AnswerPath.parse, said.error_message))
+        self._claim = AnswerPath.parse(said.accepted.path) if said.accepted else None
+        self._yes = {
+            as_text(v) for v in (said.accepted.values if said.accepted else ())
+        }
+        self._codes: Mapping[str, Ruling] = {
+            **CODE_TABLES.get(settings.code_table or "", {}),
+            **settings.codes,
+        }
+        self._statuses: Mapping[int, Ruling] = {**STATUSES, **settings.statuses}
+
+    def read(
+        self,
+        status: int,
+        header: Header,
+        body: Bytes | bytes | None,
+        messages: Sequence[Message],
+    ) -> list[Answer]:
+        """
+        Return one answer for each message, in their order.
+
+        ``header`` looks up a header of the answer; ``body`` is None where it was longer
+        than ``max_answer_bytes``.
+        """
+        is_success = 200 <= status < 300  # noqa: PLR2004 the class "successful"
+        is_about_one = len(messages) == 1
+        tree, flaw = _tree(body)
+        if is_success and not is_about_one and self._items(tree) != len(messages):
+            tree, flaw = None, flaw or "answer_count"
+        reply = _Reply(status, header, tree, flaw, is_success, is_about_one)
+        judge = self._of_success if is_success else self._of_refusal
+        return [judge(reply, message, n) for n, message in enumerate(messages)]
+
+    def _items(self, tree: object) -> int:
+        path = self._claim or self._id
+        return path.count(tree) if path else 0
+
+    def _of_success(self, reply: _Reply, message: Message, n: int) -> Answer:
+        message_id = as_text(self._id.find(reply.tree, n)) if self._id else ""
+        if self._claim:
+            is_taken = as_text(self._claim.find(reply.tree, n)) in self._yes
+        else:
+            is_taken = message_id != ""
+        if is_taken:
+            return Answer(Verdict.ACCEPTED, message_id)
+        if self._code(reply, n):
+            return self._of_refusal(reply, message, n)
+        if self._claim or self._id:
+            code = reply.flaw or "answer_incomplete"
+            return Answer(Verdict.UNCERTAIN, error_code=code)
+        return Answer(Verdict.ACCEPTED)
+
+    def _of_refusal(self, reply: _Reply, message: Message, n: int) -> Answer:
+        code = self._code(reply, n)
+        ruling = self._codes.get(code) or of_status(reply.status, self._statuses)
+        throttled = ruling.verdict is Verdict.THROTTLED
+        return Answer(
+            ruling.verdict,
+            error_code=code or f"http_{reply.status}",
+            error_message=self._text(reply, message, n),
+            retry_after_s=retry_after_s(reply.header) if throttled else None,
+            suppress=ruling.suppress and (reply.is_success or reply.is_about_one),
+        )
+
+    def _code(self, reply: _Reply, n: int) -> str:
+        said = _first(self._codes_at, reply, n)
+        return said or (_first((self._claim,), reply, n) if self._claim else "")
+
+    def _text(self, reply: _Reply, message: Message, n: int) -> str:
+        location = header_text(reply.header, "location")
+        text = _first(self._texts_at, reply, n)
+        if not text and location:
+            text = f"redirects are not followed; does url have to be {location}?"
+        number = message.to.removeprefix("+")
+        return text.replace(number, f"…{number[-2:]}")[:_LONGEST_TEXT]
+
+
+def _first(paths: Sequence[AnswerPath], reply: _Reply, n: int) -> str:
+    for path in paths:
+        if path.is_per_message and not (reply.is_success or reply.is_about_one):
+            continue
+        if text := as_text(path.find(reply.tree, n)):
+            return text
+    return ""
+
+
+def _tree(body: Bytes | bytes | None) -> tuple[object, str]:
+    if body is None:
+        return None, "answer_too_long"
+    try:
+        return _decode(body), ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, "answer_not_json"

@@ -1,0 +1,119 @@
+"""
+Request bodies, compiled: everything but the values of a message is encoded once.
+
+What is left to do for a message is one ``%`` over its values.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote_plus
+
+import msgspec
+from pydantic import JsonValue
+
+from batchwire.adapters.http.credentials import Secrets
+from batchwire.adapters.http.placeholders import MESSAGES, SECRET, VALUES, split
+from batchwire.adapters.http.settings import HttpSettings
+from batchwire.domain.outcome import Message
+
+Render = Callable[[Sequence[Message]], bytes]
+_Hole = Callable[[Message], bytes]
+_LIST = b"\0"  # where the items go; JSON never contains a NUL
+_encode = msgspec.json.Encoder().encode
+
+
+def compile_body(settings: HttpSettings, secret: Secrets) -> Render:
+    """
+    Return what renders the body of a request for 1 … ``batch_size`` messages.
+
+    Raises:
+        ProviderSettingsRefused: an environment variable is missing.
+    """
+    if settings.encoding == "form":
+        form = _Shape.of(_form(settings.body, secret))
+        return lambda messages: form.render(messages[0])
+    body = _Shape.of(_json(settings.body, secret))
+    if settings.item is None:
+        return lambda messages: body.render(messages[0])
+    item = _Shape.of(_json(settings.item, secret))
+    frame = body.text.replace(b"%%", b"%")
+    return lambda messages: frame.replace(
+        _LIST, b"[%b]" % b",".join(map(item.render, messages))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Encoded bytes, with a ``%b`` for each hole."""
+
+    text: bytes
+    holes: tuple[_Hole, ...]
+
+    @classmethod
+    def of(cls, pieces: Iterator[bytes | _Hole]) -> "_Shape":
+        text, holes = b"", list[_Hole]()
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                text += piece.replace(b"%", b"%%")
+            else:
+                text += b"%b"
+                holes.append(piece)
+        return cls(text, tuple(holes))
+
+    def render(self, message: Message) -> bytes:
+        return self.text % tuple([hole(message) for hole in self.holes])
+
+
+def _json(node: JsonValue, secret: Secrets) -> Iterator[bytes | _Hole]:
+    if isinstance(node, dict):
+        yield b"{"
+        for number, (key, value) in enumerate(node.items()):
+            yield (b"," if number else b"") + _encode(key) + b":"
+            yield from _json(value, secret)
+        yield b"}"
+    elif isinstance(node, list):
+        yield b"["
+        for number, value in enumerate(node):
+            yield b"," if number else b""
+            yield from _json(value, secret)
+        yield b"]"
+    elif isinstance(node, str):
+        yield from _json_string(node, secret)
+    else:
+        yield _encode(node)
+
+
+def _json_string(text: str, secret: Secrets) -> Iterator[bytes | _Hole]:
+    if text == f"<{MESSAGES}>":
+        yield _LIST
+    elif text[1:-1] in VALUES and text == f"<{text[1:-1]}>":
+        value = VALUES[text[1:-1]]
+        yield lambda message: _encode(value(message))
+    else:
+        yield b'"'
+        yield from _filled(text, secret, lambda part: _encode(part)[1:-1])
+        yield b'"'
+
+
+def _form(fields: dict[str, JsonValue], secret: Secrets) -> Iterator[bytes | _Hole]:
+    for number, (name, value) in enumerate(fields.items()):
+        yield f"{'&' if number else ''}{quote_plus(name)}=".encode()
+        text = value if isinstance(value, str) else _encode(value).decode()
+        yield from _filled(text, secret, lambda part: quote_plus(part).encode())
+
+
+def _filled(
+    text: str, secret: Secrets, escape: Callable[[str], bytes]
+) -> Iterator[bytes | _Hole]:
+    for literal, name in split(text):
+        yield escape(literal)
+        if name.startswith(SECRET):
+            yield escape(secret(name.removeprefix(SECRET)))
+        elif name:
+            yield _escaped(VALUES[name], escape)
+
+
+def _escaped(
+    value: Callable[[Message], str | int], escape: Callable[[str], bytes]
+) -> _Hole:
+    return lambda message: escape(str(value(message)))

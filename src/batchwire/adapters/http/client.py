@@ -1,0 +1,85 @@
+"""The HTTP client as we need it: no retries, no redirects, no surprises."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import BuilderError
+from pyreqwest.request import StreamRequest
+
+from batchwire import __version__
+from batchwire.adapters.http.credentials import Secrets, auth_headers
+from batchwire.adapters.http.settings import HttpSettings
+from batchwire.errors import ProviderSettingsRefused
+
+_CONTENT_TYPES = {
+    "json": "application/json",
+    "form": "application/x-www-form-urlencoded",
+}
+
+
+def build_client(settings: HttpSettings) -> Client:
+    """
+    Return a client that sends each request at most once.
+
+    HTTP/1.1 only: over HTTP/2 reqwest repeats what a server refused with
+    ``REFUSED_STREAM`` or ``GOAWAY``. Over HTTP/1.1 hyper takes a request to another
+    connection only where the pooled one died before a byte was written.
+
+    Raises:
+        ProviderSettingsRefused: ``ca_file`` is missing or unusable.
+    """
+    builder = (
+        ClientBuilder()
+        .http1_only()
+        .follow_redirects(enable=False)
+        .gzip(enable=False)
+        .brotli(enable=False)
+        .zstd(enable=False)
+        .deflate(enable=False)
+        .user_agent(f"batchwire/{__version__}")
+        .connect_timeout(timedelta(seconds=settings.connect_timeout_s))
+        .timeout(timedelta(seconds=settings.timeout_s))
+        .pool_idle_timeout(timedelta(seconds=settings.keep_alive_s))
+        .danger_accept_invalid_certs(enable=not settings.verify_tls)
+    )
+    if settings.ca_file is not None:
+        builder = _trusting(builder, settings.ca_file)
+    if not settings.proxy_from_environment:
+        builder = builder.no_proxy()
+    try:
+        return builder.build()
+    except BuilderError as error:
+        problem = f"ca_file: {settings.ca_file} holds no usable certificate"
+        raise ProviderSettingsRefused(problem) from error
+
+
+def blank_request(
+    client: Client, settings: HttpSettings, secret: Secrets
+) -> StreamRequest:
+    """
+    Return a request that lacks only its body, to be copied for each message.
+
+    Raises:
+        ProviderSettingsRefused: an environment variable is missing.
+    """
+    given = {name.lower(): value for name, value in settings.headers.items()}
+    builder = client.request(settings.method, settings.url)
+    builder.headers({"content-type": _CONTENT_TYPES[settings.encoding]} | given)
+    for name, value in auth_headers(settings.auth, secret).items():
+        builder.header(name, value, is_sensitive=True)  # masked in its repr
+    # up to this much is read with the headers of the answer, in one hop
+    builder.streamed_read_buffer_limit(settings.max_answer_bytes + 1)
+    return builder.build_streamed()
+
+
+def _trusting(builder: ClientBuilder, ca_file: str) -> ClientBuilder:
+    try:
+        certificate = Path(ca_file).read_bytes()
+    except OSError as error:
+        problem = f"ca_file: {ca_file} cannot be read ({error.strerror})"
+        raise ProviderSettingsRefused(problem) from error
+    if b"-----BEGIN CERTIFICATE-----" not in certificate:  # ignored without a word
+        problem = f"ca_file: {ca_file} holds no certificate in PEM form"
+        raise ProviderSettingsRefused(problem)
+    return builder.add_root_certificate_pem(certificate)

@@ -1,0 +1,69 @@
+"""
+What of a message can stand in a request: ``<to>``, ``<text>`` and the like.
+
+Angle brackets, because ``{{name}}`` is the recipient's parameter in the text of a batch,
+``{to}`` is a mapping in YAML, and ``$to`` belongs to the shell.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Final
+
+from pydantic import JsonValue
+
+from batchwire.domain.outcome import Message
+
+VALUES: Final[Mapping[str, Callable[[Message], str | int]]] = {
+    "to": attrgetter("to"),  # E.164 with the plus
+    "to_digits": lambda message: message.to.removeprefix("+"),
+    "text": attrgetter("text"),
+    "parts": attrgetter("parts"),  # an integer where it is the whole value
+    "key": attrgetter("key"),  # idempotency key: the same when an attempt is repeated
+    "reference": lambda message: f"{message.batch_id}:{message.position}",  # recipient
+    "batch_id": attrgetter("batch_id"),
+    "position": attrgetter("position"),
+    "attempt": attrgetter("attempt"),
+}
+MESSAGES: Final = "messages"  # the list of rendered items
+SECRET: Final = "env:"  # <env:NAME> is the environment variable NAME  # noqa: S105
+_PLACEHOLDER = re.compile(r"<(env:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z_]+)>")
+
+
+def split(text: str) -> Iterator[tuple[str, str]]:
+    """
+    Yield ``(literal, placeholder)`` pairs; the last one has an empty placeholder.
+
+    Raises:
+        ValueError: a placeholder that does not exist or cannot stand there.
+    """
+    end = 0
+    for found in _PLACEHOLDER.finditer(text):
+        name = found[1]
+        if name not in VALUES and name != MESSAGES and not name.startswith(SECRET):
+            known = ", ".join(f"<{name}>" for name in (*VALUES, MESSAGES, "env:NAME"))
+            problem = f"there is no placeholder <{name}>; there are {known}"
+            raise ValueError(problem)
+        if name == MESSAGES and found[0] != text:
+            problem = f"<{MESSAGES}> is a whole list and stands alone, not in {text!r}"
+            raise ValueError(problem)
+        yield text[end : found.start()], name
+        end = found.end()
+    yield text[end:], ""
+
+
+def names_in(node: JsonValue) -> set[str]:
+    """
+    Return the placeholders used anywhere in a JSON structure.
+
+    Raises:
+        ValueError: a placeholder that does not exist.
+    """
+    if isinstance(node, str):
+        return {name for _, name in split(node) if name}
+    children: Iterable[JsonValue] = ()
+    if isinstance(node, dict):
+        children = node.values()
+    elif isinstance(node, list):
+        children = node
+    return set[str]().union(*map(names_in, children))

@@ -1,0 +1,107 @@
+"""The provider: one request, its answer, or what became of it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyreqwest.client import Client
+from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.request import RequestBody, StreamRequest
+
+from batchwire.adapters.http.answers import AnswerReader
+from batchwire.adapters.http.body import Render, compile_body
+from batchwire.adapters.http.client import blank_request, build_client
+from batchwire.adapters.http.credentials import secrets_of
+from batchwire.adapters.http.losses import answer_of_loss
+from batchwire.adapters.http.settings import HttpSettings
+from batchwire.domain.outcome import Answer, Message
+from batchwire.ports.provider import ProviderTraits
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What exists between ``open`` and ``close``."""
+
+    client: Client
+    blank: StreamRequest  # complete but for its body; copied for each message
+    render: Render
+
+
+class HttpProvider:
+    """
+    Submits messages to one HTTP API (``ports.provider.Provider``).
+
+    ``name`` is the provider's name in the settings file; ``environment`` is where
+    secrets are looked up when it opens.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: HttpSettings,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._settings = settings
+        self._secret = secrets_of(name, environment)
+        self._answers = AnswerReader(settings)
+        self._key_header = settings.idempotency_header
+        self._session: _Session | None = None
+        self._traits = ProviderTraits(
+            name=name,
+            concurrency=settings.concurrency,
+            batch_size=settings.batch_size,
+            rate_parts_per_s=settings.rate_parts_per_s,
+            burst_parts=settings.burst_parts,
+            honours_idempotency_key=settings.idempotency_header is not None,
+        )
+
+    @property
+    def traits(self) -> ProviderTraits:
+        """Constant for the life of the provider."""
+        return self._traits
+
+    async def open(self) -> None:
+        """
+        Read the secrets and make the client. Idempotent; connects to nothing.
+
+        Raises:
+            ProviderSettingsRefused: an environment variable or a file is missing or
+                unusable.
+        """
+        if self._session is not None:
+            return
+        client = build_client(self._settings)
+        self._session = _Session(
+            client=client,
+            blank=blank_request(client, self._settings, self._secret),
+            render=compile_body(self._settings, self._secret),
+        )
+
+    async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        """Send one request for 1 … ``batch_size`` messages; never sends it again."""
+        if self._session is None:
+            problem = "open() comes before submit()"
+            raise RuntimeError(problem)
+        session, most = self._session, self._settings.max_answer_bytes
+        body = RequestBody.from_bytes(session.render(messages))
+        request = StreamRequest.from_request_and_body(session.blank, body)
+        if self._key_header is not None:
+            request.headers[self._key_header] = messages[0].key
+        try:
+            async with request as response:
+                # not bytes(): that allocates whatever Content-Length claims
+                text = await response.body_reader.read(most + 1) or b""
+        except PyreqwestError as error:
+            return [answer_of_loss(error)] * len(messages)
+        return self._answers.read(
+            response.status,
+            response.get_header,
+            text if len(text) <= most else None,
+            messages,
+        )
+
+    async def close(self) -> None:
+        """Close the connections. Idempotent; ``open`` may follow."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.client.close()

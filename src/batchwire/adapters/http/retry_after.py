@@ -1,0 +1,42 @@
+"""The ``Retry-After`` header (RFC 9110 chapter 10.2.3)."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+Header = Callable[[str], str | None]
+_MOST_DIGITS: Final = 9
+
+
+def retry_after_s(header: Header) -> float | None:
+    """
+    Return the seconds to wait, ≥ 0; None where the answer does not say it readably.
+
+    A date counts from the answer's own ``Date`` where it has one, so that a clock that
+    differs from the provider's does no harm.
+    """
+    value = header_text(header, "retry-after").strip()
+    if value.isascii() and value.isdigit():
+        return float(value) if len(value) <= _MOST_DIGITS else None
+    until = _date(value)
+    if until is None:
+        return None
+    now = _date(header_text(header, "date")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def header_text(header: Header, name: str) -> str:
+    """Return a header of the answer; empty where it is absent or no text."""
+    try:
+        return header(name) or ""
+    except ValueError:  # pyreqwest, for bytes that are no UTF-8
+        return ""
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,138 @@
+"""Messages to records and back."""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import msgspec
+
+from batchwire.errors import MalformedMessage
+from batchwire.messages import cloud_event
+from batchwire.messages.body import read_body, write_body
+from batchwire.messages.envelope import (
+    OBSERVED,
+    SEQUENCE_DIGITS,
+    EventContext,
+    Headers,
+    Record,
+    read_header,
+    write_headers,
+)
+from batchwire.messages.json_object import format_object, parse_object
+from batchwire.messages.message import MessageType
+from batchwire.messages.recognition import recognise
+from batchwire.messages.requests import (
+    AnyBatchMessage,
+    BatchMessageRequest,
+    BatchOperationRequest,
+    BatchStatusUpdateRequest,
+)
+
+_KINDS: Mapping[MessageType, type[AnyBatchMessage]] = {
+    MessageType.BATCH_REQUEST: BatchMessageRequest,
+    MessageType.BATCH_STATUS_UPDATE: BatchStatusUpdateRequest,
+    MessageType.BATCH_OPERATION: BatchOperationRequest,
+}
+
+
+class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A message and what its record says of it.
+
+    ``event_id`` tells repeats of one event from other events (see ``decode``).
+    ``source`` and the other texts are empty where the record does not have them;
+    ``sequence`` is ``None``. ``headers``: all that the record had, known or not.
+    """
+
+    message: AnyBatchMessage
+    event_id: str
+    source: str = ""
+    sequence: int | None = None
+    correlation_id: str = ""
+    causation_id: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
+    is_observed: bool = False
+    headers: Headers = ()
+
+
+def encode(message: AnyBatchMessage, context: EventContext) -> Record:
+    """
+    Return the record of a message; the same arguments give the same bytes.
+
+    Raises:
+        MalformedMessage: something in ``params``, ``metadata`` or ``extra`` is no JSON.
+
+    Source: CONTRACT.md, "Record".
+    """
+    return Record(
+        key=message.batch_id.encode(),
+        value=format_object(write_body(message)),
+        headers=write_headers(message, context),
+    )
+
+
+def decode(record: Record) -> Decoded:
+    """
+    Return the message of a record, whoever wrote it, and its event id.
+
+    The event id is ``ce_id``; else it is made of the ``request_id``; else of the
+    record's place. A ``request_id`` stands for one event only together with its type,
+    because the specification's samples have one for a request, its status and its
+    operation; and status updates of one ``request_id`` differ by their bytes.
+
+    Raises:
+        MalformedMessage: the value or a header is unusable, or nothing identifies it.
+        UnsupportedType: none of the three messages, or of a newer major version.
+    """
+    body = parse_object(record.value)
+    headers = dict(record.headers)
+    if _is_structured(headers):
+        attributes, body = cloud_event.unwrap(body)
+        headers = {**headers, **{k: v.encode() for k, v in attributes.items()}}
+    message = read_body(_KINDS[recognise(headers, body)], body)
+    return Decoded(
+        message=message,
+        event_id=read_header(headers, "ce_id") or _own_id(message, record),
+        source=read_header(headers, "ce_source"),
+        sequence=_sequence(read_header(headers, "ce_sequence")),
+        correlation_id=read_header(headers, "ce_correlationid"),
+        causation_id=read_header(headers, "ce_causationid"),
+        traceparent=_trace(headers, "traceparent"),
+        tracestate=_trace(headers, "tracestate"),
+        is_observed=read_header(headers, "execution") == OBSERVED,
+        headers=record.headers,
+    )
+
+
+def _is_structured(headers: Mapping[str, bytes | None]) -> bool:
+    content_type = read_header(headers, "content-type").partition(";")[0]
+    return content_type.strip().lower() == cloud_event.CONTENT_TYPE
+
+
+def _trace(headers: Mapping[str, bytes | None], name: str) -> str:
+    """Read trace context; structured mode has it as an extension attribute."""
+    return read_header(headers, name) or read_header(headers, f"ce_{name}")
+
+
+def _own_id(message: AnyBatchMessage, record: Record) -> str:
+    if not message.request_id:
+        return _place_id(record)
+    own_id = f"{message.TYPE}:{message.request_id}"
+    if not isinstance(message, BatchStatusUpdateRequest):
+        return own_id
+    digest = blake2b(record.value or b"", digest_size=8).hexdigest()
+    return f"{own_id}:{digest}"
+
+
+def _place_id(record: Record) -> str:
+    place = record.place
+    if place is None:
+        problem = "is missing, and neither ce_id nor a place in a log identifies it"
+        raise MalformedMessage(field="request_id", problem=problem)
+    return f"{place.topic}:{place.partition}:{place.offset}"
+
+
+def _sequence(digits: str) -> int | None:
+    """Read our numbering; others may put any text into this extension."""
+    is_number = digits.isascii() and digits.isdecimal()
+    return int(digits) if is_number and len(digits) <= SEQUENCE_DIGITS else None

@@ -1,0 +1,100 @@
+"""
+The field rules of CONTRACT.md, as checks that name field, value and rule.
+
+They take any object, so that a value from JSON and one from a caller are judged alike.
+Each raises ``MalformedMessage`` and nothing else.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from batchwire.domain.identifiers import BATCH_ID_RULE, is_batch_id
+from batchwire.errors import MalformedMessage
+
+INT64_MAX = (1 << 63) - 1  # what Go's int and a database column hold
+INT32_MAX = (1 << 31) - 1
+
+_SHOWN = 60  # characters of a bad value in an error message
+
+
+def refuse(field: str, value: object, rule: str) -> MalformedMessage:
+    """Make the error for a value that breaks a rule; long values are cut."""
+    shown = ascii(value)
+    if len(shown) > _SHOWN:
+        shown = f"{shown[:_SHOWN]}…"
+    return MalformedMessage(field, f"{shown} is not {rule}")
+
+
+def text(field: str, value: object, *, longest: int = INT32_MAX) -> str:
+    """
+    Check a string of at most ``longest`` characters that every database can hold.
+
+    PostgreSQL refuses NUL, UTF-8 has no lone surrogates. The value is not repeated in
+    the error: it may be the text of a message.
+    """
+    if not isinstance(value, str):
+        raise MalformedMessage(field, f"is not a string but {type(value).__name__}")
+    if len(value) > longest:
+        problem = f"has {len(value)} characters, more than the {longest} allowed"
+        raise MalformedMessage(field, problem)
+    if "\0" in value:
+        raise MalformedMessage(field, "holds a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        problem = "holds half a surrogate pair"
+        raise MalformedMessage(field, problem) from None
+    return value
+
+
+def required(field: str, value: object) -> str:
+    """Check a string that must not be empty."""
+    if not text(field, value):
+        raise MalformedMessage(field, "is empty but required")
+    return str(value)
+
+
+def batch_id(value: object) -> None:
+    """Check a batch_id."""
+    if not isinstance(value, str) or not is_batch_id(value):
+        raise refuse(field="batch_id", value=value, rule=BATCH_ID_RULE)
+
+
+def whole(field: str, value: object, least: int, most: int = INT64_MAX) -> None:
+    """Check a whole number; ``True`` is none."""
+    if type(value) is not int or not least <= value <= most:
+        limit = f"of {least} or more" if most == INT64_MAX else f"{least} to {most}"
+        raise refuse(field, value, f"a whole number {limit}")
+
+
+def share(field: str, value: object) -> None:
+    """Check a number from 0 to 1."""
+    if type(value) not in {int, float} or not 0 <= value <= 1:  # type: ignore[operator]
+        raise refuse(field, value, "a number from 0 to 1")
+
+
+def one_of(field: str, value: object, allowed: Iterable[str]) -> None:
+    """Check a string of a closed set."""
+    names = [str(name) for name in allowed]
+    if value not in names:
+        shown = ", ".join(name or "empty" for name in names)
+        raise refuse(field, value, f"one of: {shown}")
+
+
+def mapping(field: str, value: object) -> None:
+    """Check a JSON object."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise refuse(field, value, "an object with string keys")
+
+
+def utc(field: str, value: Any) -> datetime | None:  # noqa: ANN401 - any is judged
+    """Return an aware time as UTC, ``None`` as it is."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise refuse(field, value, "a time with an offset")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise refuse(field, value, "a time of the years 1 to 9999 in UTC") from None

@@ -1,0 +1,56 @@
+"""A provider at a server that misbehaves."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from batchwire.adapters.http import HttpProvider, HttpSettings
+from batchwire.domain.outcome import Message
+from batchwire.testing.fault_server import FaultServer
+
+Make = Callable[..., HttpProvider]
+
+BASIS: dict[str, Any] = {
+    "body": {"to": "<to>", "text": "<text>", "key": "<key>"},
+    "answer": {
+        "message_id": "id",
+        "error_code": ["code"],
+        "error_message": ["message"],
+    },
+    "connect_timeout_s": 0.25,
+    "timeout_s": 0.5,
+}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FaultServer]:
+    async with FaultServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[Make]:
+    """Give what makes a provider for a URL, with settings on top of ``BASIS``."""
+    made: list[HttpProvider] = []
+
+    def provider(
+        url: str, environment: dict[str, str] | None = None, **settings: object
+    ) -> HttpProvider:
+        full = HttpSettings.model_validate({**BASIS, "url": url, **settings})
+        made.append(HttpProvider("test", full, environment or {}))
+        return made[-1]
+
+    yield provider
+    for each in made:
+        await each.close()
+
+
+@pytest.fixture
+def message() -> Callable[..., Message]:
+    """Give what makes message ``n``."""
+
+    def build(n: int = 0, to: str = "+447700900123", text: str = "Hi Ann") -> Message:
+        return Message("b1", n, 1, to, text, 1)
+
+    return build

@@ -1,0 +1,208 @@
+"""From status, headers and body to a verdict for each message."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from batchwire.adapters.http.answers import AnswerReader
+from batchwire.adapters.http.settings import HttpSettings
+from batchwire.domain.outcome import Answer, Message, Verdict
+
+Build = Callable[..., Message]
+TWILIO = {
+    "answer": {
+        "message_id": "sid",
+        "error_code": ["code"],
+        "error_message": ["message"],
+    },
+    "code_table": "twilio",
+}
+VONAGE = {
+    "answer": {
+        "message_id": "messages[].message-id",
+        "error_message": ["messages[].error-text"],
+        "accepted": {"path": "messages[].status", "values": [0]},
+    },
+    "code_table": "vonage",
+}
+TELNYX = {
+    "answer": {"message_id": "data.id", "error_code": ["errors[0].code"]},
+    "code_table": "telnyx",
+}
+LIST = {
+    "item": {"to": "<to>"},
+    "body": {"messages": "<messages>"},
+    "batch_size": 2,
+    "answer": {
+        "message_id": "messages[].id",
+        "error_code": ["messages[].code", "error.code"],
+    },
+    "codes": {"7": {"verdict": "permanent", "suppress": True}},
+}
+BARE: dict[str, Any] = {"answer": {}}
+
+
+def read(
+    settings: dict[str, Any],
+    status: int,
+    body: object,
+    messages: list[Message],
+    headers: dict[str, str] | None = None,
+) -> list[Answer]:
+    full = {"url": "https://sms.example/", "body": {"to": "<to>"}, **settings}
+    text = (
+        body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    )
+    reader = AnswerReader(HttpSettings.model_validate(full))
+    return reader.read(status, (headers or {}).get, text, messages)
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "body", "verdict", "detail"),
+    [
+        (TWILIO, 201, {"sid": "SM1", "code": None}, "accepted", "SM1"),
+        (TWILIO, 400, {"code": 21610}, "permanent", "21610"),
+        (TWILIO, 400, {"code": 99999}, "permanent", "99999"),
+        (TWILIO, 429, {"code": 20429}, "throttled", "20429"),
+        (TWILIO, 401, {"code": 20003}, "configuration", "20003"),
+        (TWILIO, 200, {"code": 30005}, "permanent", "30005"),
+        (TWILIO, 200, {"sid": ""}, "uncertain", "answer_incomplete"),
+        (TWILIO, 200, {"sid": None}, "uncertain", "answer_incomplete"),
+        (TWILIO, 200, {"sid": ["x"]}, "uncertain", "answer_incomplete"),
+        (TWILIO, 200, [1], "uncertain", "answer_incomplete"),
+        (TWILIO, 200, None, "uncertain", "answer_too_long"),
+        (TWILIO, 200, b"OK", "uncertain", "answer_not_json"),
+        (TWILIO, 503, b"<html>", "transient", "http_503"),
+        (TWILIO, 503, None, "transient", "http_503"),
+        (TELNYX, 200, {"data": {"id": 12}}, "accepted", "12"),
+        (TELNYX, 403, {"errors": [{"code": "40300"}]}, "permanent", "40300"),
+        (TELNYX, 403, {"errors": []}, "configuration", "http_403"),
+        (
+            VONAGE,
+            200,
+            {"messages": [{"status": "0", "message-id": "V1"}]},
+            "accepted",
+            "V1",
+        ),
+        (VONAGE, 200, {"messages": [{"status": "0"}]}, "accepted", ""),
+        (VONAGE, 200, {"messages": [{"status": "1"}]}, "throttled", "1"),
+        (VONAGE, 200, {"messages": [{"status": "4"}]}, "configuration", "4"),
+        (VONAGE, 200, {"messages": [{"status": "99"}]}, "permanent", "99"),
+        (VONAGE, 200, {"messages": [{}]}, "uncertain", "answer_incomplete"),
+        (VONAGE, 200, {"messages": []}, "uncertain", "answer_incomplete"),
+        (BARE, 204, b"", "accepted", ""),
+        (BARE, 200, b"<html>", "accepted", ""),
+        (BARE, 200, None, "accepted", ""),
+        (BARE, 302, b"", "configuration", "http_302"),
+        (BARE, 400, b"", "permanent", "http_400"),
+        (BARE, 402, b"", "configuration", "http_402"),
+        (BARE, 404, b"", "configuration", "http_404"),
+        (BARE, 408, b"", "uncertain", "http_408"),
+        (BARE, 409, b"", "uncertain", "http_409"),
+        (BARE, 422, b"", "permanent", "http_422"),
+        (BARE, 429, b"", "throttled", "http_429"),
+        (BARE, 500, b"", "transient", "http_500"),
+        (BARE, 502, b"", "transient", "http_502"),
+        (BARE, 504, b"", "uncertain", "http_504"),
+        (BARE, 520, b"", "uncertain", "http_520"),
+    ],
+)
+def test_the_verdict_of_an_answer(
+    message: Build,
+    settings: dict[str, Any],
+    status: int,
+    body: object,
+    verdict: str,
+    detail: str,
+) -> None:
+    (given,) = read(settings, status, body, [message()])
+    shown = given.provider_message_id or given.error_code
+    assert (given.verdict, shown) == (verdict, detail)
+
+
+def test_only_a_code_that_says_so_suppresses(message: Build) -> None:
+    (opted_out,) = read(TWILIO, 400, {"code": 21610}, [message()])
+    (landline,) = read(TWILIO, 400, {"code": 21614}, [message()])
+    assert opted_out.suppress
+    assert not landline.suppress
+
+
+def test_the_settings_rule_over_the_tables(message: Build) -> None:
+    settings = {
+        **TWILIO,
+        "codes": {21614: {"verdict": "transient"}},
+        "statuses": {500: {"verdict": "uncertain"}},
+    }
+    (by_code,) = read(settings, 400, {"code": 21614}, [message()])
+    (by_status,) = read(settings, 500, b"", [message()])
+    assert by_code.verdict is Verdict.TRANSIENT
+    assert by_status.verdict is Verdict.UNCERTAIN
+
+
+def test_each_message_of_a_list_has_its_own_verdict(message: Build) -> None:
+    items = {"messages": [{"code": 7}, {"id": "m2"}]}
+    first, second = read(LIST, 200, items, [message(0), message(1)])
+    assert (first.verdict, first.suppress) == (Verdict.PERMANENT, True)
+    assert (second.verdict, second.provider_message_id) == (Verdict.ACCEPTED, "m2")
+
+
+@pytest.mark.parametrize(
+    "body", [{"messages": [{"id": "m1"}]}, {"messages": {"id": "m1"}}, {}, [], b"x"]
+)
+def test_a_list_of_another_length_is_uncertain_for_all(
+    message: Build, body: object
+) -> None:
+    answers = read(LIST, 200, body, [message(0), message(1)])
+    assert [given.verdict for given in answers] == [Verdict.UNCERTAIN] * 2
+
+
+def test_a_refusal_of_a_whole_list_suppresses_nobody(message: Build) -> None:
+    body = {"error": {"code": "7"}, "messages": [{"code": "8"}]}
+    answers = read(LIST, 400, body, [message(0), message(1)])
+    assert [(a.verdict, a.error_code) for a in answers] == [
+        (Verdict.PERMANENT, "7")
+    ] * 2
+    assert not any(given.suppress for given in answers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 0 "}, 0.0),
+        ({}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "9" * 5000}, None),
+        (
+            {
+                "retry-after": "Fri, 31 Dec 1999 23:59:59 GMT",
+                "date": "Fri, 31 Dec 1999 23:59:29 GMT",
+            },
+            30.0,
+        ),
+        (
+            {
+                "retry-after": "Fri, 31 Dec 1999 23:59:59 GMT",
+                "date": "Sat, 01 Jan 2000 00:00:29 GMT",
+            },
+            0.0,
+        ),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0.0),
+    ],
+)
+def test_a_throttled_answer_says_how_long_to_wait(
+    message: Build, headers: dict[str, str], expected: float | None
+) -> None:
+    (given,) = read(BARE, 429, b"", [message()], headers)
+    assert given.verdict is Verdict.THROTTLED
+    assert given.retry_after_s == expected
+
+
+def test_an_error_text_hides_the_number_and_is_cut(message: Build) -> None:
+    text = "To +447700900123 is invalid. " + "x" * 1000
+    (given,) = read(TWILIO, 400, {"code": 21211, "message": text}, [message()])
+    assert given.error_message.startswith("To +…23 is invalid.")
+    assert len(given.error_message) == 200

@@ -1,0 +1,269 @@
+"""The HTTP provider at a provider that behaves."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from batchwire.adapters.http import HttpProvider
+from batchwire.domain.outcome import Answer, Message
+from batchwire.errors import ProviderSettingsRefused
+from batchwire.ports.provider import Provider, ProviderTraits
+from batchwire.testing.contracts.provider import ProviderContract
+from batchwire.testing.fault_server import FaultServer, Received, answer
+
+Make = Callable[..., HttpProvider]
+Build = Callable[..., Message]
+LIST: dict[str, Any] = {
+    "body": {"from": "Acme", "messages": "<messages>"},
+    "item": {"to": "<to>", "text": "<text>", "key": "<key>"},
+    "batch_size": 3,
+    "answer": {
+        "message_id": "messages[].id",
+        "error_code": ["messages[].code", "code"],
+    },
+}
+
+
+async def one_message(request: Received, transport: asyncio.Transport) -> None:
+    """Answer as a provider that takes one message a request."""
+    message = json.loads(request.body)
+    if message["to"] == ProviderContract.REFUSED:
+        await answer(400, b'{"code": 21211}')(request, transport)
+    else:
+        await answer(201)(request, transport)
+
+
+async def many_messages(request: Received, transport: asyncio.Transport) -> None:
+    """Answer as a provider that takes a list and answers item by item."""
+    items = [
+        {"code": "21211"}
+        if item["to"] == ProviderContract.REFUSED
+        else {"id": f"id-{item['key']}"}
+        for item in json.loads(request.body)["messages"]
+    ]
+    text = json.dumps({"messages": items}).encode()
+    await answer(200, text)(request, transport)
+
+
+class TestOneMessageARequest(ProviderContract):
+    """The contract, with the settings most providers need."""
+
+    @pytest.fixture
+    async def provider(self, make: Make) -> AsyncIterator[Provider]:
+        """Give the provider and run what is behind it."""
+        async with FaultServer(otherwise=one_message) as server:
+            provider = make(server.url, timeout_s=5)
+            yield provider
+            await provider.close()
+
+
+class TestManyMessagesARequest(ProviderContract):
+    """The contract, with a list of messages in each request."""
+
+    @pytest.fixture
+    async def provider(self, make: Make) -> AsyncIterator[Provider]:
+        """Give the provider and run what is behind it."""
+        async with FaultServer(otherwise=many_messages) as server:
+            provider = make(server.url, timeout_s=5, **LIST)
+            yield provider
+            await provider.close()
+
+
+async def submit(provider: HttpProvider, *messages: Message) -> list[Answer]:
+    await provider.open()
+    return list(await provider.submit(messages))
+
+
+async def test_the_request_is_what_the_settings_say(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    provider = make(
+        server.url, method="PUT", headers={"X-Tenant": "7"}, idempotency_header="X-Key"
+    )
+    await submit(provider, message(3, text='He said "hi"\n€ \U0001f600 100% <to>'))
+    (request,) = server.requests
+    assert request.method == "PUT"
+    assert request.target == "/send"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["x-tenant"] == "7"
+    assert request.headers["x-key"] == "b1:3:1"
+    assert json.loads(request.body) == {
+        "to": "+447700900123",
+        "text": 'He said "hi"\n€ \U0001f600 100% <to>',
+        "key": "b1:3:1",
+    }
+
+
+async def test_a_form_is_url_encoded(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    body = {"To": "<to>", "Body": "Dear <text>", "Ref": "r=<reference>", "Max": 3}
+    provider = make(server.url, encoding="form", body=body)
+    await submit(provider, message(text="a&b=c d+e % é"))
+    (request,) = server.requests
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert parse_qs(request.body.decode()) == {
+        "To": ["+447700900123"],
+        "Body": ["Dear a&b=c d+e % é"],
+        "Ref": ["r=b1:0"],
+        "Max": ["3"],
+    }
+
+
+async def test_a_list_carries_every_message_of_a_request(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    server.will(many_messages)
+    answers = await submit(make(server.url, **LIST), message(0), message(1))
+    (request,) = server.requests
+    sent = json.loads(request.body)
+    assert sent["from"] == "Acme"
+    assert [item["key"] for item in sent["messages"]] == ["b1:0:1", "b1:1:1"]
+    ids = [given.provider_message_id for given in answers]
+    assert ids == ["id-b1:0:1", "id-b1:1:1"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "name", "value"),
+    [
+        ({"kind": "none"}, "authorization", None),
+        ({"kind": "bearer", "token_env": "A"}, "authorization", "Bearer s3cret"),
+        (
+            {"kind": "basic", "username_env": "B", "password_env": "A"},
+            "authorization",
+            "Basic " + base64.b64encode(b"us\xc3\xa9r:s3cret").decode(),
+        ),
+        (
+            {"kind": "header", "name": "X-Api-Key", "value_env": "A"},
+            "x-api-key",
+            "s3cret",
+        ),
+        (
+            {
+                "kind": "header",
+                "name": "Authorization",
+                "value_env": "A",
+                "scheme": "App",
+            },
+            "authorization",
+            "App s3cret",
+        ),
+    ],
+)
+async def test_credentials_come_from_the_environment(
+    server: FaultServer,
+    make: Make,
+    message: Build,
+    auth: dict[str, str],
+    name: str,
+    value: str | None,
+) -> None:
+    provider = make(server.url, {"A": "s3cret", "B": "usér"}, auth=auth)
+    await submit(provider, message())
+    assert server.requests[0].headers.get(name) == value
+
+
+async def test_a_secret_can_stand_in_the_body(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    body = {"api_secret": "<env:SECRET>", "to": "<to_digits>"}
+    provider = make(server.url, {"SECRET": 'q"%uote'}, body=body)
+    await submit(provider, message())
+    expected = {"api_secret": 'q"%uote', "to": "447700900123"}
+    assert json.loads(server.requests[0].body) == expected
+
+
+@pytest.mark.parametrize("value", ["", "line\nbreak-of-the-s3cret"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"auth": {"kind": "bearer", "token_env": "TOKEN"}},
+        {"body": {"to": "<to>", "token": "<env:TOKEN>"}},
+    ],
+)
+async def test_an_unusable_variable_is_refused_by_name_and_not_shown(
+    make: Make, settings: dict[str, object], value: str
+) -> None:
+    provider = make("http://127.0.0.1:9/", {"TOKEN": value}, **settings)
+    with pytest.raises(ProviderSettingsRefused, match="TOKEN") as refused:
+        await provider.open()
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"kind": "bearer", "token_env": "TOKEN"},
+        {"kind": "header", "name": "X-Api-Key", "value_env": "TOKEN"},
+    ],
+)
+async def test_an_open_provider_shows_no_secret(
+    make: Make, auth: dict[str, str]
+) -> None:
+    provider = make("http://127.0.0.1:9/", {"TOKEN": "s3cret"}, auth=auth)
+    await provider.open()
+    assert "s3cret" not in repr(provider) + repr(vars(provider))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"no certificate",
+        b"-----BEGIN CERTIFICATE-----\n!\n",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ],
+)
+async def test_an_authority_that_cannot_be_read_is_refused(
+    make: Make, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    provider = make("https://127.0.0.1:9/", ca_file=str(file))
+    with pytest.raises(ProviderSettingsRefused, match=r"ca\.pem"):
+        await provider.open()
+
+
+async def test_a_proxy_of_the_environment_counts_only_when_the_settings_say_so(
+    server: FaultServer, make: Make, message: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with FaultServer() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        await submit(make(server.url), message(0))
+        await submit(make(server.url, proxy_from_environment=True), message(1))
+        assert server.received == {message(0).key: 1}
+        assert proxy.received == {message(1).key: 1}
+
+
+async def test_the_traits_are_those_of_the_settings(make: Make) -> None:
+    provider = make(
+        "http://127.0.0.1:9/",
+        concurrency=7,
+        rate_parts_per_s=12.5,
+        burst_parts=30,
+        idempotency_header="Idempotency-Key",
+    )
+    assert provider.traits == ProviderTraits(
+        name="test",
+        concurrency=7,
+        batch_size=1,
+        rate_parts_per_s=12.5,
+        burst_parts=30,
+        honours_idempotency_key=True,
+    )
+    assert not make("http://127.0.0.1:9/").traits.honours_idempotency_key
+
+
+async def test_a_closed_provider_does_not_submit(make: Make, message: Build) -> None:
+    with pytest.raises(RuntimeError, match="open"):
+        await make("http://127.0.0.1:9/").submit([message()])

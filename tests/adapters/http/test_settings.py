@@ -1,0 +1,74 @@
+"""Settings that cannot work are refused, and say why."""
+
+import pytest
+from pydantic import ValidationError
+
+from batchwire.adapters.http import HttpSettings
+
+GOOD: dict[str, object] = {"url": "https://sms.example/v1", "body": {"to": "<to>"}}
+LIST: dict[str, object] = {
+    "body": {"m": "<messages>"},
+    "item": {"to": "<to>"},
+    "batch_size": 5,
+    "answer": {"message_id": "m[].id"},
+}
+
+
+def test_url_and_body_are_enough() -> None:
+    assert HttpSettings.model_validate(GOOD).batch_size == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"url": "sms.example/v1"}, "is no URL"),
+        ({"url": "ftp://sms.example/"}, "is no URL"),
+        ({"url": "https://me:secret@sms.example/"}, "use auth"),
+        ({"body": {"to": "<too>"}}, "no placeholder <too>; there are <to>"),
+        ({"body": {"a": [{"b": "<phone>"}]}}, "no placeholder <phone>"),
+        ({"retries": 3}, "retries"),
+        ({"connect_timeout_s": 30}, "less than timeout_s"),
+        ({"timeout_s": 0}, "greater than 0"),
+        ({"headers": {"X-A": "a\r\nX-B: b"}}, "headers"),
+        ({"headers": {"X A": "a"}}, "headers"),
+        ({"auth": {"kind": "bearer", "token_env": "not a name"}}, "token_env"),
+        ({"auth": {"kind": "bearer", "token": "s"}}, "token_env"),
+        ({"answer": {"message_id": "a..b"}}, "is no path"),
+        ({"answer": {"accepted": {"path": "s", "values": []}}}, "values"),
+        ({"code_table": "acme"}, "code_table"),
+        ({"codes": {"1": {"verdict": "connection"}}}, "was reached"),
+        ({"codes": {"1": {"verdict": "transient", "suppress": True}}}, "permanent"),
+        ({"item": {"to": "<to>"}}, "come together"),
+        ({"body": {"m": "<messages>"}}, "come together"),
+        ({"body": {"m": "all <messages>"}}, "stands alone"),
+        ({**LIST, "item": {"m": "<messages>"}}, "in body, not in item"),
+        ({**LIST, "body": {"m": "<messages>", "t": "<to>"}}, "in item, not in body"),
+        ({**LIST, "encoding": "form"}, "no item"),
+        ({**LIST, "idempotency_header": "Key"}, "batch_size 1"),
+        ({**LIST, "answer": {"message_id": "id"}}, r"paths with \[\]"),
+        ({**LIST, "answer": {}}, r"paths with \[\]"),
+        ({"batch_size": 2}, "needs item"),
+        ({"encoding": "form", "body": {"a": {"b": "c"}}}, "flat body"),
+    ],
+)
+def test_what_cannot_work_is_refused(wrong: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        HttpSettings.model_validate({**GOOD, **wrong})
+
+
+def test_every_field_is_described() -> None:
+    fields = HttpSettings.model_fields
+    assert [name for name, field in fields.items() if not field.description] == []
+
+
+def test_codes_and_values_may_be_written_as_numbers() -> None:
+    settings = HttpSettings.model_validate(
+        {
+            **GOOD,
+            "codes": {21610: {"verdict": "permanent"}},
+            "answer": {"accepted": {"path": "ok", "values": [0, True]}},
+        }
+    )
+    assert list(settings.codes) == ["21610"]
+    assert settings.answer.accepted is not None
+    assert settings.answer.accepted.values == ("0", True)
