@@ -84,9 +84,7 @@ class Pace:
 
 
 class Circuit:
-    """
-    Opens after failures in a row; then one trial at a time, further and further apart.
-    """
+    """Opens after failures in a row; then one trial at a time, ever further apart."""
 
     def __init__(self, failures: int, max_delay_s: float) -> None:
         self._most = failures
@@ -97,7 +95,7 @@ class Circuit:
         self.is_tripped = False  # open, or on trial: failures are no attempts
 
     def succeeded(self) -> None:
-        """The provider answered: whatever it said, it is there."""
+        """Count an answer: whatever it says, the provider is there."""
         self._failed = self._opened = 0
         self.is_open = self.is_tripped = False
 

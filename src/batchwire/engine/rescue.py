@@ -6,6 +6,8 @@ is uncertain: by the batch's policy it is held, sent again under the same idempo
 key, or given up. Nothing is ever decided by age.
 """
 
+from functools import partial
+
 import structlog
 
 from batchwire.domain import operations
@@ -43,10 +45,13 @@ async def rescue(store: Store, clock: Clock) -> None:
             continue
         policy = batch.spec.on_uncertain
         note = operations.note("recovered", unanswered=lost, on_uncertain=policy)
-        await store.change(
-            batch_id, lambda _, n=note: Change(facts=(n,)), rewrites=rewrites
-        )
+        change = Change(facts=(note,))
+        await store.change(batch_id, partial(_as_is, change), rewrites=rewrites)
         log.warning("recovered", batch_id=batch_id, count=lost, policy=policy)
+
+
+def _as_is(change: Change, _: Batch) -> Change:
+    return change
 
 
 def _taken_back(

@@ -70,6 +70,10 @@ class AnswerReader:
         is_success = 200 <= status < 300  # noqa: PLR2004 the class "successful"
         is_about_one = len(messages) == 1
         tree, flaw = _tree(body)
+        if is_success and is_about_one:  # nearly every answer: short
+            message_id = self._taken(tree, 0)
+            if message_id is not None:
+                return [Answer(Verdict.ACCEPTED, message_id)]
         if is_success and not is_about_one and self._items(tree) != len(messages):
             tree, flaw = None, flaw or "answer_count"
         reply = _Reply(status, header, tree, flaw, is_success, is_about_one)
@@ -80,13 +84,16 @@ class AnswerReader:
         path = self._claim or self._id
         return path.count(tree) if path else 0
 
+    def _taken(self, tree: object, n: int) -> str | None:
+        """Return the id of a message that was taken; None where that is not said."""
+        message_id = as_text(self._id.find(tree, n)) if self._id else ""
+        if self._claim is None:
+            return message_id or None
+        return message_id if as_text(self._claim.find(tree, n)) in self._yes else None
+
     def _of_success(self, reply: _Reply, message: Message, n: int) -> Answer:
-        message_id = as_text(self._id.find(reply.tree, n)) if self._id else ""
-        if self._claim:
-            is_taken = as_text(self._claim.find(reply.tree, n)) in self._yes
-        else:
-            is_taken = message_id != ""
-        if is_taken:
+        message_id = self._taken(reply.tree, n)
+        if message_id is not None:
             return Answer(Verdict.ACCEPTED, message_id)
         if self._code(reply, n):
             return self._of_refusal(reply, message, n)

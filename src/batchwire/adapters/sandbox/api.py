@@ -9,33 +9,10 @@ import msgspec
 
 from batchwire.adapters.sandbox import replies
 from batchwire.adapters.sandbox.carrier import Carrier
-from batchwire.adapters.sandbox.chance import Mishap
-from batchwire.adapters.sandbox.refusal import Refusal
 from batchwire.adapters.sandbox.replies import Reply
-from batchwire.adapters.sandbox.requests import Request
-from batchwire.domain.outcome import Verdict
+from batchwire.adapters.sandbox.requests import UNREADABLE_JSON, Request
+from batchwire.adapters.sandbox.submissions import submit
 from batchwire.errors import ProviderSettingsRefused
-
-Filled = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class Submission(msgspec.Struct, frozen=True, gc=False):
-    """One message of several; ``key`` is its idempotency key."""
-
-    to: Filled
-    text: Filled
-    key: str = ""
-    reference: str = ""
-
-
-class Submissions(msgspec.Struct, frozen=True, gc=False):
-    """The body of ``POST /messages``: one message, or several in ``messages``."""
-
-    to: str = ""
-    text: str = ""
-    key: str = ""
-    reference: str = ""
-    messages: Annotated[list[Submission], msgspec.Meta(min_length=1)] | None = None
 
 
 class Outage(msgspec.Struct, frozen=True):
@@ -44,10 +21,8 @@ class Outage(msgspec.Struct, frozen=True):
     duration_s: Annotated[float, msgspec.Meta(gt=0)]
 
 
-_SUBMISSIONS = msgspec.json.Decoder(Submissions)
 _OUTAGE = msgspec.json.Decoder(Outage)
 _SETTINGS = msgspec.json.Decoder(dict[str, object])
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Handler = Callable[[Request], Reply]
 
@@ -96,57 +71,7 @@ class Api:
         return _error(status, problem, b"Connection: close")
 
     def _submit(self, request: Request) -> Reply:
-        carrier = self._carrier
-        mishap = carrier.begin()
-        delay_s = carrier.latency_s()
-        if mishap is Mishap.RESET_BEFORE:
-            return Reply(b"", delay_s, is_reset=True)
-        refusal = carrier.refusal()
-        data = self._accept(request) if refusal is None else replies.refused(refusal)
-        if mishap is Mishap.NONE:
-            return Reply(data, delay_s)
-        if mishap is Mishap.RESET_AFTER:
-            return Reply(b"", delay_s, is_reset=True)
-        return Reply(data, delay_s, drip_s=carrier.behaviour.drip_ms / 1000)
-
-    def _accept(self, request: Request) -> bytes:
-        try:
-            body = _SUBMISSIONS.decode(request.body)
-        except _UNREADABLE as problem:
-            return self._bad_submission(str(problem))
-        if body.messages is not None:
-            return self._accept_all(body.messages)
-        if not (body.to and body.text):
-            return self._bad_submission("`to` and `text`, or `messages`, are required")
-        answer = self._carrier.submit(
-            body.to,
-            body.text,
-            key=request.key or body.key,
-            reference=body.reference,
-        )
-        if isinstance(answer, str):
-            return replies.accepted(answer)
-        return replies.refused(answer)
-
-    def _accept_all(self, messages: list[Submission]) -> bytes:
-        submit = self._carrier.submit
-        answers = [
-            submit(it.to, it.text, key=it.key, reference=it.reference)
-            for it in messages
-        ]
-        refusals = [answer for answer in answers if isinstance(answer, Refusal)]
-        if len(refusals) == len(answers) and all(
-            refusal.verdict is Verdict.THROTTLED for refusal in refusals
-        ):
-            return replies.refused(refusals[0])
-        status = HTTPStatus.MULTI_STATUS if refusals else HTTPStatus.OK
-        return replies.render_json(
-            status, {"messages": list(map(replies.item, answers))}
-        )
-
-    def _bad_submission(self, problem: str) -> bytes:
-        self._carrier.tally.counts.bad_requests += 1
-        return _error(HTTPStatus.BAD_REQUEST, problem).data
+        return submit(self._carrier, request)
 
     def _show_behaviour(self, _: Request) -> Reply:
         return _json(self._carrier.behaviour)
@@ -155,7 +80,7 @@ class Api:
         try:
             settings = _SETTINGS.decode(request.body)
             self._carrier.change(self._carrier.behaviour.changed(settings))
-        except (*_UNREADABLE, ProviderSettingsRefused) as problem:
+        except (*UNREADABLE_JSON, ProviderSettingsRefused) as problem:
             return _error(HTTPStatus.BAD_REQUEST, str(problem))
         return _json(self._carrier.behaviour)
 
@@ -174,7 +99,7 @@ class Api:
     def _begin_outage(self, request: Request) -> Reply:
         try:
             outage = _OUTAGE.decode(request.body)
-        except _UNREADABLE as problem:
+        except UNREADABLE_JSON as problem:
             return _error(HTTPStatus.BAD_REQUEST, str(problem))
         self._refuse_connections(outage.duration_s)
         return _json(outage, HTTPStatus.ACCEPTED)
@@ -185,4 +110,4 @@ def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Reply:
 
 
 def _error(status: HTTPStatus, message: str, *headers: bytes) -> Reply:
-    return Reply(replies.error(status, f"http_{status}", message, *headers))
+    return Reply(replies.error(status, message, *headers))

@@ -77,7 +77,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def changed(self, settings: Mapping[str, object]) -> Self:
         """
-        This behaviour with some settings replaced.
+        Return the same behaviour with some settings replaced.
 
         Raises:
             ProviderSettingsRefused: a setting is unknown or has a bad value.

@@ -49,8 +49,8 @@ class Carrier:
         self._wall = wall
         self._chance = Chance(behaviour)
         self._last_id = secrets.randbits(128)
+        self._answers = RememberedKeys[str | Refusal](behaviour.remembered_keys)
         self._apply(behaviour)
-        self.reset()
 
     @property
     def behaviour(self) -> Behaviour:
@@ -76,9 +76,7 @@ class Carrier:
         """Forget counts, recipients, keys and failed attempts."""
         self.tally.reset()
         self._chance.reset()
-        self._answers: RememberedKeys[str | Refusal] = RememberedKeys(
-            self._behaviour.remembered_keys
-        )
+        self._answers = RememberedKeys(self._behaviour.remembered_keys)
 
     def begin(self) -> Mishap:
         """Count a request and draw what goes wrong with its answer."""

@@ -64,9 +64,17 @@ class Chance:
         return Mishap.NONE
 
     def misfortune(self, to: str) -> Refusal | None:
-        """Decide why this recipient is refused now, or None: suffixes, then luck."""
+        """Decide why this recipient is refused now, or None: digits first, then luck."""
         if self._is_kind:
             return None
+        return self._by_digits(to) or self._by_luck()
+
+    def is_undelivered(self) -> bool:
+        """Draw whether an accepted message never arrives."""
+        rate = self._behaviour.undelivered_rate
+        return rate > 0 and self._random.random() < rate
+
+    def _by_digits(self, to: str) -> Refusal | None:
         it = self._behaviour
         if _ends(to, it.permanent_suffix):
             return self._permanent
@@ -74,7 +82,10 @@ class Chance:
             return OPTED_OUT
         if _ends(to, it.transient_suffix) and self._fails_again(to):
             return BUSY
-        drawn = self._random.random()
+        return None
+
+    def _by_luck(self) -> Refusal | None:
+        it, drawn = self._behaviour, self._random.random()
         if drawn < it.permanent_rate:
             return self._permanent
         if drawn < it.permanent_rate + it.optout_rate:
@@ -82,11 +93,6 @@ class Chance:
         if drawn < it.permanent_rate + it.optout_rate + it.transient_rate:
             return BUSY
         return None
-
-    def is_undelivered(self) -> bool:
-        """Draw whether an accepted message never arrives."""
-        rate = self._behaviour.undelivered_rate
-        return rate > 0 and self._random.random() < rate
 
     def _fails_again(self, to: str) -> bool:
         failed = self._failed_attempts.get(to, 0)

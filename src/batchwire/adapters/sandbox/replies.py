@@ -69,9 +69,9 @@ def render_json(status: HTTPStatus, value: object, *headers: bytes) -> bytes:
     return b"\r\n".join([*lines, b"", body])
 
 
-def error(status: HTTPStatus, code: str, message: str, *headers: bytes) -> bytes:
-    """Write ``{"error": {"code", "message"}}``."""
-    return render_json(status, Refused(Error(code, message)), *headers)
+def error(status: HTTPStatus, message: str, *headers: bytes) -> bytes:
+    """Write ``{"error": {"code", "message"}}`` with the code ``http_`` and status."""
+    return _error(status, f"http_{status}", message, *headers)
 
 
 _SAMPLE_ID = "0" * 32
@@ -92,4 +92,8 @@ def refused(refusal: Refusal) -> bytes:
     if refusal.verdict is Verdict.CONFIGURATION:
         headers.append(b"WWW-Authenticate: Bearer")
     status = _STATUS[refusal.verdict]
-    return error(status, refusal.code, refusal.message, *headers)
+    return _error(status, refusal.code, refusal.message, *headers)
+
+
+def _error(status: HTTPStatus, code: str, message: str, *headers: bytes) -> bytes:
+    return render_json(status, Refused(Error(code, message)), *headers)

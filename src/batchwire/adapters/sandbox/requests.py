@@ -7,6 +7,9 @@ import msgspec
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
+# What decoding a body of JSON may raise.
+UNREADABLE_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _WANTED = frozenset((b"idempotency-key", b"content-length", b"expect"))
 _WITH_BODY = frozenset((b"POST", b"PUT"))
 

@@ -1,0 +1,68 @@
+"""The only place where adapters meet ports: from settings to a working service."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from batchwire.adapters.http import HttpProvider
+from batchwire.adapters.sandbox import Behaviour, SandboxProvider
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.adapters.system.clock import SystemClock
+from batchwire.config import ProviderSettings, Settings
+from batchwire.config.settings import HttpProviderSettings
+from batchwire.engine.control import Control
+from batchwire.engine.intake import Intake
+from batchwire.engine.run import Engine
+from batchwire.engine.settings import EngineSettings
+from batchwire.ports.clock import Clock
+from batchwire.ports.provider import Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A service on its database. Everything but ``engine`` works beside a running one."""
+
+    settings: Settings
+    clock: Clock
+    store: SqlStore
+    intake: Intake
+    control: Control
+    providers: Mapping[str, Provider]
+    engine: Engine
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[App]:
+    """
+    Open the database and put everything together.
+
+    Raises:
+        StoreError: the database cannot be used.
+        ProviderSettingsRefused: a provider's settings cannot work.
+
+    """
+    clock = SystemClock()
+    store = SqlStore(settings.database_url.removeprefix("sqlite:///"), clock)
+    providers = {n: provider(n, one, clock) for n, one in settings.providers.items()}
+    engine_settings = EngineSettings(**settings.engine.model_dump())
+    try:
+        await store.open()
+        yield App(
+            settings=settings,
+            clock=clock,
+            store=store,
+            intake=Intake(store, clock),
+            control=Control(store, clock),
+            providers=providers,
+            engine=Engine(store, clock, providers, engine_settings),
+        )
+    finally:
+        await store.close()
+
+
+def provider(name: str, settings: ProviderSettings, clock: Clock) -> Provider:
+    """Make the provider that its settings describe."""
+    if isinstance(settings, HttpProviderSettings):
+        return HttpProvider(name, settings)
+    behaviour = Behaviour(**settings.model_dump(exclude={"kind"}))
+    return SandboxProvider(behaviour, clock=clock)
