@@ -27,6 +27,7 @@ KINDS: dict[type[BatchMessage], dict[str, Any]] = {
     BatchOperationRequest: {"batch_id": "b-1", "operation": "pause"},
 }
 REQUEST, STATUS, OPERATION = KINDS
+PRIORITY_RULE = "a whole number from 1 to 10"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -61,7 +62,7 @@ def test_a_message_with_only_what_is_required_is_accepted(
         (REQUEST, "priority", True, "1 to 10"),
         (REQUEST, "priority", 5.5, "1 to 10"),
         (REQUEST, "priority", "5", "1 to 10"),
-        (REQUEST, "retry_count", -1, "0 or more"),
+        (REQUEST, "retry_count", -1, "from 0 to 64 bits"),
         (REQUEST, "max_retries", -1, "0 to 100"),
         (REQUEST, "max_retries", 101, "0 to 100"),
         (REQUEST, "timeout", 0, "1 to 2147483647"),
@@ -81,9 +82,9 @@ def test_a_message_with_only_what_is_required_is_accepted(
         (STATUS, "progress", float("nan"), "from 0 to 1"),
         (STATUS, "progress", "1", "from 0 to 1"),
         (STATUS, "progress", False, "from 0 to 1"),
-        (STATUS, "processed", -1, "0 or more"),
-        (STATUS, "success", 1 << 63, "0 or more"),
-        (STATUS, "failed", 0.5, "0 or more"),
+        (STATUS, "processed", -1, "from 0 to 64 bits"),
+        (STATUS, "success", 1 << 63, "from 0 to 64 bits"),
+        (STATUS, "failed", 0.5, "from 0 to 64 bits"),
         (STATUS, "error_message", None, "not a string"),
         (STATUS, "metadata", "x", "an object"),
         (OPERATION, "operation", "explode", "pause, resume, abort, retry"),
@@ -175,6 +176,19 @@ def test_a_changed_copy_obeys_the_same_rules() -> None:
     message = REQUEST(**KINDS[REQUEST])
     with pytest.raises(MalformedMessage, match="priority"):
         msgspec.structs.replace(message, priority=11)
+
+
+@pytest.mark.parametrize("nested", [["+447911123456"], {"to": "+447911123456"}])
+def test_an_error_shows_of_a_nested_value_only_its_type(nested: object) -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        REQUEST(**{**KINDS[REQUEST], "priority": nested})
+    assert caught.value.problem == f"a {type(nested).__name__} is not {PRIORITY_RULE}"
+
+
+def test_a_long_value_is_cut_in_the_error() -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        REQUEST(**{**KINDS[REQUEST], "priority": "x" * 5000})
+    assert len(caught.value.problem) < 120
 
 
 def test_an_error_repeats_no_text_of_a_message() -> None:

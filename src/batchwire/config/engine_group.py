@@ -1,74 +1,65 @@
 """The group ``engine``: limits and meanings; the defaults are the engine's own."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
+from batchwire.config.group import Group, Integer, Number
 from batchwire.engine.settings import EngineSettings
 
 _OF_ENGINE = EngineSettings()
 
 
-class EngineGroup(BaseModel):
+class EngineGroup(Group):
     """How the engine works; ``build`` makes what the engine takes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    chunk_size: int = Field(
+    chunk_size: Integer = Field(
         default=_OF_ENGINE.chunk_size,
         ge=1,
         le=10_000,
         description="Recipients in one chunk, for batches prepared from now on.",
     )
-    flush_interval_ms: int = Field(
+    flush_interval_ms: Integer = Field(
         default=_OF_ENGINE.flush_interval_ms,
         ge=5,
         le=1000,
         description="Milliseconds that results wait at most for their commit.",
     )
-    max_running_batches: int = Field(
+    max_running_batches: Integer = Field(
         default=_OF_ENGINE.max_running_batches,
         ge=1,
         le=1000,
         description="Batches in delivery at once; the others wait their turn.",
     )
-    max_preparing_batches: int = Field(
+    max_preparing_batches: Integer = Field(
         default=_OF_ENGINE.max_preparing_batches,
         ge=1,
         le=100,
         description="Batches in preparation at once.",
     )
-    max_window: int = Field(
+    max_window: Integer = Field(
         default=_OF_ENGINE.max_window,
         ge=1,
         le=1_000_000,
         description="Messages intended ahead of their results; the most that a crash"
         " can leave uncertain.",
     )
-    drain_timeout_s: float = Field(
+    drain_timeout_s: Number = Field(
         default=_OF_ENGINE.drain_timeout_s,
         ge=0,
         le=3600,
         description="Seconds to wait at the end for answers to what is in flight.",
     )
-    circuit_failures: int = Field(
+    circuit_failures: Integer = Field(
         default=_OF_ENGINE.circuit_failures,
         ge=1,
         le=100_000,
         description="Failures of a provider in a row that open its circuit.",
     )
-    circuit_max_delay_s: float = Field(
+    circuit_max_delay_s: Number = Field(
         default=_OF_ENGINE.circuit_max_delay_s,
         gt=0,
         le=3600,
         description="Seconds between two trials, at most, while a circuit is open.",
     )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_no_number(cls, value: object) -> object:
-        if isinstance(value, bool):
-            problem = "must be a number"
-            raise ValueError(problem)  # noqa: TRY004 pydantic collects ValueErrors
-        return value
 
     def build(self) -> EngineSettings:
         """Make what the engine takes: the same values, knowing nothing of settings."""

@@ -91,7 +91,7 @@ def _layer(path: Path, text: str) -> Layer:
     loader = _loader(text)
     try:
         root = loader.get_single_node()
-        if root is None:
+        if root is None or root.value == "":
             return Layer()
         if not isinstance(root, MappingNode):
             _refuse("a list of `key: value` must stand here", root)

@@ -107,8 +107,8 @@ def _of_detail(detail: ErrorDetails, places: Mapping[KeyPath, Place]) -> Problem
 def _value(detail: ErrorDetails, path: KeyPath) -> str:
     value = detail["input"]
     if detail["type"] in _OF_KIND:
-        return shown(KIND, detail["ctx"].get("tag"))
-    if isinstance(value, Mapping) or _is_about_a_key(detail):
+        value = detail["ctx"].get("tag")
+    if value is None or isinstance(value, Mapping) or _is_about_a_key(detail):
         return ""
     is_group = path[0] == PROVIDERS and detail["type"] in _OF_GROUP
     return MASK if is_group or "auth" in path else shown(path[-1], value)

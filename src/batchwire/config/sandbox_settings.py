@@ -2,14 +2,16 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Amount = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+from batchwire.config.group import Group, Integer, Number
+
+Share = Annotated[Number, Field(ge=0, le=1)]
+Amount = Annotated[Number, Field(ge=0)]
+Count = Annotated[Integer, Field(ge=0)]
 
 
-class SandboxSettings(BaseModel):
+class SandboxSettings(Group):
     """
     A provider that sends nothing and answers as it is told, in this process.
 
@@ -17,15 +19,8 @@ class SandboxSettings(BaseModel):
     equal: importing that one here would make every command start its server's modules.
     """
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        coerce_numbers_to_str=True,
-    )
-
     kind: Literal["sandbox"]
-    seed: int | None = Field(
+    seed: Integer | None = Field(
         default=None, description="What chance decides repeats with the same seed."
     )
     latency_ms: Amount = Field(
@@ -89,7 +84,7 @@ class SandboxSettings(BaseModel):
         default=True,
         description="Whether acceptances are counted by recipient, which takes memory.",
     )
-    receipts_url: Annotated[str, Field(pattern="^(https?://.+)?$")] = Field(
+    receipts_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = Field(
         default="", description="Where receipts are posted; empty is nowhere."
     )
     receipt_delay_ms: Amount = Field(

@@ -8,6 +8,7 @@ MIN_RATE = 1.0
 _CUT = 0.7  # of the measured rate, when a provider throttles
 _RECOVERY = 1.1  # a second without throttling
 _FREE_AGAIN = 4.0  # times the rate of the last cut
+_MOST_HOLD_S = 300.0  # however long a provider asks us to wait
 
 
 class Pace:
@@ -68,7 +69,7 @@ class Pace:
         self._cut_at = self._limit
         self._recovered_at = self._filled_at = now
         self._tokens = min(self._tokens, 1.0)
-        self._hold_until = max(self._hold_until, now + (retry_after_s or 0.0))
+        self._hold_until = max(self._hold_until, now + (min(retry_after_s or 0.0, _MOST_HOLD_S)))
 
     def _recover(self, now: float) -> None:
         if not self._cut_at or now - self._recovered_at < 1:

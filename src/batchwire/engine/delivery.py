@@ -52,6 +52,7 @@ class Load:
             p for p, attempt in enumerate(claim.state.attempts) if attempt & REPEAT
         )
         self.intended = 0  # how many of the messages are intended
+        self.stored = 0  # how many of them are stored as intended
         self.resolved = 0  # how many have their answer stored or collected
         self.in_flight = 0
         self.retry_attempt = 0  # highest attempt that failed and may be repeated
@@ -155,6 +156,7 @@ class Delivery:
         self._lines: dict[str, Line] = {}
         self._runs: dict[str, Run] = {}
         self._window = _QUANTUM
+        self._is_stopping = False
         self._is_draining = False
 
     @property
@@ -182,10 +184,10 @@ class Delivery:
         self._runs[batch.spec.batch_id] = run
 
     async def run(self) -> None:
-        """Go round until cancelled; waits where there is nothing to do."""
+        """Go round until ``stop``; what is under way is finished."""
         delay_s = self._settings.flush_interval_ms / 1000
         failed = 0
-        while True:
+        while not self._is_stopping:
             started = self._clock.monotonic()
             try:
                 await self.cycle()
@@ -199,6 +201,10 @@ class Delivery:
                 )
                 await self._clock.sleep(min(5.0, 0.1 * 2**failed))
             await self._rest(started + delay_s)
+
+    def stop(self) -> None:
+        """End ``run`` after its cycle: one cut in half would be written twice."""
+        self._is_stopping = True
 
     async def drain(self) -> None:
         """Intend nothing more; wait for what is in flight; give every chunk back."""
@@ -320,7 +326,11 @@ class Delivery:
         return Flush(
             batch_id=run.batch.spec.batch_id,
             updates=tuple(
-                load.update(now_ms, self._due_s(load)) for load in run.loads.values()
+                load.update(now_ms, due_s)
+                for load in run.loads.values()
+                if (due_s := self._due_s(load)) is not None
+                or load.done
+                or load.stored < load.intended
             ),
             facts=self._facts(run),
             limited_by="" if run.is_stopping else run.limited_by(),
@@ -368,6 +378,7 @@ class Delivery:
         run.counts = found.counts
         for update in flush.updates:
             load = run.loads[update.number]
+            load.stored = load.intended
             if update.segment is not None:
                 self._note_refusals(run, load)
                 load.resolved += len(load.done)

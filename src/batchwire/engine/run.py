@@ -74,8 +74,8 @@ class Engine:
                 break
             await asyncio.wait(loops, timeout=_LOOK_S)
         broken = [loop for loop in loops if loop.done()]
-        for loop in loops:
-            loop.cancel()
+        loops[0].cancel()
+        delivery.stop()
         await asyncio.gather(*loops, return_exceptions=True)
         await scheduler.drain()
         await delivery.drain()

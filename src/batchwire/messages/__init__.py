@@ -1,1 +1,1 @@
-"""TODO."""
+"""The wire: the three messages, their records, reading and writing both."""

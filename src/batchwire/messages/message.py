@@ -42,7 +42,8 @@ class BatchMessage(msgspec.Struct, frozen=True, kw_only=True):
         rules.text("request_id", self.request_id, longest=REQUEST_ID_LONGEST)
         rules.mapping("extra", self.extra)
         for name in sorted(self.extra.keys() & wire_fields(type(self)).keys()):
-            raise MalformedMessage(name, "stands in extra although it is a known field")
+            problem = f"holds {name}, which is a known field"
+            raise MalformedMessage(field="extra", problem=problem)
 
     def _to_utc(self, *names: str) -> None:
         for name in names:

@@ -7,7 +7,6 @@ Each raises ``MalformedMessage`` and nothing else.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from batchwire.domain.identifiers import BATCH_ID_RULE, is_batch_id
 from batchwire.errors import MalformedMessage
@@ -19,8 +18,13 @@ _SHOWN = 60  # characters of a bad value in an error message
 
 
 def refuse(field: str, value: object, rule: str) -> MalformedMessage:
-    """Make the error for a value that breaks a rule; long values are cut."""
-    shown = ascii(value)
+    """
+    Make the error for a value that breaks a rule.
+
+    Long values are cut; of lists and objects only the type is shown.
+    """
+    is_nested = isinstance(value, dict | list | tuple)
+    shown = f"a {type(value).__name__}" if is_nested else ascii(value)
     if len(shown) > _SHOWN:
         shown = f"{shown[:_SHOWN]}…"
     return MalformedMessage(field, f"{shown} is not {rule}")
@@ -30,8 +34,8 @@ def text(field: str, value: object, *, longest: int = INT32_MAX) -> str:
     """
     Check a string of at most ``longest`` characters that every database can hold.
 
-    PostgreSQL refuses NUL, UTF-8 has no lone surrogates. The value is not repeated in
-    the error: it may be the text of a message.
+    PostgreSQL refuses NUL, UTF-8 has no lone surrogates. Returns it. The value is not
+    repeated in the error: it may be the text of a message.
     """
     if not isinstance(value, str):
         raise MalformedMessage(field, f"is not a string but {type(value).__name__}")
@@ -48,11 +52,10 @@ def text(field: str, value: object, *, longest: int = INT32_MAX) -> str:
     return value
 
 
-def required(field: str, value: object) -> str:
+def required(field: str, value: object) -> None:
     """Check a string that must not be empty."""
     if not text(field, value):
         raise MalformedMessage(field, "is empty but required")
-    return str(value)
 
 
 def batch_id(value: object) -> None:
@@ -64,8 +67,8 @@ def batch_id(value: object) -> None:
 def whole(field: str, value: object, least: int, most: int = INT64_MAX) -> None:
     """Check a whole number; ``True`` is none."""
     if type(value) is not int or not least <= value <= most:
-        limit = f"of {least} or more" if most == INT64_MAX else f"{least} to {most}"
-        raise refuse(field, value, f"a whole number {limit}")
+        limit = "64 bits" if most == INT64_MAX else str(most)
+        raise refuse(field, value, f"a whole number from {least} to {limit}")
 
 
 def share(field: str, value: object) -> None:
@@ -88,7 +91,7 @@ def mapping(field: str, value: object) -> None:
         raise refuse(field, value, "an object with string keys")
 
 
-def utc(field: str, value: Any) -> datetime | None:  # noqa: ANN401 - any is judged
+def utc(field: str, value: object) -> datetime | None:
     """Return an aware time as UTC, ``None`` as it is."""
     if value is None:
         return None

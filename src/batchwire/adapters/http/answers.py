@@ -119,9 +119,9 @@ class AnswerReader:
         return said or (_first((self._claim,), reply, n) if self._claim else "")
 
     def _text(self, reply: _Reply, message: Message, n: int) -> str:
-        location = header_text(reply.header, "location")
         text = _first(self._texts_at, reply, n)
-        if not text and location:
+        is_redirect = reply.status // 100 == 3  # noqa: PLR2004 the class "redirection"
+        if is_redirect and (location := header_text(reply.header, "location")):
             text = f"redirects are not followed; does url have to be {location}?"
         number = message.to.removeprefix("+")
         return text.replace(number, f"…{number[-2:]}")[:_LONGEST_TEXT]

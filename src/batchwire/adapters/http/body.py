@@ -17,7 +17,8 @@ from batchwire.adapters.http.settings import HttpSettings
 from batchwire.domain.outcome import Message
 
 Render = Callable[[Sequence[Message]], bytes]
-_Hole = Callable[[Message], bytes]
+_Escape = Callable[[str | int], bytes]
+_Hole = tuple[Callable[[Message], str | int], _Escape]  # what stands there, and how
 _LIST = b"\0"  # where the items go; JSON never contains a NUL
 _encode = msgspec.json.Encoder().encode
 
@@ -61,7 +62,9 @@ class _Shape:
         return cls(text, tuple(holes))
 
     def render(self, message: Message) -> bytes:
-        return self.text % tuple([hole(message) for hole in self.holes])
+        return self.text % tuple(
+            [escape(value(message)) for value, escape in self.holes]
+        )
 
 
 def _json(node: JsonValue, secret: Secrets) -> Iterator[bytes | _Hole]:
@@ -87,11 +90,10 @@ def _json_string(text: str, secret: Secrets) -> Iterator[bytes | _Hole]:
     if text == f"<{MESSAGES}>":
         yield _LIST
     elif text[1:-1] in VALUES and text == f"<{text[1:-1]}>":
-        value = VALUES[text[1:-1]]
-        yield lambda message: _encode(value(message))
+        yield VALUES[text[1:-1]], _encode
     else:
         yield b'"'
-        yield from _filled(text, secret, lambda part: _encode(part)[1:-1])
+        yield from _filled(text, secret, _inside_string)
         yield b'"'
 
 
@@ -99,21 +101,21 @@ def _form(fields: dict[str, JsonValue], secret: Secrets) -> Iterator[bytes | _Ho
     for number, (name, value) in enumerate(fields.items()):
         yield f"{'&' if number else ''}{quote_plus(name)}=".encode()
         text = value if isinstance(value, str) else _encode(value).decode()
-        yield from _filled(text, secret, lambda part: quote_plus(part).encode())
+        yield from _filled(text, secret, _url_encoded)
 
 
-def _filled(
-    text: str, secret: Secrets, escape: Callable[[str], bytes]
-) -> Iterator[bytes | _Hole]:
+def _filled(text: str, secret: Secrets, escape: _Escape) -> Iterator[bytes | _Hole]:
     for literal, name in split(text):
         yield escape(literal)
         if name.startswith(SECRET):
             yield escape(secret(name.removeprefix(SECRET)))
         elif name:
-            yield _escaped(VALUES[name], escape)
+            yield VALUES[name], escape
 
 
-def _escaped(
-    value: Callable[[Message], str | int], escape: Callable[[str], bytes]
-) -> _Hole:
-    return lambda message: escape(str(value(message)))
+def _inside_string(value: str | int) -> bytes:
+    return _encode(str(value))[1:-1]
+
+
+def _url_encoded(value: str | int) -> bytes:
+    return quote_plus(str(value)).encode()

@@ -93,6 +93,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, status: HTTPStatus, problem: str) -> None:
         self._is_ending = True
         self._delay(self._api.refuse(status, problem))
+        self._line.add(self._free_at_s, self._end_writing, b"")
         self._line.add(self._free_at_s + LINGER_S, self._end, b"")
 
     def _delay(self, reply: Reply) -> None:
@@ -122,6 +123,10 @@ class Connection(asyncio.Protocol):
             raw = self._transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._transport.abort()
+
+    def _end_writing(self, _: bytes) -> None:
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
 
     def _end(self, _: bytes) -> None:
         self.close()

@@ -43,12 +43,21 @@ class RequestReader:
     def feed(self, data: bytes) -> list[Request]:
         """Read what arrived; returns the requests that are whole by now, in order."""
         self.expects_continue = False
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request")
+        self._parse(data)
         requests, self._requests = self._requests, []
         return requests
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Declined by going on as before (RFC 9110 chapter 7.8), with a new parser:
+            # this one has stopped.
+            self._parser = httptools.HttpRequestParser(self)
+            if rest := data[upgrade.args[0] :]:
+                self._parse(rest)
+        except httptools.HttpParserError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request")
 
     def _begin(self) -> None:
         self._target = b""

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from batchwire.errors import (
     StoreBusy,
@@ -19,6 +18,7 @@ from batchwire.errors import (
 )
 
 BUSY_TIMEOUT_S = 10.0
+READERS = 4
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -49,22 +49,22 @@ _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
 }
 
 
-def connect(path: str, *, is_writer: bool) -> AsyncEngine:
+def connect(path: str, *, is_writer: bool) -> Engine:
     """
     Make an engine for the SQLite file.
 
     The writer has one connection, whose transactions begin with the write lock
     (``BEGIN IMMEDIATE``): what it read is still true when it writes.
     """
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
-        pool_size=1 if is_writer else 4,
+    engine = create_engine(
+        f"sqlite:///{path}",
+        pool_size=1 if is_writer else READERS,
         max_overflow=0,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
     begin = "BEGIN IMMEDIATE" if is_writer else "BEGIN"
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
         connection.isolation_level = None  # the driver begins nothing by itself
         cursor = connection.cursor()
@@ -72,7 +72,7 @@ def connect(path: str, *, is_writer: bool) -> AsyncEngine:
             cursor.execute(pragma)
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 

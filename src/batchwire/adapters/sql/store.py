@@ -1,16 +1,17 @@
 """``SqlStore``: the store's and the event store's doors, on one SQLite file."""
 
+import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection, Engine, insert, select
 
 from batchwire.adapters.sql import audit, batch_rows, chunk_rows, lists, log, migrate
-from batchwire.adapters.sql.connect import connect, translated
+from batchwire.adapters.sql.connect import READERS, connect, translated
 from batchwire.adapters.sql.tables import suppressions
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
@@ -38,8 +39,10 @@ class SqlStore:
     def __init__(self, path: str, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._writer: AsyncEngine = connect(path, is_writer=True)
-        self._reader: AsyncEngine = connect(path, is_writer=False)
+        self._writer = connect(path, is_writer=True)
+        self._reader = connect(path, is_writer=False)
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
 
     async def open(self) -> None:
@@ -48,8 +51,10 @@ class SqlStore:
 
     async def close(self) -> None:
         """See the port."""
-        await self._reader.dispose()
-        await self._writer.dispose()
+        self._reading.shutdown()
+        self._writing.shutdown()
+        self._reader.dispose()
+        self._writer.dispose()
         if self._engine_lock is not None:
             os.close(self._engine_lock)
             self._engine_lock = None
@@ -209,14 +214,24 @@ class SqlStore:
 
     async def _run(
         self,
-        engine: AsyncEngine,
+        engine: Engine,
         body: Callable[Concatenate[Connection, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        with translated(self._path):
-            async with engine.begin() as conn:
-                return await conn.run_sync(body, *args, **kwargs)
+        """Run one transaction in a thread; who is cancelled waits for its end."""
+
+        def transaction() -> T:
+            with translated(self._path), engine.begin() as conn:
+                return body(conn, *args, **kwargs)
+
+        threads = self._writing if engine is self._writer else self._reading
+        work = asyncio.get_running_loop().run_in_executor(threads, transaction)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise
 
 
 def _batch(conn: Connection, batch_id: str) -> Batch:

@@ -1,0 +1,98 @@
+"""Ours: the service's parts on a file, as ``bootstrap`` puts them together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncio
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.adapters.system.clock import SystemClock
+from batchwire.domain import operations
+from batchwire.domain.batch import Batch
+from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.engine.control import Control
+from batchwire.engine.intake import Intake, Submission
+from batchwire.engine.preparation import Preparation
+from batchwire.engine.run import Engine
+from batchwire.engine.settings import EngineSettings
+from batchwire.ports.provider import Provider
+from bench.lists import TEMPLATE, pieces
+
+BATCH_ID = "bench"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """An open store and who works on it."""
+
+    store: SqlStore
+    clock: SystemClock
+    control: Control
+    provider: str
+
+    async def take(self, path: Path) -> Batch:
+        """Take the list in as a batch."""
+        submission = Submission(
+            batch_id=BATCH_ID,
+            request_id=BATCH_ID,
+            template=TEMPLATE,
+            provider=self.provider,
+            source=path.name,
+            default_region="DE",
+        )
+        batch, _ = await Intake(self.store, self.clock).take(submission, pieces(path))
+        return batch
+
+    async def prepare(self) -> None:
+        """Prepare the batch to its seal, without the scheduler's ticks."""
+        batch = await self.store.change(
+            BATCH_ID,
+            lambda b: operations.enter(
+                b, Trigger.PREPARATION_STARTED, self.clock.now()
+            ),
+        )
+        await Preparation(self.store, self.clock, batch).run()
+
+    async def run(self, provider: Provider, stop: asyncio.Event | None = None) -> Batch:
+        """Run the engine until the batch has ended, or ``stop``."""
+        engine = Engine(
+            self.store, self.clock, {self.provider: provider}, EngineSettings()
+        )
+        await engine.run(stop or asyncio.Event(), until_idle=stop is None)
+        return await self.store.batch(BATCH_ID)
+
+
+@asynccontextmanager
+async def service(database: Path, provider: str = "bench") -> AsyncIterator[Service]:
+    """Open the service on a file."""
+    clock = SystemClock()
+    store = SqlStore(str(database), clock)
+    await store.open()
+    try:
+        yield Service(
+            store=store,
+            clock=clock,
+            control=Control(store, clock),
+            provider=provider,
+        )
+    finally:
+        await store.close()
+
+
+async def prepared(database: Path, path: Path) -> None:
+    """Leave behind a file whose batch is ready to be delivered."""
+    async with service(database) as ours:
+        await ours.take(path)
+        await ours.prepare()
+
+
+async def delivery_s(database: Path, provider: "Stopwatch") -> float:
+    """Deliver the prepared batch; seconds from first submission to recorded end."""
+    async with service(database) as ours:
+        batch = await ours.run(provider)
+    if batch.state.status is not Status.COMPLETED or batch.state.ended_at is None:
+        problem = f"the batch ended {batch.state.status}: {batch.state.reason}"
+        raise RuntimeError(problem)
+    return batch.state.ended_at.timestamp() - provider.first_at
