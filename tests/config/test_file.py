@@ -132,6 +132,13 @@ def test_an_empty_file_or_group_sets_nothing(tmp_path: Path, text: str) -> None:
             ),
         ),
         (
+            "log_level: debug\n_build_sources: 1\n",
+            (
+                "settings.yaml (line 2, column 1): cannot be understood: there is no"
+                " setting _build_sources"
+            ),
+        ),
+        (
             b"log_level: \xff\n",
             "settings.yaml (--config): is not UTF-8 at byte 12",
         ),

@@ -61,6 +61,12 @@ def test_sources_are_merged_key_by_key(tmp_path: Path) -> None:
     assert settings.engine.circuit_failures == 3
 
 
+@pytest.mark.parametrize("path", ["sms.db", "/var/lib/sms.db", "a b/sms.db"])
+def test_the_path_of_the_database_is_that_of_its_url(tmp_path: Path, path: str) -> None:
+    settings = load(written(tmp_path, ""), {"database_url": path}, {})
+    assert settings.database_path == path
+
+
 def test_the_file_that_is_named_beats_the_variable_beats_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

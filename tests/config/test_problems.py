@@ -139,7 +139,7 @@ def problems_of(folder: Path, text: str) -> list[str]:
         ),
         (
             "providers: {sandbox: {permanent_rate: 2}}",
-            "providers.sandbox.permanent_rate = 2 (b.yaml, line 1): must be at most 1.0",
+            "providers.sandbox.permanent_rate = 2 (b.yaml, line 1): must be at most 1",
         ),
         (
             "providers: {sandbox: {permanent_rate: 1, optout_rate: 1}}",

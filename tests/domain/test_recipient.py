@@ -38,6 +38,7 @@ MANY = [
     "US",
     "ZA",
 ]
+LEADING_ZERO = {39, 225, 226, 229, 241, 242, 250, 378}
 MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
@@ -327,7 +328,11 @@ def dialled(region: str) -> st.SearchStrategy[str]:
 
 
 def library(text: str, region: str | None) -> str:
-    """Return what libphonenumber alone makes of a text; empty if it is not possible."""
+    """
+    Return what libphonenumber alone makes of a text.
+
+    Empty if that is not possible, or keeps a 0 that the country's numbers do not have.
+    """
     try:
         parsed = phonenumbers.parse(text, region)
     except NumberParseException:
@@ -336,7 +341,8 @@ def library(text: str, region: str | None) -> str:
     possible = phonenumbers.is_possible_number_with_reason(parsed)
     if possible != ValidationResult.IS_POSSIBLE or not 7 <= len(number[1:]) <= 15:
         return ""
-    return number
+    has_trunk_0 = phonenumbers.national_significant_number(parsed).startswith("0")
+    return "" if has_trunk_0 and parsed.country_code not in LEADING_ZERO else number
 
 
 def abroad(digits: str, region: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-PREFIX = "sqlite:///"
+SQLITE = "sqlite:///"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(sqlite):", re.IGNORECASE)
 
 
@@ -17,8 +17,8 @@ def sqlite_url(text: str) -> str:
         ValueError: another database, or a file that is none; a sentence with remedy.
     """
     path = text.strip()
-    if path.lower().startswith(PREFIX):
-        path = path[len(PREFIX) :]
+    if path.lower().startswith(SQLITE):
+        path = path[len(SQLITE) :]
     elif scheme := _SCHEME.match(path):
         raise ValueError(_refusal((scheme[1] or scheme[2]).lower()))
     if path in {"", ":memory:"}:
@@ -30,7 +30,7 @@ def sqlite_url(text: str) -> str:
     if "?" in path or "#" in path:
         problem = "a path with ? or # cannot be used, and there are no options"
         raise ValueError(problem)
-    return f"{PREFIX}{Path(path).expanduser()}"
+    return f"{SQLITE}{Path(path).expanduser()}"
 
 
 def _refusal(scheme: str) -> str:

@@ -95,6 +95,11 @@ def _layer(path: Path, text: str) -> Layer:
             return Layer()
         if not isinstance(root, MappingNode):
             _refuse("a list of `key: value` must stand here", root)
+        for key, _ in root.value:
+            if str(key.value).startswith(
+                "_"
+            ):  # to BaseSettings, a parameter of its own
+                _refuse(f"there is no setting {key.value}", key)
         values = loader.construct_document(root)
     finally:
         loader.dispose()

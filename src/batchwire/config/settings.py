@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 
 from batchwire.adapters.http.settings import HttpSettings
-from batchwire.config.database_url import sqlite_url
+from batchwire.config.database_url import SQLITE, sqlite_url
 from batchwire.config.engine_group import EngineGroup
 from batchwire.config.keys import KeyPath
 from batchwire.config.layers import Origin, Place
@@ -136,6 +136,11 @@ class Settings(BaseSettings):
             problem = f"must be set, as there are several: {', '.join(senders)}"
             raise ValueError(problem)
         return senders[0] if senders else SANDBOX
+
+    @property
+    def database_path(self) -> str:
+        """The file of ``database_url``."""
+        return self.database_url.removeprefix(SQLITE)
 
     def placed(self, places: Mapping[KeyPath, Place]) -> Self:
         """Remember where the values stand; ``loading`` calls it once."""

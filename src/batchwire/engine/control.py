@@ -98,6 +98,7 @@ class Control:
 
     async def _operate(self, command: Command, selection: Selection) -> Batch:
         before = await self._store.batch(command.batch_id)
+        obstacle = ""
         rewrites: list[Rewrite] = []
         is_retry = command.operation is Operation.RETRY and before.state.is_sealed
         if is_retry and before.state.status.has_ended:
@@ -106,16 +107,18 @@ class Control:
                 async for chunk in self._store.chunks(command.batch_id)
                 if (rewrite := _reopened(chunk, selection, self._now_ms()))
             ]
+            # Opened again now, who is in flight would be submitted twice.
+            async for _ in self._store.chunks(command.batch_id, is_leased=True):
+                obstacle = "submissions are still waiting for their answer"
+                break
+            if not rewrites:
+                obstacle = f"no recipient is {_told(selection)}"
 
         def decide(batch: Batch) -> Change:
             if is_retry and batch.state.sequence != before.state.sequence:
                 raise StaleBatch(command.batch_id, "was changed meanwhile")
-            nothing = is_retry and not rewrites
             return operations.operate(
-                batch,
-                command,
-                self._clock.now(),
-                obstacle=f"no recipient is {_told(selection)}" if nothing else "",
+                batch, command, self._clock.now(), obstacle=obstacle
             )
 
         return await self._store.change(

@@ -18,14 +18,14 @@ from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import REPEAT, Judge
+from batchwire.domain.ledger import REPEAT, Judge, segment
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.domain.pacing import Pace, backoff_s
 from batchwire.engine.preparation import recipe
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.submission import Line, Slice
-from batchwire.errors import StoreError
+from batchwire.errors import ProviderSettingsRefused, StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 from batchwire.ports.store import ChunkUpdate, Claim, Flush, Flushed, Store
@@ -51,6 +51,9 @@ class Load:
         self.repeated = frozenset(
             p for p, attempt in enumerate(claim.state.attempts) if attempt & REPEAT
         )
+        self.is_checked = False  # whether suppressed numbers were taken out
+        self.suppressed: list[tuple[int, Outcome, int]] = []  # not stored yet
+        self.attempts = claim.state.attempts
         self.intended = 0  # how many of the messages are intended
         self.stored = 0  # how many of them are stored as intended
         self.resolved = 0  # how many have their answer stored or collected
@@ -64,6 +67,15 @@ class Load:
         """Whether nothing of it may go back to the line."""
         return self.run.is_stopping
 
+    def take_out(self, suppressed: set[str]) -> None:
+        """Never submit to these; called before anything is intended."""
+        self.is_checked = True
+        if suppressed.isdisjoint(m.to for m in self.messages):
+            return
+        places = [m.position - self.base for m in self.messages if m.to in suppressed]
+        self.suppressed = [(p, Outcome.SUPPRESSED, self.attempts[p]) for p in places]
+        self.messages = [m for m in self.messages if m.to not in suppressed]
+
     def intend(self, most: int, size: int) -> list[Slice]:
         """Choose up to ``most`` further messages, in slices of ``size``."""
         end = min(self.intended + most, len(self.messages))
@@ -76,10 +88,12 @@ class Load:
 
     def update(self, now_ms: int, due_s: float | None) -> ChunkUpdate:
         """Say what is to be written; ``due_s`` releases the lease until then."""
-        segment = None
-        if self.done:
+        answered = None
+        if self.suppressed:  # then nothing is submitted yet
+            answered = segment(now_ms, self.fence, self.suppressed)
+        elif self.done:
             stamp = (now_ms, self.fence, self.base)
-            segment = self.run.judge.segment(
+            answered = self.run.judge.segment(
                 stamp, self.done, self.answers, self.repeated
             )
         intent = 0
@@ -89,7 +103,7 @@ class Load:
         return ChunkUpdate(
             number=self.number,
             fence=self.fence,
-            segment=segment,
+            segment=answered,
             intent=intent,
             is_released=due_s is not None,
             due_at=clock.now() + timedelta(seconds=due_s) if due_s else None,
@@ -156,6 +170,7 @@ class Delivery:
         self._lines: dict[str, Line] = {}
         self._runs: dict[str, Run] = {}
         self._window = _QUANTUM
+        self._chosen: dict[str, list[Slice]] = {}  # whose intent is not stored yet
         self._is_stopping = False
         self._is_draining = False
 
@@ -173,6 +188,13 @@ class Delivery:
 
         """
         name = batch.spec.provider
+        if name not in self._providers:
+            known = ", ".join(sorted(self._providers)) or "none"
+            message = (
+                f"there is no provider {name!r} in the settings (there: {known});"
+                " add it, start again, and resume the batch"
+            )
+            raise ProviderSettingsRefused(message)
         if name not in self._lines:
             line = Line(self._providers[name], self._clock, self._settings)
             await line.open()
@@ -207,8 +229,15 @@ class Delivery:
         self._is_stopping = True
 
     async def drain(self) -> None:
-        """Intend nothing more; wait for what is in flight; give every chunk back."""
+        """
+        Intend nothing more; wait for what is in flight; give every chunk back.
+
+        Raises:
+            StoreError: the database was away until the end of the waiting time.
+
+        """
         self._is_draining = True
+        self._chosen = {}
         for run in self._runs.values():
             self._stop(run)
         until = self._clock.monotonic() + self._settings.drain_timeout_s
@@ -216,9 +245,25 @@ class Delivery:
             if not any(run.in_flight for run in self._runs.values()):
                 break
             await self._clock.sleep(0.02)
-        await self.cycle()
-        for line in self._lines.values():
-            await line.close()
+        try:
+            await self._last_cycle(until)
+        finally:
+            for line in self._lines.values():
+                await line.close()
+
+    async def _last_cycle(self, until: float) -> None:
+        while True:
+            try:
+                await self.cycle()
+            except StoreError as error:
+                if not error.retryable or self._clock.monotonic() >= until:
+                    raise
+                log.warning(
+                    "store_unavailable", error_code=error.code, error=str(error)
+                )
+                await self._clock.sleep(0.1)
+            else:
+                return
 
     async def cycle(self) -> None:
         """Write what was answered and what is intended next, then submit that."""
@@ -226,16 +271,19 @@ class Delivery:
         runs = list(self._runs.values())
         if not runs:
             return
-        chosen = {} if self._is_draining else self._choose(runs)
+        await self._check_suppressions(runs)
+        if not self._is_draining:
+            self._choose(runs)
         flushes = [self._flush(run) for run in runs]
         found = await self._store.flush(self._owner, flushes)
+        chosen, self._chosen = self._chosen, {}
         for run, flush, one in zip(runs, flushes, found, strict=True):
             self._settle(run, flush, one)
             if one.status is not Status.DELIVERY_RUNNING:
                 self._stopped(run, flush)
             elif not run.is_stopping:
                 run.line.offer(chosen.get(run.batch.spec.batch_id, []))
-                self._load(run, one)
+                self._load(run, flush, one)
         await self._after(runs)
 
     async def _rest(self, until: float) -> None:
@@ -251,11 +299,11 @@ class Delivery:
         if len(lines) == 1:
             hunger = asyncio.ensure_future(lines[0].hunger.wait())
             rest = asyncio.ensure_future(self._clock.sleep(wait_s))
-            _, late = await asyncio.wait(
-                {hunger, rest}, return_when=asyncio.FIRST_COMPLETED
-            )
-            for one in late:
-                one.cancel()
+            try:
+                await asyncio.wait({hunger, rest}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                hunger.cancel()
+                rest.cancel()
         else:
             await self._clock.sleep(wait_s)
 
@@ -270,13 +318,32 @@ class Delivery:
                 load.answers += answers
                 load.run.progress_at = now
 
-    def _choose(self, runs: Iterable[Run]) -> dict[str, list[Slice]]:
-        """Share the room in the lines among the batches, by priority, none left out."""
+    async def _check_suppressions(self, runs: Iterable[Run]) -> None:
+        """Take the suppressed numbers out of the chunks claimed since the last cycle."""
+        new = [x for run in runs for x in run.loads.values() if not x.is_checked]
+        if new:
+            numbers = [message.to for load in new for message in load.messages]
+            suppressed = await self._store.suppressed(numbers)
+            for load in new:
+                load.take_out(suppressed)
+
+    def _choose(self, runs: Iterable[Run]) -> None:
+        """
+        Share the room in the lines among the batches, by priority, none left out.
+
+        What was chosen for a flush that failed is still there, and goes with this one.
+        """
         self._adapt()
         now = self._clock.monotonic()
-        chosen: dict[str, list[Slice]] = {}
+        chosen = self._chosen
         for line in self._lines.values():
-            room = max(self._window, 2 * _capacity(line)) - line.waiting
+            ahead = sum(
+                len(one.messages)
+                for slices in chosen.values()
+                for one in slices
+                if one.load.run.line is line
+            )
+            room = max(self._window, 2 * _capacity(line)) - line.waiting - ahead
             ready = [r for r in runs if r.line is line and self._may_intend(r)]
             while room > 0 and ready:
                 run = min(ready, key=lambda r: r.turn)
@@ -291,7 +358,6 @@ class Delivery:
                 run.turn += count / run.weight
                 room -= count
                 chosen.setdefault(run.batch.spec.batch_id, []).extend(slices)
-        return chosen
 
     def _next(self, run: Run, most: int) -> list[Slice]:
         if run.pace.rate:
@@ -330,6 +396,7 @@ class Delivery:
                 for load in run.loads.values()
                 if (due_s := self._due_s(load)) is not None
                 or load.done
+                or load.suppressed
                 or load.stored < load.intended
             ),
             facts=self._facts(run),
@@ -382,7 +449,7 @@ class Delivery:
             if update.segment is not None:
                 self._note_refusals(run, load)
                 load.resolved += len(load.done)
-                load.done, load.answers = [], []
+                load.done, load.answers, load.suppressed = [], [], []
             if update.is_released or update.number in found.stale:
                 del run.loads[update.number]
         if found.stale:
@@ -393,8 +460,10 @@ class Delivery:
             if answer.suppress:
                 run.opted_out.add(message.to)
 
-    def _load(self, run: Run, found: Flushed) -> None:
+    def _load(self, run: Run, flush: Flush, found: Flushed) -> None:
         """Take the claimed chunks into memory."""
+        if not flush.claim:
+            return
         for claim in found.claims:
             run.loads[claim.number] = Load(run, claim)
         if found.claims:
@@ -436,12 +505,13 @@ class Delivery:
         """Let go of a stopped batch once its last answer is stored."""
         if run.loads:
             return
-        del self._runs[run.batch.spec.batch_id]
+        batch_id = run.batch.spec.batch_id
         if not self._is_draining:
             await self._store.change(
-                run.batch.spec.batch_id,
+                batch_id,
                 lambda _: operations.Change(facts=(operations.escaped(run.escaped),)),
             )
+        del self._runs[batch_id]
 
     async def _pause(self, run: Run) -> None:
         """Pause a batch whose provider cannot be used; try again where that helps."""

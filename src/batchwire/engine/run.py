@@ -56,7 +56,7 @@ class Engine:
 
     async def _work(self, stop: asyncio.Event, *, until_idle: bool) -> bool:
         """Work once; False where a loop raised and all is to be started again."""
-        await rescue(self._store, self._clock)
+        await self._rescue()
         delivery = Delivery(
             self._store,
             self._clock,
@@ -77,11 +77,30 @@ class Engine:
         loops[0].cancel()
         delivery.stop()
         await asyncio.gather(*loops, return_exceptions=True)
-        await scheduler.drain()
-        await delivery.drain()
-        for loop in broken:
-            error = loop.exception()
+        # The scheduler first: it must start nothing that delivery then has to stop.
+        ends = [asyncio.create_task(scheduler.drain(), name="scheduler_drain")]
+        await asyncio.wait(ends)
+        ends.append(asyncio.create_task(delivery.drain(), name="delivery_drain"))
+        await asyncio.wait(ends)
+        broken += [end for end in ends if end.exception() is not None]
+        for task in broken:
+            error = task.exception()
             if isinstance(error, StoreError):
                 raise error
-            log.error("loop_raised", loop=loop.get_name(), exc_info=error)
+            log.error("loop_raised", loop=task.get_name(), exc_info=error)
         return not broken
+
+    async def _rescue(self) -> None:
+        """Rescue; a database that is away for a while is waited for."""
+        while True:
+            try:
+                await rescue(self._store, self._clock)
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                log.warning(
+                    "store_unavailable", error_code=error.code, error=str(error)
+                )
+                await self._clock.sleep(_RESTART_S)
+            else:
+                return

@@ -42,9 +42,12 @@ class Scheduler:
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
+        has_tidied = False
         while True:
             try:
+                if not has_tidied:
+                    await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
+                    has_tidied = True
                 await self.tick()
             except StoreError as error:
                 if not error.retryable:

@@ -19,8 +19,8 @@ async def serve() -> AsyncIterator[Serve]:
     """Give what starts a server with a behaviour."""
     running: list[SandboxServer] = []
 
-    async def start(**behaviour: Any) -> SandboxServer:
-        settings = ServerSettings(behaviour=Behaviour(**behaviour))
+    async def start(**behaviour: object) -> SandboxServer:
+        settings = ServerSettings(behaviour=Behaviour().changed(behaviour))
         running.append(SandboxServer(settings))
         await running[-1].start()
         return running[-1]

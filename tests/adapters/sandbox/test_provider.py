@@ -18,14 +18,15 @@ class TestSandboxProviderKeepsTheContract(ProviderContract):
 
     @pytest.fixture
     async def provider(self) -> AsyncIterator[Provider]:
+        """Give one that refuses the number of the contract."""
         behaviour = Behaviour(permanent_suffix=self.REFUSED)
         provider = SandboxProvider(behaviour, clock=ManualClock())
         yield provider
         await provider.close()
 
 
-def sandbox(**behaviour: Any) -> SandboxProvider:
-    return SandboxProvider(Behaviour(**behaviour), clock=ManualClock())
+def sandbox(**behaviour: object) -> SandboxProvider:
+    return SandboxProvider(Behaviour().changed(behaviour), clock=ManualClock())
 
 
 def message(n: int = 1, attempt: int = 1, parts: int = 1) -> Message:
@@ -57,7 +58,7 @@ async def answer(provider: SandboxProvider, *messages: Message) -> Answer:
     ],
 )
 async def test_what_is_refused_has_its_verdict_and_code(
-    behaviour: dict[str, Any], verdict: Verdict, code: str, suppress: bool
+    behaviour: dict[str, Any], verdict: Verdict, code: str, *, suppress: bool
 ) -> None:
     given = await answer(sandbox(**behaviour))
     assert (given.verdict, given.error_code) == (verdict, code)

@@ -25,6 +25,7 @@ class Receiver:
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        """Answer one request and close."""
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         size = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
         body = await reader.readexactly(size)

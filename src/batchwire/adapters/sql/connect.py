@@ -1,12 +1,15 @@
 """Connecting: transactions that mean it, and errors in our own words."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+import zstandard
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from batchwire.errors import (
     StoreBusy,
@@ -18,6 +21,7 @@ from batchwire.errors import (
 )
 
 BUSY_TIMEOUT_S = 10.0
+_REMEDY = "restore it from a backup"
 READERS = 4
 
 _PRAGMAS = (
@@ -31,7 +35,7 @@ _PRAGMAS = (
 _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
     "SQLITE_BUSY": (
         StoreBusy,
-        f"another process holds the write lock for over {BUSY_TIMEOUT_S:.0f} s",
+        "another process keeps the write lock; wait until it is done, or end it",
     ),
     "SQLITE_LOCKED": (StoreBusy, "the database is locked"),
     "SQLITE_FULL": (StoreFull, "the disk is full; free space and it goes on"),
@@ -45,11 +49,11 @@ _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
     ),
     "SQLITE_IOERR": (StoreUnreachable, "reading or writing failed; check the disk"),
     "SQLITE_NOTADB": (StoreDamaged, "is no SQLite database; name another file"),
-    "SQLITE_CORRUPT": (StoreDamaged, "is damaged; restore it from a backup"),
+    "SQLITE_CORRUPT": (StoreDamaged, f"is damaged; {_REMEDY}"),
 }
 
 
-def connect(path: str, *, is_writer: bool) -> Engine:
+def connect(path: str, *, is_writer: bool, busy_timeout_s: float) -> Engine:
     """
     Make an engine for the SQLite file.
 
@@ -60,7 +64,7 @@ def connect(path: str, *, is_writer: bool) -> Engine:
         f"sqlite:///{path}",
         pool_size=1 if is_writer else READERS,
         max_overflow=0,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
     )
     begin = "BEGIN IMMEDIATE" if is_writer else "BEGIN"
 
@@ -84,10 +88,25 @@ def translated(path: str) -> Iterator[None]:
     """Turn the driver's errors into ours; what is a bug stays what it is."""
     try:
         yield
+    except PoolTimeout as error:
+        raise StoreBusy(f"database {path}: too many calls wait for it") from error
+    except OSError as error:
+        raise _of_file(path, error) from error
+    except (zstandard.ZstdError, msgspec.MsgspecError) as error:
+        message = f"database {path}: a row cannot be read ({error}); {_REMEDY}"
+        raise StoreDamaged(message) from error
     except DBAPIError as error:
         raise _ours(path, error.orig) from error
     except sqlite3.Error as error:
         raise _ours(path, error) from error
+
+
+def _of_file(path: str, error: OSError) -> StoreError:
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return StoreReadOnly(f"database {path}: {_BY_CODE['SQLITE_READONLY'][1]}")
+    if error.errno == errno.ENOSPC:
+        return StoreFull(f"database {path}: {_BY_CODE['SQLITE_FULL'][1]}")
+    return StoreUnreachable(f"database {path}: {_BY_CODE['SQLITE_CANTOPEN'][1]}")
 
 
 def _ours(path: str, error: BaseException | None) -> StoreError:

@@ -11,7 +11,12 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, insert, select
 
 from batchwire.adapters.sql import audit, batch_rows, chunk_rows, lists, log, migrate
-from batchwire.adapters.sql.connect import READERS, connect, translated
+from batchwire.adapters.sql.connect import (
+    BUSY_TIMEOUT_S,
+    READERS,
+    connect,
+    translated,
+)
 from batchwire.adapters.sql.tables import suppressions
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
@@ -26,6 +31,7 @@ P = ParamSpec("P")
 
 _FEW_CHUNKS = 16
 _MANY_EVENTS = 500
+_MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
 
 class SqlStore:
@@ -33,14 +39,16 @@ class SqlStore:
     Batches, ledger and event log in one SQLite file.
 
     One connection writes; a few read beside it (WAL). The statements are plain SQL by
-    SQLAlchemy Core.
+    SQLAlchemy Core. ``busy_timeout_s``: how long a call waits for other processes.
     """
 
-    def __init__(self, path: str, clock: Clock) -> None:
+    def __init__(
+        self, path: str, clock: Clock, *, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
         self._path = path
         self._clock = clock
-        self._writer = connect(path, is_writer=True)
-        self._reader = connect(path, is_writer=False)
+        self._writer = connect(path, is_writer=True, busy_timeout_s=busy_timeout_s)
+        self._reader = connect(path, is_writer=False, busy_timeout_s=busy_timeout_s)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
@@ -61,7 +69,8 @@ class SqlStore:
 
     async def become_engine(self) -> None:
         """See the port."""
-        self._engine_lock = self._lock()
+        if self._engine_lock is None:
+            self._engine_lock = self._lock()
         if self._engine_lock is None:
             message = (
                 f"database {self._path}: another engine works on it already;"
@@ -293,5 +302,9 @@ def _suppress(
 def _suppressed(conn: Connection, numbers: Sequence[str]) -> set[str]:
     if conn.execute(select(suppressions.c.number).limit(1)).first() is None:
         return set()
-    query = select(suppressions.c.number).where(suppressions.c.number.in_(numbers))
-    return set(conn.execute(query).scalars())
+    found: set[str] = set()
+    for start in range(0, len(numbers), _MANY_NUMBERS):
+        some = numbers[start : start + _MANY_NUMBERS]
+        query = select(suppressions.c.number).where(suppressions.c.number.in_(some))
+        found.update(conn.execute(query).scalars())
+    return found

@@ -1,0 +1,58 @@
+"""What the program's exit code says; the reference page is made from this table."""
+
+from enum import IntEnum
+
+from batchwire.errors import (
+    BatchError,
+    BatchwireError,
+    MessageError,
+    ProviderError,
+    SettingsError,
+    StoreError,
+)
+
+
+class ExitCode(IntEnum):
+    """How a command ended; the values are stable."""
+
+    OK = 0
+    NOT_GOOD = 1
+    USAGE = 2
+    BAD_INPUT = 3
+    SETTINGS = 4
+    BATCH = 5
+    PROVIDER = 6
+    STORE = 7
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+MEANINGS: dict[ExitCode, str] = {
+    ExitCode.OK: "Done.",
+    ExitCode.NOT_GOOD: "The batch that was waited for ended as delivery_failed,"
+    " preparation_failed, aborted or expired; or `verify` or `config check` found"
+    " something wrong; or the numbers of `demo` do not add up.",
+    ExitCode.USAGE: "The command line is not right; nothing was done.",
+    ExitCode.BAD_INPUT: "The list or the template cannot be used; nothing was made.",
+    ExitCode.SETTINGS: "A setting is unknown or has a bad value.",
+    ExitCode.BATCH: "The request contradicts the batch: there is none of this id, or"
+    " the operation does not fit its status.",
+    ExitCode.PROVIDER: "The provider cannot be used: its settings or its credentials.",
+    ExitCode.STORE: "The database cannot be used, or another engine works on it.",
+    ExitCode.INTERNAL: "A defect of the program itself.",
+    ExitCode.INTERRUPTED: "Ended by Ctrl-C or SIGTERM; what is done is recorded.",
+}
+
+_BY_ERROR: dict[type[BatchwireError], ExitCode] = {
+    MessageError: ExitCode.BAD_INPUT,
+    SettingsError: ExitCode.SETTINGS,
+    BatchError: ExitCode.BATCH,
+    ProviderError: ExitCode.PROVIDER,
+    StoreError: ExitCode.STORE,
+}
+
+
+def of_error(error: BatchwireError) -> ExitCode:
+    """Find the exit code of an error by its kind."""
+    kinds = (code for kind, code in _BY_ERROR.items() if isinstance(error, kind))
+    return next(kinds, ExitCode.INTERNAL)

@@ -1,0 +1,89 @@
+"""Waiting for a batch: beside an engine of another process, or with our own."""
+
+import asyncio
+
+from batchwire.bootstrap import App
+from batchwire.cli import output, progress, views
+from batchwire.cli.exit_codes import ExitCode
+from batchwire.domain.batch import Batch
+from batchwire.domain.operations import SERVICE
+from batchwire.errors import ProviderSettingsRefused
+
+_LOOK_S = 0.2
+
+
+async def deliver(
+    app: App, batch_id: str, stop: asyncio.Event, *, is_quiet: bool
+) -> Batch:
+    """
+    Run the engine here until the batch has ended or ``stop`` is set; then drain.
+
+    Raises:
+        ProviderSettingsRefused: the service paused it, and waiting does not help.
+
+    """
+    done = asyncio.Event()
+    engine = asyncio.create_task(app.engine.run(done))
+    try:
+        batch = await follow(app, batch_id, stop, engine=engine, is_quiet=is_quiet)
+    finally:
+        done.set()
+        await engine
+    batch = await app.store.batch(batch_id)
+    if is_stuck(batch):
+        message = (
+            f"batch {batch_id} is paused: {batch.state.reason}; mend that, then"
+            f" `batchwire resume {batch_id}` and `batchwire serve --until-idle`"
+        )
+        raise ProviderSettingsRefused(message)
+    return batch
+
+
+async def follow(
+    app: App,
+    batch_id: str,
+    stop: asyncio.Event,
+    *,
+    engine: asyncio.Task[None] | None = None,
+    is_quiet: bool = False,
+) -> Batch:
+    """
+    Show the batch until it has ended, ``stop`` is set, or our own engine ended.
+
+    With our own engine also until only a person can help.
+    """
+    with progress.show(is_quiet=is_quiet) as show:
+        while True:
+            batch = await app.store.batch(batch_id)
+            show.update(batch)
+            if batch.state.status.has_ended or stop.is_set():
+                return batch
+            if engine is not None and (engine.done() or is_stuck(batch)):
+                return batch
+            await _wait(stop)
+
+
+def is_stuck(batch: Batch) -> bool:
+    """Whether the service paused the batch and will not try again by itself."""
+    is_ours = batch.state.paused_by == SERVICE
+    return is_ours and batch.resume_at is None
+
+
+def result(batch: Batch, *, as_json: bool) -> ExitCode:
+    """Print how a batch that was waited for stands; returns the exit code."""
+    if as_json:
+        output.as_json(views.view(batch))
+    else:
+        output.line(views.headline(batch))
+        views.ledger(batch)
+    if not batch.state.status.has_ended:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK if views.is_good(batch) else ExitCode.NOT_GOOD
+
+
+async def _wait(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,103 @@
+"""What a command works with: the settings, the service on its database, and signals."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+
+from batchwire.bootstrap import App, opened
+from batchwire.cli import logs
+from batchwire.cli.exit_codes import ExitCode
+from batchwire.cli.options import Globals
+from batchwire.config import Settings, load
+from batchwire.errors import StoreUnreachable
+
+try:
+    from uvloop import run as run_loop
+except ModuleNotFoundError:  # no wheel for this system
+    from asyncio import run as run_loop
+
+T = TypeVar("T")
+
+
+def settings_of(ctx: typer.Context, *, is_service: bool = False) -> Settings:
+    """
+    Load the settings with what stands before the command, and set up the logs.
+
+    Raises:
+        SettingsError: they cannot be used.
+
+    """
+    given: Globals = ctx.obj
+    settings = load(given.config, {"database_url": given.database})
+    logs.configure(settings, is_service=is_service)
+    return settings
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; Ctrl-C cancels it."""
+    return run_loop(work)
+
+
+def on_database(ctx: typer.Context, work: Callable[[App], Awaitable[T]]) -> T:
+    """Do something with the batches of a database that must exist already."""
+    settings = settings_of(ctx)
+
+    async def within() -> T:
+        async with existing(settings) as app:
+            return await work(app)
+
+    return run(within())
+
+
+@asynccontextmanager
+async def existing(settings: Settings) -> AsyncIterator[App]:
+    """
+    Open the service on a database that is there: reading makes no file.
+
+    Raises:
+        StoreUnreachable: there is no such file.
+
+    """
+    path = settings.database_url.removeprefix("sqlite:///")
+    if not Path(path).exists():
+        message = (
+            f"database {path}: there is no such file; `batchwire send` makes it, or"
+            " name another with --database"
+        )
+        raise StoreUnreachable(message)
+    async with opened(settings) as app:
+        yield app
+
+
+@contextmanager
+def stopping() -> Iterator[asyncio.Event]:
+    """
+    Give the event that the first Ctrl-C or SIGTERM sets; the second ends at once.
+
+    Ending at once loses nothing: what is unanswered is found at the next start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def heard() -> None:
+        if stop.is_set():
+            if sys.stderr.isatty():
+                sys.stderr.write("\x1b[?25h\n")  # a progress bar hides the cursor
+                sys.stderr.flush()
+            os._exit(ExitCode.INTERRUPTED)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, heard)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

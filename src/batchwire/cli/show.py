@@ -1,0 +1,48 @@
+"""``batchwire show``: one batch and its closed ledger."""
+
+import typer
+
+from batchwire.bootstrap import App
+from batchwire.cli import output, session, views
+from batchwire.cli.options import BatchId, Json
+from batchwire.domain.batch import Batch
+from batchwire.domain.lifecycle import fitting
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("show")
+def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> None:
+    """Show where a batch stands and what became of its recipients."""
+
+    async def read(app: App) -> Batch:
+        return await app.store.batch(batch_id)
+
+    batch = session.on_database(ctx, read)
+    if json:
+        output.as_json(views.view(batch))
+        return
+    output.line(views.headline(batch))
+    output.table(["", ""], [[name, text] for name, text in _facts(batch) if text])
+    output.line()
+    views.ledger(batch)
+
+
+def _facts(batch: Batch) -> list[tuple[str, str]]:
+    spec, state = batch.spec, batch.state
+    return [
+        ("phase", f"{state.phase}, {views.progress(batch):.1%}"),
+        ("limited by", batch.limited_by),
+        ("provider", spec.provider),
+        ("list", spec.list.source),
+        ("parts", f"{batch.parts:,}"),
+        ("escaped the pause", f"{state.escaped:,}" if state.escaped else ""),
+        ("paused by", state.paused_by),
+        ("tries again", output.moment(batch.resume_at)),
+        ("scheduled for", output.moment(spec.schedule_time)),
+        ("not after", output.moment(spec.not_after)),
+        ("made", output.moment(spec.created_at)),
+        ("started", output.moment(state.started_at)),
+        ("ended", output.moment(state.ended_at)),
+        ("what fits now", ", ".join(fitting(state.status))),
+    ]

@@ -1,0 +1,76 @@
+"""A batch as commands show it: as a JSON object, and as the closed ledger."""
+
+from typing import Any
+
+from batchwire.cli import output
+from batchwire.domain import counts
+from batchwire.domain.batch import Batch
+from batchwire.domain.lifecycle import Phase, Status, fitting
+
+
+def view(batch: Batch) -> dict[str, Any]:
+    """Show a batch as an object; counts are live."""
+    spec, state = batch.spec, batch.state
+    return {
+        "batch_id": spec.batch_id,
+        "request_id": spec.request_id,
+        "status": state.status,
+        "phase": state.phase,
+        "reason": state.reason,
+        "limited_by": batch.limited_by,
+        "provider": spec.provider,
+        "source": spec.list.source,
+        "recipients": sum(batch.counts),
+        "counts": counts.named(batch.counts),
+        "processed": counts.processed(batch.counts),
+        "success": counts.success(batch.counts),
+        "failed": counts.failed(batch.counts),
+        "parts": batch.parts,
+        "progress": round(progress(batch), 4),
+        "escaped": state.escaped,
+        "is_sealed": state.is_sealed,
+        "paused_by": state.paused_by,
+        "operations": fitting(state.status),
+        "priority": spec.priority,
+        "on_uncertain": spec.on_uncertain,
+        "schedule_time": spec.schedule_time,
+        "not_after": spec.not_after,
+        "created_at": spec.created_at,
+        "started_at": state.started_at,
+        "updated_at": state.updated_at,
+        "ended_at": state.ended_at,
+        "resume_at": batch.resume_at,
+        "sequence": state.sequence,
+    }
+
+
+def progress(batch: Batch) -> float:
+    """Progress of the current phase, 0 … 1, by the live counts."""
+    total = sum(batch.counts)
+    if batch.state.phase is Phase.PREPARATION and not batch.state.is_sealed:
+        return min(1.0, total / max(1, batch.spec.list.records))
+    return counts.processed(batch.counts) / total if total else 1.0
+
+
+def is_good(batch: Batch) -> bool:
+    """Whether a batch that ended did so by completing."""
+    return batch.state.status is Status.COMPLETED
+
+
+def ledger(batch: Batch) -> None:
+    """Print what became of every recipient; the lines add up to the last."""
+    total = sum(batch.counts)
+    rows = [
+        [name, f"{count:,}".rjust(12), f"{count / total:7.2%}" if total else ""]
+        for name, count in counts.named(batch.counts).items()
+        if count or name in {"open", "accepted", "failed"}
+    ]
+    rows.append(["= recipients", f"{total:,}".rjust(12), ""])
+    output.table(["outcome", "count".rjust(12), "share"], rows)
+
+
+def headline(batch: Batch) -> str:
+    """Say in one line where a batch stands."""
+    state = batch.state
+    why = f" ({state.reason})" if state.reason else ""
+    return f"{batch.spec.batch_id}: {state.status}{why}"

@@ -1,0 +1,27 @@
+"""``batchwire watch``: follow a batch that an engine works on."""
+
+import typer
+
+from batchwire.bootstrap import App
+from batchwire.cli import following, output, session
+from batchwire.cli.exit_codes import ExitCode
+from batchwire.cli.options import BatchId, Json
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("watch")
+def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> None:
+    """Follow a batch until it has ended; Ctrl-C stops watching, not the batch."""
+
+    async def watch(app: App) -> ExitCode:
+        batch = await app.store.batch(batch_id)
+        if not batch.state.status.has_ended and not await app.store.has_engine():
+            output.note(
+                "no engine works on this database; `batchwire serve` starts one"
+            )
+        with session.stopping() as stop:
+            batch = await following.follow(app, batch_id, stop, is_quiet=json)
+        return following.result(batch, as_json=json)
+
+    raise typer.Exit(session.on_database(ctx, watch))
