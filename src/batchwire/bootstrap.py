@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from batchwire.adapters.http import HttpProvider
+from batchwire.adapters.http.provider import HttpProvider
 from batchwire.adapters.sandbox import Behaviour, SandboxProvider
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
@@ -13,7 +13,6 @@ from batchwire.config.settings import HttpProviderSettings
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake
 from batchwire.engine.run import Engine
-from batchwire.engine.settings import EngineSettings
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 
@@ -42,9 +41,9 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
 
     """
     clock = SystemClock()
-    store = SqlStore(settings.database_url.removeprefix("sqlite:///"), clock)
+    store = SqlStore(settings.database_path, clock)
     providers = {n: provider(n, one, clock) for n, one in settings.providers.items()}
-    engine_settings = EngineSettings(**settings.engine.model_dump())
+    engine_settings = settings.engine.build()
     try:
         await store.open()
         yield App(
@@ -64,5 +63,5 @@ def provider(name: str, settings: ProviderSettings, clock: Clock) -> Provider:
     """Make the provider that its settings describe."""
     if isinstance(settings, HttpProviderSettings):
         return HttpProvider(name, settings)
-    behaviour = Behaviour(**settings.model_dump(exclude={"kind"}))
+    behaviour = Behaviour(**settings.behaviour())
     return SandboxProvider(behaviour, clock=clock)

@@ -143,6 +143,7 @@ def test_digits_of_other_scripts_are_digits(digits: str) -> None:
         ("555-0123", "US", "too_short"),
         ("00", "DE", "too_short"),
         ("+1234567890123456", None, "too_long"),
+        ("+49 (0)30 123456789012", None, "too_long"),
         ("1234567890123456", None, "too_long"),
         ("1" * 1000, "DE", "too_long"),
         ("49 171 1234567", "GB", "too_long"),
@@ -257,10 +258,11 @@ def test_bare_digits_are_international_when_libphonenumber_knows_the_number(
     code = str(phonenumbers.country_code_for_region(region))
     digits = code + data.draw(dialled(region))
     number = library(f"+{digits}", None)
-    if number and phonenumbers.is_valid_number(phonenumbers.parse(number)):
+    known = number and phonenumbers.is_valid_number(phonenumbers.parse(number))
+    if known and len(digits) <= 15:
         assert read(digits) == number
     else:
-        assert read(digits) in {"no_region", "too_long", "too_short"}
+        assert read(digits) in {number, "no_region", "too_long", "too_short"}
 
 
 @pytest.mark.parametrize("region", REGIONS)

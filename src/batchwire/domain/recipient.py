@@ -277,21 +277,19 @@ def _describe(text: str) -> Flaw:
 def _international(number: str) -> str:
     if _is_e164(number):
         return number
-    if flaw := _check_size(number):
-        return flaw
     plan = _plan_of(number)
     without_trunk = plan.national(number[1 + len(plan.code) :]) if plan else ""
-    return without_trunk or _ask(number, None)
+    return without_trunk or _check_size(number) or _ask(number, None)
 
 
 def _bare(digits: str) -> str:
     """Read digits of which nobody says where they are dialled."""
     number = "+" + digits
-    if flaw := _check_size(number):
-        return flaw
     plan = _plan_of(number)
     if plan and (mobile := plan.own_mobile(digits)):
         return mobile
+    if flaw := _check_size(number):
+        return flaw
     try:
         parsed = phonenumbers.parse(number)
     except NumberParseException:
@@ -303,7 +301,7 @@ def _bare(digits: str) -> str:
 
 def _plan_of(number: str) -> _Plan | None:
     """Return the plan of an international number; None if no country has the code."""
-    for end in (2, 3, 4):
+    for end in range(2, min(5, len(number) + 1)):
         region = phonenumbers.region_code_for_country_code(int(number[1:end]))
         if region in phonenumbers.SUPPORTED_REGIONS:
             return _plan(region)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from batchwire.adapters.http import HttpProvider, HttpSettings
+from batchwire.adapters.http.provider import HttpProvider
+from batchwire.adapters.http.settings import HttpSettings
 from batchwire.domain.outcome import Message
 from batchwire.testing.fault_server import FaultServer
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from batchwire.adapters.http import HttpProvider
+from batchwire.adapters.http.provider import HttpProvider
 from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.testing.fault_server import (
     Act,

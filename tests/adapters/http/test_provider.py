@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from batchwire.adapters.http import HttpProvider
+from batchwire.adapters.http.provider import HttpProvider
 from batchwire.domain.outcome import Answer, Message
 from batchwire.errors import ProviderSettingsRefused
 from batchwire.ports.provider import Provider, ProviderTraits

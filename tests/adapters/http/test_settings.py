@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from batchwire.adapters.http import HttpSettings
+from batchwire.adapters.http.settings import HttpSettings
 
 GOOD: dict[str, object] = {"url": "https://sms.example/v1", "body": {"to": "<to>"}}
 LIST: dict[str, object] = {

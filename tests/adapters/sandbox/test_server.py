@@ -93,7 +93,7 @@ async def test_it_stops_with_connections_and_delayed_answers_open(
         "127.0.0.1", tls_server.port, ssl=context
     )
     writer.write(REQUEST)
-    while not tls_server.stats.accepted:
+    while not tls_server.stats.accepted:  # noqa: ASYNC110 (no event)
         await asyncio.sleep(0.001)
     await tls_server.stop()
     with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):

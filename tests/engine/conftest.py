@@ -1,0 +1,22 @@
+"""A real store on a file, and a clock that runs fast."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.testing.builders import FastClock
+
+
+@pytest.fixture
+def clock() -> FastClock:
+    return FastClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: FastClock) -> AsyncIterator[SqlStore]:
+    store = SqlStore(str(tmp_path / "batchwire.db"), clock)
+    await store.open()
+    yield store
+    await store.close()

@@ -1,0 +1,63 @@
+"""A store that is away for a while: nothing is lost, nobody is submitted twice."""
+
+import pytest
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+from batchwire.testing.builders import (
+    ACCEPTED,
+    FastClock,
+    FlakyStore,
+    ScriptedProvider,
+    Service,
+    numbers,
+    until,
+)
+
+
+def every_fifth_once_more(message: Message) -> Answer:
+    if message.attempt == 1 and message.position % 5 == 0:
+        return Answer(Verdict.TRANSIENT, error_code="try_later")
+    return ACCEPTED
+
+
+@pytest.mark.parametrize("every", [2, 3, 4, 5, 7, 11])
+async def test_every_nth_call_fails_and_nothing_is_lost(
+    store: SqlStore, clock: FastClock, every: int
+) -> None:
+    provider = ScriptedProvider(every_fifth_once_more)
+    flaky = FlakyStore(store, every)
+    service = Service(store, clock, {"scripted": provider}, engine_store=flaky)
+    await service.take(numbers(250), chunk_size=20)
+    await service.run()
+    batch = await store.batch("b1")
+    assert flaky.failures > 0
+    assert batch.state.status is Status.COMPLETED
+    assert batch.counts[Outcome.ACCEPTED] == 250
+    assert max(provider.keys.values()) == 1
+    assert provider.sent_to.total() == 300
+    assert await service.flaws() == []
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+async def test_a_pause_holds_although_every_nth_call_fails(
+    store: SqlStore, clock: FastClock, every: int
+) -> None:
+    provider = ScriptedProvider(hold_after=60, concurrency=4)
+    flaky = FlakyStore(store, every)
+    service = Service(store, clock, {"scripted": provider}, engine_store=flaky)
+    await service.take(numbers(250), chunk_size=20)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 64)
+        await service.operate(Operation.PAUSE)
+        provider.let_go()
+        await until(lambda: _has_escaped(store))
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.ACCEPTED] == len(provider.submitted)
+    assert batch.state.status is Status.DELIVERY_PAUSED
+    assert await service.flaws() == []
+
+
+async def _has_escaped(store: SqlStore) -> bool:
+    return any([e.data.get("note") == "pause_settled" async for e in store.replay("b1")])
