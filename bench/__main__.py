@@ -8,12 +8,13 @@ from pathlib import Path
 
 import structlog
 
-from bench import delivery_null, preparation
+from bench import delivery_http, delivery_null, preparation
 from bench.figure import Figure, write
 
 Bench = Callable[[float, int, Path], list[Figure]]
 
 BENCHES: dict[str, Bench] = {
+    "delivery-http": delivery_http.run,
     "delivery-null": delivery_null.run,
     "preparation": preparation.run,
 }

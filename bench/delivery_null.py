@@ -10,6 +10,7 @@ from bench.compare import compare
 from bench.figure import Figure
 from bench.floor_null import floor_s
 from bench.providers import NullProvider, Stopwatch
+from bench.scratch import fresh
 from bench.service import delivery_s, prepared
 
 _RECIPIENTS = 1_000_000
@@ -23,11 +24,11 @@ def run(scale: float, runs: int, scratch: Path) -> list[Figure]:
     uvloop.run(prepared(origin, lists.plain(scratch / "list.csv", size)))
 
     def ours() -> float:
-        copy = Path(shutil.copy(origin, scratch / "ours.db"))
+        copy = Path(shutil.copy(origin, fresh(scratch / "ours.db")))
         return uvloop.run(delivery_s(copy, Stopwatch(NullProvider())))
 
     def floor() -> float:
-        return floor_s(Path(shutil.copy(origin, scratch / "floor.db")))
+        return floor_s(Path(shutil.copy(origin, fresh(scratch / "floor.db"))))
 
     found = compare(runs, ours, floor)
     return [

@@ -16,10 +16,10 @@ from bench.providers import ids
 
 CHUNKS_A_COMMIT = 16  # what the engine has under way at most between two commits
 _ACCEPTED = b"\4"
-_READ = (
-    "SELECT batch, number, data FROM payloads WHERE number >= ?"
-    f" ORDER BY number LIMIT {CHUNKS_A_COMMIT}"
-)
+_READ = """
+    SELECT batch, number, data FROM payloads WHERE number >= ?
+    ORDER BY number LIMIT ?
+"""
 _WRITE = "INSERT INTO results (batch, number, data) VALUES (?, ?, ?)"
 
 
@@ -39,7 +39,7 @@ def floor_s(path: Path) -> float:
     pack = zstandard.ZstdCompressor(level=1).compress
     started = time.perf_counter()
     first = 0
-    while rows := connection.execute(_READ, [first]).fetchall():
+    while rows := connection.execute(_READ, (first, CHUNKS_A_COMMIT)).fetchall():
         connection.execute("BEGIN IMMEDIATE")
         for batch, number, data in rows:
             _, numbers, (names, codes), _ = msgspec.msgpack.decode(unpack(data))

@@ -1,5 +1,6 @@
 """Recipient lists to measure with: the same at every run, written as a stream."""
 
+import csv
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,6 +23,14 @@ def plain(path: Path, size: int) -> Path:
 def flawed(path: Path, size: int) -> Path:
     """Write one as it comes from a spreadsheet: 10 % other spellings, 1 % duplicates."""
     return _write(path, (_row(i, _spelt(i)) for i in range(size)))
+
+
+def rows(path: Path) -> Iterator[list[str]]:
+    """Yield the rows of a list, without its header."""
+    with path.open(newline="") as file:
+        reader = csv.reader(file)
+        next(reader)
+        yield from reader
 
 
 async def pieces(path: Path) -> AsyncIterator[bytes]:

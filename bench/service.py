@@ -1,11 +1,10 @@
 """Ours: the service's parts on a file, as ``bootstrap`` puts them together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import asyncio
 
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
@@ -19,6 +18,7 @@ from batchwire.engine.run import Engine
 from batchwire.engine.settings import EngineSettings
 from batchwire.ports.provider import Provider
 from bench.lists import TEMPLATE, pieces
+from bench.providers import Stopwatch
 
 BATCH_ID = "bench"
 
@@ -88,7 +88,7 @@ async def prepared(database: Path, path: Path) -> None:
         await ours.prepare()
 
 
-async def delivery_s(database: Path, provider: "Stopwatch") -> float:
+async def delivery_s(database: Path, provider: Stopwatch) -> float:
     """Deliver the prepared batch; seconds from first submission to recorded end."""
     async with service(database) as ours:
         batch = await ours.run(provider)

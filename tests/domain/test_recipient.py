@@ -38,7 +38,7 @@ MANY = [
     "US",
     "ZA",
 ]
-LEADING_ZERO = {39, 225, 226, 229, 241, 242, 250, 378}
+LEADING_ZERO = {39, 225, 226, 229, 241, 242, 250, 378, 992}
 MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 

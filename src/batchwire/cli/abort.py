@@ -11,7 +11,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command("abort")
-def command(  # noqa: PLR0913 - a parameter is an option
+def command(
     ctx: typer.Context,
     batch_id: BatchId,
     *,

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,9 +19,11 @@ from batchwire.config import Settings, load
 from batchwire.errors import StoreUnreachable
 
 try:
-    from uvloop import run as run_loop
+    import uvloop
 except ModuleNotFoundError:  # no wheel for this system
-    from asyncio import run as run_loop
+    _run_loop: Any = asyncio.run
+else:
+    _run_loop = uvloop.run
 
 T = TypeVar("T")
 
@@ -42,29 +44,31 @@ def settings_of(ctx: typer.Context, *, is_service: bool = False) -> Settings:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; Ctrl-C cancels it."""
-    return run_loop(work)
+    result: T = _run_loop(work)
+    return result
 
 
 def on_database(ctx: typer.Context, work: Callable[[App], Awaitable[T]]) -> T:
-    """Do something with the batches of a database that must exist already."""
-    settings = settings_of(ctx)
-
-    async def within() -> T:
-        async with existing(settings) as app:
-            return await work(app)
-
-    return run(within())
-
-
-@asynccontextmanager
-async def existing(settings: Settings) -> AsyncIterator[App]:
     """
-    Open the service on a database that is there: reading makes no file.
+    Do something with the batches of a database that must exist already.
 
     Raises:
         StoreUnreachable: there is no such file.
 
     """
+    settings = settings_of(ctx)
+
+    _check_existence(settings)
+
+    async def within() -> T:
+        async with opened(settings) as app:
+            return await work(app)
+
+    return run(within())
+
+
+def _check_existence(settings: Settings) -> None:
+    """Refuse a database that is not there: reading makes no file."""
     path = settings.database_url.removeprefix("sqlite:///")
     if not Path(path).exists():
         message = (
@@ -72,8 +76,6 @@ async def existing(settings: Settings) -> AsyncIterator[App]:
             " name another with --database"
         )
         raise StoreUnreachable(message)
-    async with opened(settings) as app:
-        yield app
 
 
 @contextmanager

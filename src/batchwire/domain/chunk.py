@@ -1,6 +1,6 @@
 """Making a chunk of recipients ready to be submitted, and making its messages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import compress, repeat
 
 import msgspec
@@ -98,30 +98,20 @@ class Recipe(msgspec.Struct, frozen=True):
         chunk = unpack_payload(payload)
         numbers = chunk.numbers.split("\n")
         texts = self.texts(chunk.columns, len(numbers))
-        if not any(state.recorded) and not any(state.attempts):
-            places: Sequence[int] = range(base, base + len(numbers))
-            return list(
-                map(
-                    Message,
-                    repeat(batch_id),
-                    places,
-                    repeat(1),
-                    numbers,
-                    texts,
-                    chunk.parts,
-                )
-            )
-        is_open = [not outcome for outcome in state.recorded]
-        return [
-            Message(batch_id, base + p, state.next_attempt(p), number, text, parts)
-            for p, number, text, parts in zip(
-                state.open_positions(),
-                compress(numbers, is_open),
-                compress(texts, is_open),
-                compress(chunk.parts, is_open),
-                strict=True,
-            )
-        ]
+        places: Sequence[int] = range(base, base + len(numbers))
+        parts: Sequence[int] = chunk.parts
+        if any(state.recorded):
+            is_open = [not outcome for outcome in state.recorded]
+            places = list(compress(places, is_open))
+            numbers = list(compress(numbers, is_open))
+            texts = list(compress(texts, is_open))
+            parts = bytes(compress(parts, is_open))
+        attempts: Iterable[int] = repeat(1)
+        if any(state.attempts):
+            attempts = [state.next_attempt(place - base) for place in places]
+        return list(
+            map(Message, repeat(batch_id), places, attempts, numbers, texts, parts)
+        )
 
     def _filled(self, rows: Rows) -> tuple[list[list[str | None]], dict[int, str]]:
         """Put shared values where a recipient brings none; say who still lacks one."""

@@ -294,9 +294,9 @@ def _bare(digits: str) -> str:
         parsed = phonenumbers.parse(number)
     except NumberParseException:
         return Flaw.NO_REGION
-    if not phonenumbers.is_valid_number(parsed):
-        return Flaw.NO_REGION
-    return phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    is_known = phonenumbers.is_valid_number(parsed) and _is_e164(e164)
+    return e164 if is_known else Flaw.NO_REGION
 
 
 def _plan_of(number: str) -> _Plan | None:

@@ -9,6 +9,7 @@ end where a record ends, so each block can be read by itself.
 import csv
 import io
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -197,6 +198,42 @@ def joined(first: Rows, second: Rows) -> Rows:
 
 
 def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Rows:
+    columns = _plain_columns(text, spec)
+    problems: dict[int, str] = {}
+    if columns is None:
+        columns, problems = _parsed_columns(text, spec, first_line)
+    numbers = columns[spec.number_column]
+    wanted: list[list[str | None]] = [
+        list(columns[spec.columns.index(name)])
+        if name in spec.columns
+        else [None] * len(numbers)
+        for name in names
+    ]
+    return Rows(list(numbers), wanted, problems)
+
+
+def _plain_columns(text: str, spec: ListSpec) -> Sequence[Sequence[Any]] | None:
+    """
+    Read what most blocks are: no quotes, no blank lines, as many fields as columns.
+
+    Three times as fast as the reader, which also makes a list of every row: the
+    garbage collector looks at each. None where the block is not that plain.
+    """
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    width = len(spec.columns)
+    if width == 1 or '"' in text or "\r" in text:
+        return None
+    lines = text.split("\n")
+    if set(map(str.count, lines, repeat(spec.delimiter))) != {width - 1}:
+        return None
+    cells = text.replace("\n", spec.delimiter).split(spec.delimiter)
+    return [cells[at::width] for at in range(width)]
+
+
+def _parsed_columns(
+    text: str, spec: ListSpec, first_line: int
+) -> tuple[Sequence[Sequence[Any]], dict[int, str]]:
+    """Read any block, row by row; also says which rows have too many fields."""
     csv.field_size_limit(MAX_LINE_BYTES)
     lines = csv.reader(
         io.StringIO(text, newline=""), strict=True, delimiter=spec.delimiter
@@ -218,14 +255,7 @@ def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) 
             i: "too_many_fields" for i, row in enumerate(rows) if len(row) > width
         }
         rows = _padded(rows, width)
-    columns = list(zip(*rows, strict=True)) or [()] * width
-    wanted: list[list[str | None]] = [
-        list(columns[spec.columns.index(name)])
-        if name in spec.columns
-        else [None] * len(rows)
-        for name in names
-    ]
-    return Rows(list(columns[spec.number_column]), wanted, problems)
+    return list(zip(*rows, strict=True)) or [()] * width, problems
 
 
 def _padded(rows: list[list[str]], width: int) -> list[Any]:

@@ -157,11 +157,15 @@ class ScriptedProvider:
 
 
 class FlakyStore:
-    """A store whose every ``every``-th call fails as busy, with nothing stored."""
+    """
+    A store some of whose calls fail as busy, with nothing stored.
 
-    def __init__(self, store: FullStore, every: int) -> None:
+    ``fails`` is asked with the number of the call, counted from 1.
+    """
+
+    def __init__(self, store: FullStore, fails: Callable[[int], bool]) -> None:
         self._store = store
-        self._every = every
+        self._fails = fails
         self.calls = 0
         self.failures = 0
 
@@ -184,7 +188,7 @@ class FlakyStore:
 
     def _count(self) -> None:
         self.calls += 1
-        if self.calls % self._every == 0:
+        if self._fails(self.calls):
             self.failures += 1
             raise StoreBusy(f"call {self.calls} was told to fail")
 

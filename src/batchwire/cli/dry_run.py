@@ -1,0 +1,153 @@
+"""What a batch would be: intake and preparation in a database that is thrown away."""
+
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from batchwire.bootstrap import App
+from batchwire.cli import output
+from batchwire.config import Settings
+from batchwire.domain import operations, segments
+from batchwire.domain.batch import Batch
+from batchwire.domain.counts import named
+from batchwire.domain.ledger import unpack_payload
+from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.domain.outcome import Outcome
+from batchwire.engine.intake import Submission
+from batchwire.engine.preparation import Preparation, recipe
+from batchwire.errors import MessageError
+
+_SAMPLES = 1000
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """The first text of an encoding, and how many of the texts looked at have it."""
+
+    encoding: str
+    parts: int
+    text: str
+    count: int
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """What a dry run found. ``duration_s`` is None where nothing limits the rate."""
+
+    batch_id: str
+    provider: str
+    recipients: int
+    counts: dict[str, int]
+    parts: int
+    invalid: dict[str, int]
+    recipients_by_parts: dict[int, int]
+    samples: list[Sample]
+    rate_parts_per_s: float
+    duration_s: float | None
+
+
+@contextmanager
+def elsewhere(settings: Settings) -> Iterator[Settings]:
+    """Give the same settings on a fresh database, which is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="batchwire-") as folder:
+        url = f"sqlite:///{folder}/dry-run.db"
+        yield settings.model_copy(update={"database_url": url})
+
+
+async def run(app: App, asked: Submission, data: AsyncIterator[bytes]) -> Found:
+    """
+    Prepare and count; nothing is submitted.
+
+    Raises:
+        MessageError: preparation cannot use the list.
+
+    """
+    asked = msgspec.structs.replace(asked, schedule_time=None)
+    batch, _ = await app.intake.take(asked, data)
+    batch_id = batch.spec.batch_id
+    batch = await app.store.change(
+        batch_id,
+        lambda b: operations.enter(b, Trigger.PREPARATION_STARTED, app.clock.now()),
+    )
+    await Preparation(app.store, app.clock, batch).run()
+    batch = await app.store.batch(batch_id)
+    if batch.state.status is Status.PREPARATION_FAILED:
+        raise MessageError(batch.state.reason)
+    return await _found(app, batch)
+
+
+async def _found(app: App, batch: Batch) -> Found:
+    invalid: Counter[str] = Counter()
+    by_parts: Counter[int] = Counter()
+    samples: list[Sample] = []
+    async for chunk in app.store.chunks(batch.spec.batch_id):
+        invalid.update(code for _, code in chunk.state.errors.values())
+        parts = unpack_payload(chunk.payload).parts
+        by_parts.update(parts[place] for place in chunk.state.open_positions())
+        if not samples:
+            messages = recipe(batch.spec).messages("", 0, chunk.payload, chunk.state)
+            samples = _samples([message.text for message in messages[:_SAMPLES]])
+    own = batch.spec.rate_parts_per_s
+    provider = app.providers[batch.spec.provider].traits.rate_parts_per_s
+    rate = min(filter(None, (own, provider)), default=0.0)
+    return Found(
+        batch_id=batch.spec.batch_id,
+        provider=batch.spec.provider,
+        recipients=sum(batch.counts),
+        counts=named(batch.counts),
+        parts=batch.parts,
+        invalid=dict(invalid.most_common()),
+        recipients_by_parts=dict(sorted(by_parts.items())),
+        samples=samples,
+        rate_parts_per_s=rate,
+        duration_s=round(batch.parts / rate, 1) if rate else None,
+    )
+
+
+def _samples(texts: list[str]) -> list[Sample]:
+    sizes = [segments.count(text) for text in texts]
+    encodings = Counter(size.encoding for size in sizes)
+    firsts: dict[str, tuple[str, int]] = {}
+    for text, size in zip(texts, sizes, strict=True):
+        firsts.setdefault(size.encoding, (text, size.parts))
+    return [
+        Sample(encoding=encoding, parts=parts, text=text, count=encodings[encoding])
+        for encoding, (text, parts) in firsts.items()
+    ]
+
+
+def tell(found: Found, *, as_json: bool) -> None:
+    """Print what was found."""
+    if as_json:
+        output.as_json(found)
+        return
+    ready = found.counts[Outcome.OPEN.name.lower()]
+    rows = [
+        ["recipients", f"{found.recipients:,}"],
+        ["would be sent", f"{ready:,}"],
+        ["duplicates", f"{found.counts['duplicate']:,}"],
+        ["invalid", f"{found.counts['invalid']:,}"],
+        *[[f"  {why}", f"{count:,}"] for why, count in found.invalid.items()],
+        ["parts", f"{found.parts:,}"],
+        *[
+            [f"  messages of {parts} parts", f"{count:,}"]
+            for parts, count in found.recipients_by_parts.items()
+        ],
+        ["provider", found.provider],
+        ["duration", _duration(found)],
+    ]
+    output.table(["dry run", "nothing was sent"], rows)
+    looked_at = sum(sample.count for sample in found.samples)
+    for one in found.samples:
+        output.line(
+            f"{one.encoding}: {one.count:,} of the first {looked_at:,}, such as"
+            f" ({one.parts} parts) {one.text!r}"
+        )
+
+
+def _duration(found: Found) -> str:
+    if found.duration_s is None:
+        return "as fast as the provider takes them: no rate is set"
+    told = output.duration(found.duration_s)
+    return f"about {told} at {found.rate_parts_per_s:,.0f} parts/s"

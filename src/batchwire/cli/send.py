@@ -1,0 +1,231 @@
+"""``batchwire send``: make a batch of a list and a template, and deliver it."""
+
+import hashlib
+import secrets
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batchwire.bootstrap import App, opened
+from batchwire.cli import dry_run, following, output, session, values
+from batchwire.cli.exit_codes import ExitCode
+from batchwire.cli.options import Json
+from batchwire.cli.views import headline, view
+from batchwire.config import Settings
+from batchwire.domain.batch import Batch, OnUncertain
+from batchwire.domain.identifiers import (
+    BATCH_ID_RULE,
+    REQUEST_ID_LONGEST,
+    is_batch_id,
+)
+from batchwire.engine.intake import Submission
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("send")
+def command(  # noqa: PLR0913 - a parameter is an option
+    ctx: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="LIST",
+            help="CSV with a header, JSON Lines, or a number a line; - is stdin.",
+        ),
+    ],
+    *,
+    template: Annotated[
+        str | None, typer.Option(help="The text, with {{name}} for parameters.")
+    ] = None,
+    template_file: Annotated[
+        Path | None, typer.Option(help="A UTF-8 file with the text.")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="Who sends, of the settings.")] = "",
+    default_region: Annotated[
+        str, typer.Option(help="Region of numbers without country code: DE.")
+    ] = "",
+    param: Annotated[
+        list[str] | None,
+        typer.Option(help="name=value for all recipients; may be repeated."),
+    ] = None,
+    schedule: Annotated[str, typer.Option(help="Not before (RFC 3339).")] = "",
+    not_after: Annotated[str, typer.Option(help="Not after (RFC 3339).")] = "",
+    priority: Annotated[int, typer.Option(min=1, max=10, help="10 goes first.")] = 5,
+    max_retries: Annotated[
+        int, typer.Option(min=0, max=100, help="Further attempts per recipient.")
+    ] = 3,
+    timeout: Annotated[
+        int, typer.Option(min=1, help="Seconds without progress until it expires.")
+    ] = 300,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Most parts per second; 0: the provider's.")
+    ] = 0.0,
+    on_uncertain: Annotated[
+        OnUncertain | None,
+        typer.Option(
+            help="What to do when an answer is lost; resend where the provider honours"
+            " idempotency keys, else hold."
+        ),
+    ] = None,
+    smart_encoding: Annotated[
+        bool,
+        typer.Option("--smart-encoding", help="Quotes, dashes … as GSM-7 has them."),
+    ] = False,
+    number_column: Annotated[
+        str, typer.Option(help="The CSV's column of numbers.")
+    ] = "",
+    batch_id: Annotated[str, typer.Option(help="Else one is made.")] = "",
+    request_id: Annotated[
+        str, typer.Option(help="The same request again makes no second batch.")
+    ] = "",
+    user_id: Annotated[str, typer.Option(help="Whose batch, for the record.")] = "",
+    is_dry: Annotated[
+        bool, typer.Option("--dry-run", help="Check and count; send nothing.")
+    ] = False,
+    wait: Annotated[
+        bool | None,
+        typer.Option(
+            "--wait/--no-wait",
+            help="Wait for the end. Else: yes, unless `serve` runs on the database.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """
+    Make a batch and deliver it.
+
+    Where no engine runs on the database, this command is the engine until the batch
+    has ended. Ctrl-C once drains, twice ends at once; nothing is lost either way.
+    """
+    given = Submission(
+        batch_id=_batch_id(batch_id, request_id),
+        request_id=_request_id(request_id),
+        template=values.template_of(template, template_file),
+        provider=provider,
+        source=values.name_of(source),
+        number_column=number_column,
+        params=values.params_of(param or []),
+        user_id=user_id,
+        default_region=default_region,
+        schedule_time=values.time_of("--schedule", schedule),
+        not_after=values.time_of("--not-after", not_after),
+        priority=priority,
+        max_retries=max_retries,
+        timeout_s=timeout,
+        rate_parts_per_s=rate,
+        smart_encoding=smart_encoding,
+    )
+    settings = session.settings_of(ctx)
+    sending = Sending(settings, given, source, on_uncertain, as_json=json)
+    work = sending.dry_run() if is_dry else sending.run(is_waiting=wait)
+    raise typer.Exit(session.run(work))
+
+
+class Sending:
+    """One run of the command."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        given: Submission,
+        source: str,
+        on_uncertain: OnUncertain | None,
+        *,
+        as_json: bool,
+    ) -> None:
+        self._settings = settings
+        self._given = given
+        self._source = source
+        self._on_uncertain = on_uncertain
+        self._as_json = as_json
+
+    async def dry_run(self) -> ExitCode:
+        """Do all but sending, in a database that is thrown away."""
+        with dry_run.elsewhere(self._settings) as settings:
+            async with opened(settings) as app:
+                data = values.pieces(self._source)
+                found = await dry_run.run(app, self._asked(app), data)
+        dry_run.tell(found, as_json=self._as_json)
+        return ExitCode.OK
+
+    async def run(self, *, is_waiting: bool | None) -> ExitCode:
+        """Make the batch; deliver, follow, or say how to."""
+        async with opened(self._settings) as app:
+            data = values.pieces(self._source)
+            batch, is_new = await app.intake.take(self._asked(app), data)
+            if not is_new:
+                output.note("this request was made before: this is its batch")
+            has_engine = await app.store.has_engine()
+            if batch.state.status.has_ended:
+                return following.result(batch, as_json=self._as_json)
+            if is_waiting is False or (has_engine and is_waiting is None):
+                self._leave(batch, has_engine=has_engine)
+                return ExitCode.OK
+            return await self._wait(app, batch, has_engine=has_engine)
+
+    async def _wait(self, app: App, batch: Batch, *, has_engine: bool) -> ExitCode:
+        wait = following.follow if has_engine else following.deliver
+        batch_id = batch.spec.batch_id
+        with session.stopping() as stop:
+            batch = await wait(app, batch_id, stop, is_quiet=self._as_json)
+        if not batch.state.status.has_ended and not self._as_json:
+            goes_on = "the engine goes on with it; " if has_engine else ""
+            output.note(f"interrupted; {goes_on}{_how(batch, has_engine=has_engine)}")
+        return following.result(batch, as_json=self._as_json)
+
+    def _leave(self, batch: Batch, *, has_engine: bool) -> None:
+        if self._as_json:
+            output.as_json(view(batch))
+            return
+        output.line(headline(batch))
+        output.note(_how(batch, has_engine=has_engine))
+
+    def _asked(self, app: App) -> Submission:
+        """Complete what was given by what the settings and the provider say."""
+        given, settings = self._given, self._settings
+        provider = values.provider_of(settings, given.provider)
+        is_safe = values.honours_keys(app, provider)
+        default = OnUncertain.RESEND if is_safe else OnUncertain.HOLD
+        return Submission(
+            **{name: getattr(given, name) for name in _GIVEN},
+            provider=provider,
+            default_region=given.default_region or settings.default_region or "",
+            on_uncertain=self._on_uncertain or default,
+            chunk_size=settings.engine.chunk_size,
+        )
+
+
+_COMPLETED = {"provider", "default_region", "on_uncertain", "chunk_size"}
+_GIVEN = [f for f in Submission.__struct_fields__ if f not in _COMPLETED]
+
+
+def _how(batch: Batch, *, has_engine: bool) -> str:
+    """Say how to go on."""
+    name = batch.spec.batch_id
+    if has_engine:
+        return f"`batchwire watch {name}` follows it"
+    return (
+        f"`batchwire serve --until-idle` delivers it, `batchwire pause {name}` holds"
+        f" it, `batchwire abort {name}` ends it"
+    )
+
+
+def _batch_id(given: str, request_id: str) -> str:
+    """Give the batch's id; of the same request it is the same."""
+    if given and not is_batch_id(given):
+        problem = f"--batch-id {given!r}: {BATCH_ID_RULE}"
+        raise typer.BadParameter(problem)
+    if given:
+        return given
+    if request_id:
+        return f"b-{hashlib.sha256(request_id.encode()).hexdigest()[:12]}"
+    return f"b-{secrets.token_hex(6)}"
+
+
+def _request_id(given: str) -> str:
+    if len(given) > REQUEST_ID_LONGEST:
+        problem = f"--request-id: at most {REQUEST_ID_LONGEST} characters"
+        raise typer.BadParameter(problem)
+    return given or str(uuid.uuid4())

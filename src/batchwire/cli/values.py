@@ -1,0 +1,144 @@
+"""Reading what stands in options: times, parameters, texts, lists."""
+
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO
+
+import typer
+
+from batchwire.bootstrap import App
+from batchwire.config import Settings
+from batchwire.errors import (
+    BrokenTemplate,
+    MalformedMessage,
+    ProviderSettingsRefused,
+    UnreadableList,
+)
+from batchwire.messages.times import parse_time
+
+STDIN = "-"
+_PIECE_BYTES = 256 * 1024
+_TEMPLATE_BYTES = 1024 * 1024
+
+
+def time_of(option: str, text: str) -> datetime | None:
+    """
+    Read a time; None where none was given.
+
+    Raises:
+        BadParameter: it is none.
+
+    """
+    try:
+        return parse_time(option, text)
+    except MalformedMessage as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def params_of(pairs: Sequence[str]) -> dict[str, str]:
+    """
+    Read ``name=value`` pairs.
+
+    Raises:
+        BadParameter: one has no name or no ``=``.
+
+    """
+    params = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not (name and sign):
+            problem = f"--param {pair!r}: write name=value"
+            raise typer.BadParameter(problem)
+        params[name] = value
+    return params
+
+
+def template_of(text: str | None, file: Path | None) -> str:
+    """
+    Take the template from the option or the file, exactly one of them.
+
+    Raises:
+        BadParameter: none or both are given.
+        BrokenTemplate: the file cannot be read, or nothing stands in it.
+
+    """
+    if (text is None) == (file is None):
+        raise typer.BadParameter("give one of --template and --template-file")
+    if file is not None:
+        text = _read(file)
+    if not text:
+        raise BrokenTemplate("is empty; write the text of the message")
+    return text
+
+
+def provider_of(settings: Settings, asked: str) -> str:
+    """
+    Name the provider: as asked, else the default of the settings.
+
+    Raises:
+        ProviderSettingsRefused: there is none of this name.
+
+    """
+    names = sorted(settings.providers)
+    if asked in names:
+        return asked
+    if not asked:
+        return settings.default_provider
+    near = get_close_matches(asked, names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    message = f"there is no provider {asked!r}; there are {', '.join(names)}{hint}"
+    raise ProviderSettingsRefused(message)
+
+
+def honours_keys(app: App, provider: str) -> bool:
+    """Whether the provider takes one idempotency key only once."""
+    return app.providers[provider].traits.honours_idempotency_key
+
+
+async def pieces(source: str) -> AsyncIterator[bytes]:
+    """
+    Yield a list's bytes: a file's, or those of standard input for ``-``.
+
+    Raises:
+        UnreadableList: the file cannot be read.
+
+    """
+    try:
+        if source == STDIN:
+            for piece in _pieces(sys.stdin.buffer):
+                yield piece
+        else:
+            with Path(source).open("rb") as file:  # noqa: ASYNC230 - 256 KiB at a time
+                for piece in _pieces(file):
+                    yield piece
+    except OSError as error:
+        raise UnreadableList(
+            f"cannot be read: {error.strerror}",
+            remedy="Name a file that is there, or - for standard input",
+            source=source,
+        ) from error
+
+
+def name_of(source: str) -> str:
+    """Name a list in messages and in the batch."""
+    return "standard input" if source == STDIN else source
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(_PIECE_BYTES), b"")
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(_TEMPLATE_BYTES)
+    except OSError as error:
+        problem = f"the file {file} cannot be read: {error.strerror}"
+        raise BrokenTemplate(problem) from error
+    except UnicodeDecodeError as error:
+        problem = f"the file {file} is not UTF-8 at byte {error.start + 1}; save it so"
+        raise BrokenTemplate(problem) from error
+    return text.removesuffix("\n")
