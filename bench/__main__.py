@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import delivery_http, delivery_null, preparation
+from bench import delivery_http, delivery_null, ledger, memory, preparation, stop
 from bench.figure import Figure, write
 
 Bench = Callable[[float, int, Path], list[Figure]]
@@ -17,6 +17,9 @@ BENCHES: dict[str, Bench] = {
     "delivery-http": delivery_http.run,
     "delivery-null": delivery_null.run,
     "preparation": preparation.run,
+    "ledger": ledger.run,
+    "memory": memory.run,
+    "stop": stop.run,
 }
 
 

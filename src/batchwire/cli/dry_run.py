@@ -13,6 +13,7 @@ from batchwire.config import Settings
 from batchwire.domain import operations, segments
 from batchwire.domain.batch import Batch
 from batchwire.domain.counts import named
+from batchwire.domain.encoding import Encoding
 from batchwire.domain.ledger import unpack_payload
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
@@ -108,7 +109,7 @@ async def _found(app: App, batch: Batch) -> Found:
 def _samples(texts: list[str]) -> list[Sample]:
     sizes = [segments.count(text) for text in texts]
     encodings = Counter(size.encoding for size in sizes)
-    firsts: dict[str, tuple[str, int]] = {}
+    firsts: dict[Encoding, tuple[str, int]] = {}
     for text, size in zip(texts, sizes, strict=True):
         firsts.setdefault(size.encoding, (text, size.parts))
     return [

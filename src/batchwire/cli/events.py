@@ -37,7 +37,13 @@ def command(
         output.as_json({"events": events, "state": _state(state) if events else None})
         return
     rows = [
-        [str(e.sequence), output.moment(e.at), e.type, _details(e.data)] for e in events
+        [
+            str(e.sequence),
+            e.at.isoformat().replace("+00:00", "Z"),
+            e.type,
+            _details(e.data),
+        ]
+        for e in events
     ]
     output.table(["", "at", "event", "what"], rows)
     output.line()

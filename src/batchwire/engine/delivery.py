@@ -128,6 +128,7 @@ class Run:
         self.claim_at = 0.0
         self.is_stopping = False
         self.is_exhausted = False  # nothing left to claim, now or later
+        self.has_claimed = False
         self.escaped = 0
         self.progress_at = clock.monotonic()
         self.told_at = clock.monotonic()
@@ -426,7 +427,8 @@ class Delivery:
         if lacking <= 0:
             return 0
         size = run.batch.spec.chunk_size
-        return min(-(-lacking // size), _MOST_CHUNKS - len(run.loads))
+        most = max(_MOST_CHUNKS, 2 * self._window // size)
+        return max(0, min(-(-lacking // size), most - len(run.loads)))
 
     def _facts(self, run: Run) -> tuple[Fact, ...]:
         """Tell the progress: once a second, and at each tenth."""
@@ -467,6 +469,7 @@ class Delivery:
         for claim in found.claims:
             run.loads[claim.number] = Load(run, claim)
         if found.claims:
+            run.has_claimed = True
             run.is_exhausted = False
             return
         now = self._clock.now()
@@ -506,7 +509,7 @@ class Delivery:
         if run.loads:
             return
         batch_id = run.batch.spec.batch_id
-        if not self._is_draining:
+        if run.has_claimed and not self._is_draining:
             await self._store.change(
                 batch_id,
                 lambda _: operations.Change(facts=(operations.escaped(run.escaped),)),

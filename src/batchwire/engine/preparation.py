@@ -84,6 +84,7 @@ class Preparation:
             lambda b: operations.enter(b, Trigger.SEALED, self._clock.now()),
             rewrites=rewrites,
         )
+        await self._store.discard_list(self._spec.list.list_id)
         log.info(
             "batch_status_update",
             batch_id=self._batch_id,

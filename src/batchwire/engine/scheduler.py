@@ -142,4 +142,7 @@ class Scheduler:
             if isinstance(error, StoreError) and error.retryable:
                 log.warning("store_unavailable", batch_id=batch_id, error=str(error))
             elif error is not None:
-                raise error
+                log.error("preparation_raised", batch_id=batch_id, exc_info=error)
+                batch = await self._store.batch(batch_id)
+                reason = f"internal error: {error!r}; please report it"
+                await self._enter(batch, Trigger.PREPARATION_FAILED, reason)

@@ -149,7 +149,7 @@ class Store(Protocol):
         ...
 
     async def discard_list(self, list_id: str) -> None:
-        """Remove a list that no batch uses; nothing where there is none."""
+        """Remove a list unless a batch is still to be prepared from it."""
         ...
 
     async def discard_orphans(self, before: datetime) -> int:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
 from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.tables import batches, list_blocks
+from batchwire.domain.events import State
 
 
 def append(
@@ -36,9 +38,10 @@ def block(conn: Connection, list_id: str, number: int) -> bytes | None:
 
 
 def discard(conn: Connection, list_id: str) -> None:
-    """Remove a list unless a batch uses it."""
-    used = select(batches.c.list_id).where(batches.c.list_id == list_id)
-    if conn.execute(used).first() is None:
+    """Remove a list unless a batch is still to be prepared from it."""
+    used = select(batches.c.state).where(batches.c.list_id == list_id)
+    state = conn.execute(used).scalar()
+    if state is None or msgspec.json.decode(state, type=State).is_sealed:
         conn.execute(delete(list_blocks).where(list_blocks.c.list_id == list_id))
 
 

@@ -1,0 +1,159 @@
+"""
+Stopping: how long submissions go on after a pause was acknowledged.
+
+The engine runs at full rate here; another process pauses and resumes through
+``Control`` on the same file, as a person does from another terminal. Both read the
+same monotonic clock.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvloop
+
+from batchwire.domain.lifecycle import Operation
+from batchwire.domain.operations import Command
+from batchwire.domain.outcome import Answer, Message
+from bench import lists
+from bench.figure import Figure
+from bench.providers import NullProvider
+from bench.service import BATCH_ID, Service, prepared, service
+
+_PAUSES = 100
+_RECIPIENTS = 1_500_000  # enough to be still running at the last pause
+_AT_MOST_MS = 250.0
+_RUNNING_S = 0.1
+_QUIET_S = 0.3
+
+
+class _Noting(NullProvider):
+    """Takes one message a call, and notes when it was last called."""
+
+    def __init__(self) -> None:
+        super().__init__(concurrency=32, batch_size=1)
+        self.last_at = 0.0
+        self.submitted = 0
+
+    async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        self.last_at = time.monotonic()
+        self.submitted += 1
+        await asyncio.sleep(0)
+        return await super().submit(messages)
+
+
+def run(scale: float, runs: int, scratch: Path) -> list[Figure]:
+    """Pause 100 times in one go: these are the runs."""
+    del runs
+    pauses = max(2, int(_PAUSES * scale))
+    database = scratch / "ours.db"
+    size = max(50_000, int(_RECIPIENTS * scale))
+    uvloop.run(prepared(database, lists.plain(scratch / "list.csv", size)))
+    late_ms, rate = uvloop.run(_measure(database, pauses))
+    late_ms.sort()
+    return [
+        Figure(
+            bench="stop",
+            case=f"p99 of {len(late_ms)} pauses at {rate:,.0f} messages/s",
+            value=round(late_ms[-(-len(late_ms) * 99 // 100) - 1], 1),
+            unit="ms",
+            at_most=_AT_MOST_MS,
+            runs=len(late_ms),
+        )
+    ]
+
+
+async def _measure(database: Path, pauses: int) -> tuple[list[float], float]:
+    """Give the milliseconds from acknowledgement to last submission, and the rate."""
+    provider, stop = _Noting(), asyncio.Event()
+    late_ms, rates = [], []
+    async with service(database) as ours, _operator(database) as operate:
+        engine = asyncio.create_task(ours.run(provider, stop))
+        for _ in range(pauses):
+            if not await _is_going(ours, provider):
+                break
+            before, started = provider.submitted, time.monotonic()
+            await asyncio.sleep(_RUNNING_S)
+            rates.append((provider.submitted - before) / (time.monotonic() - started))
+            acknowledged_at = await operate(Operation.PAUSE)
+            await _quiet(provider)
+            late_ms.append(max(0.0, provider.last_at - acknowledged_at) * 1000)
+            await operate(Operation.RESUME)
+        stop.set()
+        await engine
+    return late_ms, sum(rates) / len(rates)
+
+
+async def _is_going(ours: Service, provider: _Noting) -> bool:
+    """Wait for the next submission; False where the batch has ended."""
+    before = provider.submitted
+    while provider.submitted == before:
+        await asyncio.sleep(0.01)
+        if (await ours.store.batch(BATCH_ID)).state.status.has_ended:
+            return False
+    return True
+
+
+async def _quiet(provider: _Noting) -> None:
+    """Wait until nothing was submitted for a while."""
+    begun = time.monotonic()
+    while time.monotonic() - max(begun, provider.last_at) < _QUIET_S:
+        await asyncio.sleep(_QUIET_S / 10)
+
+
+@asynccontextmanager
+async def _operator(database: Path) -> AsyncIterator["_Operate"]:
+    """Start the other process; gives what tells it an operation."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "bench.stop", str(database)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield _Operate(process)
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        await process.wait()
+
+
+class _Operate:
+    """Asks for an operation; returns when it was acknowledged, monotonic seconds."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def __call__(self, operation: Operation) -> float:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            problem = "the operator's process has no pipes"
+            raise RuntimeError(problem)
+        stdin.write(f"{operation.value}\n".encode())
+        line = await stdout.readline()
+        if not line:
+            problem = f"the operator could not {operation}; its message stands above"
+            raise RuntimeError(problem)
+        return float(line)
+
+
+async def _operate_by(database: Path) -> None:
+    """Carry out what standard input says; answer when each was acknowledged."""
+    async with service(database) as ours:
+        number = 0
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            number += 1
+            command = Command(
+                batch_id=BATCH_ID,
+                operation=Operation(line.strip()),
+                request_id=f"bench-{number}",
+            )
+            await ours.control.operate(command)
+            print(time.monotonic(), flush=True)  # noqa: T201 - the parent reads it
+
+
+if __name__ == "__main__":
+    uvloop.run(_operate_by(Path(sys.argv[1])))
