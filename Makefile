@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench format clean
+.PHONY: help setup demo test check docs bench format clean
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -27,6 +27,9 @@ check: $(STAMP) ## ruff, mypy strict, the import contract, generated pages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs_build --check
+
+docs: $(STAMP) ## make the generated pages of docs/ and the figures of README again
+	$(BIN)/python -m docs_build
 
 bench: $(STAMP) ## our figures beside the floor (ONLY=a,b  SCALE=0.1  RUNS=5)
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) --scale $(or $(SCALE),1) --runs $(or $(RUNS),5)

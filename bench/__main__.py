@@ -1,15 +1,21 @@
 """``python -m bench [--only a,b] [--scale 0.1] [--runs 5]``."""
 
 import argparse
-import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
-from bench import delivery_http, delivery_null, ledger, memory, preparation, stop
+from bench import (
+    delivery_http,
+    delivery_null,
+    ledger,
+    memory,
+    preparation,
+    startup,
+    stop,
+)
 from bench.figure import Figure, write
+from bench.service import quiet
 
 Bench = Callable[[float, int, Path], list[Figure]]
 
@@ -20,15 +26,14 @@ BENCHES: dict[str, Bench] = {
     "ledger": ledger.run,
     "memory": memory.run,
     "stop": stop.run,
+    "startup": startup.run,
 }
 
 
 def main() -> None:
     """Run the benches asked for; each prints its lines and writes its file."""
     asked = _arguments()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
-    )
+    quiet()
     asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.only:
         with tempfile.TemporaryDirectory(dir=asked.out) as scratch:

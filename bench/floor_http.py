@@ -8,7 +8,7 @@ and reads the answers; it stores nothing and could not say afterwards who got wh
 import asyncio
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,7 +60,10 @@ def server_per_s(url: str, path: Path) -> float:
         b"".join(requests[at : at + _PIPELINED])
         for at in range(0, len(requests), _PIPELINED)
     ]
-    sizes = [len(requests[at : at + _PIPELINED]) for at in range(0, len(requests), _PIPELINED)]
+    sizes = [
+        len(requests[at : at + _PIPELINED])
+        for at in range(0, len(requests), _PIPELINED)
+    ]
     sockets = [
         socket.create_connection((place.hostname or "", place.port or 0))
         for _ in range(_SOCKETS)

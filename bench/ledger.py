@@ -21,9 +21,7 @@ class _RandomIds(NullProvider):
     """Gives ids as providers do: 32 random hexadecimal characters."""
 
     async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
-        return [
-            Answer(Verdict.ACCEPTED, os.urandom(_ID_BYTES).hex()) for _ in messages
-        ]
+        return [Answer(Verdict.ACCEPTED, os.urandom(_ID_BYTES).hex()) for _ in messages]
 
 
 def run(scale: float, runs: int, scratch: Path) -> list[Figure]:

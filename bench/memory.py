@@ -12,7 +12,7 @@ from bench import lists
 from bench.figure import Figure
 from bench.providers import NullProvider
 from bench.scratch import fresh
-from bench.service import service
+from bench.service import quiet, service
 
 _SMALL, _LARGE = 100_000, 5_000_000
 _AT_MOST_MB = 250.0
@@ -82,5 +82,6 @@ def _own_peak_mb() -> float:
 
 
 if __name__ == "__main__":
+    quiet()
     uvloop.run(_work(Path(sys.argv[1])))
     print(_own_peak_mb())  # noqa: T201 - the parent reads it

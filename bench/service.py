@@ -1,10 +1,13 @@
 """Ours: the service's parts on a file, as ``bootstrap`` puts them together."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
@@ -79,6 +82,13 @@ async def service(database: Path, provider: str = "bench") -> AsyncIterator[Serv
         )
     finally:
         await store.close()
+
+
+def quiet() -> None:
+    """Let only errors be logged: benches and their processes talk on standard output."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
+    )
 
 
 async def prepared(database: Path, path: Path) -> None:

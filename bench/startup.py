@@ -1,12 +1,11 @@
 """Starting: what a person waits for before anything happens."""
 
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 from statistics import median
-
-import uvloop
 
 from bench import lists
 from bench.figure import Figure
@@ -48,3 +47,19 @@ def _ms(arguments: tuple[str, ...]) -> float:
         [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL
     )
     return (time.perf_counter() - started) * 1000
+
+
+def _first_submission_ms(scratch: Path, number: int) -> float:
+    """Send to one recipient by the in-process sandbox, in an empty database."""
+    command = [
+        *(sys.executable, "-m", "bench.first_submission"),
+        *("--database", str(scratch / f"{number}.db"), "send"),
+        *(str(scratch / "list.csv"), "--template", lists.TEMPLATE, "--wait"),
+    ]
+    started = time.monotonic()
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    said = re.search(r"^first at (\S+)$", ended.stderr, re.MULTILINE)
+    if said is None:
+        problem = "batchwire send submitted nothing"
+        raise RuntimeError(problem)
+    return (float(said[1]) - started) * 1000

@@ -9,6 +9,7 @@ same monotonic clock.
 import asyncio
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,16 +19,18 @@ import uvloop
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.operations import Command
 from batchwire.domain.outcome import Answer, Message
+from batchwire.errors import IllegalOperation
 from bench import lists
 from bench.figure import Figure
 from bench.providers import NullProvider
-from bench.service import BATCH_ID, Service, prepared, service
+from bench.service import BATCH_ID, Service, prepared, quiet, service
 
 _PAUSES = 100
 _RECIPIENTS = 1_500_000  # enough to be still running at the last pause
 _AT_MOST_MS = 250.0
 _RUNNING_S = 0.1
 _QUIET_S = 0.3
+_REFUSED = "refused"
 
 
 class _Noting(NullProvider):
@@ -50,10 +53,10 @@ def run(scale: float, runs: int, scratch: Path) -> list[Figure]:
     del runs
     pauses = max(2, int(_PAUSES * scale))
     database = scratch / "ours.db"
-    size = max(50_000, int(_RECIPIENTS * scale))
+    size = max(100_000, int(_RECIPIENTS * scale))
     uvloop.run(prepared(database, lists.plain(scratch / "list.csv", size)))
     late_ms, rate = uvloop.run(_measure(database, pauses))
-    late_ms.sort()
+    late_ms.sort()  # p99 is the value that 99 % do not exceed
     return [
         Figure(
             bench="stop",
@@ -79,7 +82,9 @@ async def _measure(database: Path, pauses: int) -> tuple[list[float], float]:
             await asyncio.sleep(_RUNNING_S)
             rates.append((provider.submitted - before) / (time.monotonic() - started))
             acknowledged_at = await operate(Operation.PAUSE)
-            await _quiet(provider)
+            if acknowledged_at is None:
+                break
+            await _settled(provider)
             late_ms.append(max(0.0, provider.last_at - acknowledged_at) * 1000)
             await operate(Operation.RESUME)
         stop.set()
@@ -97,11 +102,12 @@ async def _is_going(ours: Service, provider: _Noting) -> bool:
     return True
 
 
-async def _quiet(provider: _Noting) -> None:
+async def _settled(provider: _Noting) -> None:
     """Wait until nothing was submitted for a while."""
-    begun = time.monotonic()
-    while time.monotonic() - max(begun, provider.last_at) < _QUIET_S:
-        await asyncio.sleep(_QUIET_S / 10)
+    before = -1
+    while before != provider.submitted:
+        before = provider.submitted
+        await asyncio.sleep(_QUIET_S)
 
 
 @asynccontextmanager
@@ -114,7 +120,9 @@ async def _operator(database: Path) -> AsyncIterator["_Operate"]:
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        yield _Operate(process)
+        operate = _Operate(process)
+        await operate.heard()
+        yield operate
     finally:
         if process.stdin is not None:
             process.stdin.close()
@@ -122,38 +130,50 @@ async def _operator(database: Path) -> AsyncIterator["_Operate"]:
 
 
 class _Operate:
-    """Asks for an operation; returns when it was acknowledged, monotonic seconds."""
+    """Asks for an operation, and says when it was acknowledged (monotonic seconds)."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def __call__(self, operation: Operation) -> float:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            problem = "the operator's process has no pipes"
-            raise RuntimeError(problem)
-        stdin.write(f"{operation.value}\n".encode())
-        line = await stdout.readline()
+    async def __call__(self, operation: Operation) -> float | None:
+        """Give the moment; None where the batch has ended meanwhile."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{operation.value}\n".encode())
+        said = await self.heard()
+        return None if said == _REFUSED else float(said)
+
+    async def heard(self) -> str:
+        """Wait for the other process to say something."""
+        stdout = self._process.stdout
+        line = await stdout.readline() if stdout is not None else b""
         if not line:
-            problem = f"the operator could not {operation}; its message stands above"
+            problem = "the operator's process has ended; its message stands above"
             raise RuntimeError(problem)
-        return float(line)
+        return line.decode().strip()
 
 
 async def _operate_by(database: Path) -> None:
     """Carry out what standard input says; answer when each was acknowledged."""
     async with service(database) as ours:
-        number = 0
+        _say("ready")
         while line := await asyncio.to_thread(sys.stdin.readline):
-            number += 1
             command = Command(
                 batch_id=BATCH_ID,
                 operation=Operation(line.strip()),
-                request_id=f"bench-{number}",
+                request_id=uuid.uuid4().hex,
             )
-            await ours.control.operate(command)
-            print(time.monotonic(), flush=True)  # noqa: T201 - the parent reads it
+            try:
+                await ours.control.operate(command)
+            except IllegalOperation:
+                _say(_REFUSED)
+            else:
+                _say(str(time.monotonic()))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the parent reads it
 
 
 if __name__ == "__main__":
+    quiet()
     uvloop.run(_operate_by(Path(sys.argv[1])))

@@ -34,7 +34,8 @@ _PROVIDER = (
     "sandbox-provider --port 0 --latency-ms 20 --jitter-ms 5"
     " --transient-rate 0.03 --permanent-rate 0.02 --reset-rate 0.002"
 )
-_SEND = "send people.csv --template 'Hello {{name}}, your code is {{code}}.'"
+_TEMPLATE = "Hello {{name}}, {{code}} is your code. Do not show it to anybody, please!"
+_SEND = f"send people.csv --template '{_TEMPLATE}'"
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +114,7 @@ def _send(stage: Stage) -> None:
 
 
 def _pause(stage: Stage) -> None:
-    stage.wait_until_accepted(demo_list.LINES // 2)
+    stage.wait_until_accepted(demo_list.LINES * 2 // 5)
     stage.title("Pause in the middle, and go on")
     stage.do("pause spring --reason lunch")
     time.sleep(0.5)

@@ -14,7 +14,7 @@ _OTHER_SPELLING = 0.2
 _NAMES = ("Anna", "Ben", "Chloé", "David", "Emma", "Jürgen", "Marie", "Tom")
 _NAMES_OUTSIDE_GSM7 = ("Łukasz", "Nguyễn", "Ольга", "李雷", "Zoë ☺")
 _SHARE_OUTSIDE = 0.04
-_BAD_NUMBERS = ("", "12345", "call me", "+49 151 CALL-NOW", "+4915", "n/a")
+_BAD_NUMBERS = ("", "+49", "call me", "+49 151 CALL-NOW", "+4915", "n/a")
 _SPELLINGS = (
     "00491512{0:07}",
     "01512{0:07}",

@@ -18,7 +18,8 @@ from batchwire.domain.ledger import unpack_payload
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
 from batchwire.engine.intake import Submission
-from batchwire.engine.preparation import Preparation, recipe
+from batchwire.engine.preparation import Preparation
+from batchwire.engine.recipe import recipe
 from batchwire.errors import MessageError
 
 _SAMPLES = 1000

@@ -30,8 +30,8 @@ class ExitCode(IntEnum):
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "Done.",
     ExitCode.NOT_GOOD: "The batch that was waited for ended as delivery_failed,"
-    " preparation_failed, aborted or expired; or `verify` or `config check` found"
-    " something wrong; or the numbers of `demo` do not add up.",
+    " preparation_failed, aborted or expired; or `verify` found a"
+    " contradiction; or the numbers of `demo` do not add up.",
     ExitCode.USAGE: "The command line is not right; nothing was done.",
     ExitCode.BAD_INPUT: "The list or the template cannot be used; nothing was made.",
     ExitCode.SETTINGS: "A setting is unknown or has a bad value.",

@@ -12,10 +12,10 @@ from batchwire.cli.failures import DEBUG_VARIABLE
 from batchwire.config import Origin, Settings
 
 
-def configure(settings: Settings, *, is_service: bool) -> None:
-    """Set up structlog; a level that somebody set counts for every command."""
-    is_chosen = settings.origin_of(("log_level",)) is not Origin.DEFAULT
-    level = settings.log_level if is_service or is_chosen else "warning"
+def configure(settings: Settings, level: str = "") -> None:
+    """Set up structlog; ``level`` counts where the settings name none."""
+    if not level or settings.origin_of(("log_level",)) is not Origin.DEFAULT:
+        level = settings.log_level
     is_console = settings.log_format == "console" or (
         settings.log_format == "auto" and sys.stderr.isatty()
     )

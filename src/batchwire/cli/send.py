@@ -117,10 +117,16 @@ def command(  # noqa: PLR0913 - a parameter is an option
         rate_parts_per_s=rate,
         smart_encoding=smart_encoding,
     )
-    settings = session.settings_of(ctx)
+    # What a dry run finds, it says itself.
+    settings = session.settings_of(ctx, "error" if is_dry else "warning")
     sending = Sending(settings, given, source, on_uncertain, as_json=json)
     work = sending.dry_run() if is_dry else sending.run(is_waiting=wait)
-    raise typer.Exit(session.run(work))
+    try:
+        ended = session.run(work)
+    except KeyboardInterrupt:
+        output.note("interrupted before the batch was made: there is none")
+        raise
+    raise typer.Exit(ended)
 
 
 class Sending:

@@ -28,7 +28,7 @@ def command(
 
     Other commands work beside it. Ctrl-C or SIGTERM drains; a second one ends at once.
     """
-    settings = session.settings_of(ctx, is_service=True)
+    settings = session.settings_of(ctx, log_level="")
     is_stopped = session.run(_serve(settings, until_idle=until_idle, as_json=json))
     if json:
         output.json_line({"stopped": is_stopped})

@@ -28,9 +28,11 @@ else:
 T = TypeVar("T")
 
 
-def settings_of(ctx: typer.Context, *, is_service: bool = False) -> Settings:
+def settings_of(ctx: typer.Context, log_level: str = "warning") -> Settings:
     """
     Load the settings with what stands before the command, and set up the logs.
+
+    ``log_level`` counts where nobody set one; empty is the settings' default.
 
     Raises:
         SettingsError: they cannot be used.
@@ -38,7 +40,7 @@ def settings_of(ctx: typer.Context, *, is_service: bool = False) -> Settings:
     """
     given: Globals = ctx.obj
     settings = load(given.config, {"database_url": given.database})
-    logs.configure(settings, is_service=is_service)
+    logs.configure(settings, log_level)
     return settings
 
 

@@ -11,6 +11,7 @@ from batchwire.config.layers import Layer, Origin, Place, traced
 from batchwire.config.settings import Settings
 
 CONFIG_VARIABLE: Final = "BATCHWIRE_CONFIG"  # names the file; sets nothing itself
+_NO_SETTINGS: Final = {CONFIG_VARIABLE, "BATCHWIRE_DEBUG"}  # the second: see cli
 
 
 class _Variables(EnvSettingsSource):
@@ -48,7 +49,7 @@ def read(environ: Mapping[str, str]) -> tuple[Layer, list[str]]:
     ours = {
         name: value
         for name, value in environ.items()
-        if name.startswith(PREFIX) and name != CONFIG_VARIABLE and value
+        if name.startswith(PREFIX) and name not in _NO_SETTINGS and value
     }
     layer, strays = Layer(values=_Variables(ours)()), []
     for name in sorted(ours):  # a group before its keys, which win

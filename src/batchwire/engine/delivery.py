@@ -8,7 +8,7 @@ by anybody holds from the next cycle on.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -22,7 +22,7 @@ from batchwire.domain.ledger import REPEAT, Judge, segment
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.domain.pacing import Pace, backoff_s
-from batchwire.engine.preparation import recipe
+from batchwire.engine.recipe import recipe
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.submission import Line, Slice
 from batchwire.errors import ProviderSettingsRefused, StoreError
@@ -85,6 +85,14 @@ class Load:
         ]
         self.intended = end
         return chosen
+
+    def note(self, messages: list[Message], answers: Sequence[Answer]) -> None:
+        """Remember who is to be tried again, and who must be suppressed."""
+        for message, answer in zip(messages, answers, strict=True):
+            if answer.verdict in {Verdict.TRANSIENT, Verdict.UNCERTAIN}:
+                self.retry_attempt = max(self.retry_attempt, message.attempt)
+            if answer.suppress:
+                self.run.opted_out.add(message.to)
 
     def update(self, now_ms: int, due_s: float | None) -> ChunkUpdate:
         """Say what is to be written; ``due_s`` releases the lease until then."""
@@ -317,6 +325,8 @@ class Delivery:
                 load: Load = one.load
                 load.done += one.messages
                 load.answers += answers
+                if one.is_troubled:
+                    load.note(one.messages, answers)
                 load.run.progress_at = now
 
     async def _check_suppressions(self, runs: Iterable[Run]) -> None:
@@ -412,9 +422,6 @@ class Delivery:
             return 0.0 if not load.in_flight else None
         if resolved < len(load.messages):
             return None
-        for message, answer in zip(load.done, load.answers, strict=True):
-            if answer.verdict in {Verdict.TRANSIENT, Verdict.UNCERTAIN}:
-                load.retry_attempt = max(load.retry_attempt, message.attempt)
         if not load.retry_attempt:
             return 0.0
         return backoff_s(load.retry_attempt, (load.number * 0.618) % 1)
@@ -449,18 +456,12 @@ class Delivery:
             load = run.loads[update.number]
             load.stored = load.intended
             if update.segment is not None:
-                self._note_refusals(run, load)
                 load.resolved += len(load.done)
                 load.done, load.answers, load.suppressed = [], [], []
             if update.is_released or update.number in found.stale:
                 del run.loads[update.number]
         if found.stale:
             log.warning("stale_lease", batch_id=flush.batch_id, count=len(found.stale))
-
-    def _note_refusals(self, run: Run, load: Load) -> None:
-        for message, answer in zip(load.done, load.answers, strict=True):
-            if answer.suppress:
-                run.opted_out.add(message.to)
 
     def _load(self, run: Run, flush: Flush, found: Flushed) -> None:
         """Take the claimed chunks into memory."""

@@ -13,16 +13,16 @@ import structlog
 import zstandard
 
 from batchwire.domain import operations, recipient_list
-from batchwire.domain.batch import Batch, BatchSpec
-from batchwire.domain.chunk import Prepared, Recipe
+from batchwire.domain.batch import Batch
+from batchwire.domain.chunk import Prepared
 from batchwire.domain.counts import count
 from batchwire.domain.duplicates import Confirmation, Suspects
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import Segment, segment, unpack_payload
+from batchwire.domain.ledger import Segment, segment, unpack_numbers, unpack_payload
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient_list import Rows
-from batchwire.domain.template import Template
+from batchwire.engine.recipe import recipe
 from batchwire.errors import MessageError
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, NewChunk, Rewrite, Store
@@ -32,23 +32,6 @@ _SUSPECTS_A_LOOK = 200_000
 _PROGRESS_S = 1.0
 
 log = structlog.get_logger()
-
-
-def recipe(spec: BatchSpec) -> Recipe:
-    """Give the recipe by which the batch's messages are made."""
-    own = set(spec.list.columns)
-    is_open = spec.list.format == "jsonl"
-    shared = {
-        name: value
-        for name, value in spec.params.items()
-        if not is_open and name not in own
-    }
-    return Recipe(
-        template=Template.compile(spec.template).bind(shared),
-        fallbacks=spec.params,
-        default_region=spec.default_region or None,
-        smart_encoding=spec.smart_encoding,
-    )
 
 
 class Preparation:
@@ -114,7 +97,7 @@ class Preparation:
         number = 0
         async for chunk in self._store.chunks(self._batch_id):
             flawed = chunk.state.recorded
-            numbers = unpack_payload(chunk.payload).numbers.split("\n")
+            numbers = unpack_numbers(chunk.payload)
             self._suspects.look(
                 n for n, outcome in zip(numbers, flawed, strict=True) if not outcome
             )
@@ -165,18 +148,18 @@ class Preparation:
     async def _duplicates(self) -> AsyncIterator[Rewrite]:
         """Mark who stands twice, a bounded number of suspects at a time."""
         suspects = sorted(self._suspects.numbers)
-        found: dict[int, set[int]] = {}
-        for start in range(0, len(suspects), _SUSPECTS_A_LOOK):
+        starts = range(0, len(suspects), _SUSPECTS_A_LOOK)
+        found: dict[int, list[int]] = {}
+        for start in starts:
             look = Confirmation(set(suspects[start : start + _SUSPECTS_A_LOOK]))
             async for chunk in self._store.chunks(self._batch_id):
-                numbers = unpack_payload(chunk.payload).numbers.split("\n")
+                numbers = unpack_numbers(chunk.payload)
                 twice = look.duplicates(numbers, chunk.state.recorded)
-                if twice:
-                    found.setdefault(chunk.number, set()).update(twice)
-        if found:
-            async for chunk in self._store.chunks(self._batch_id):
-                if chunk.number in found:
-                    yield _marked(chunk, sorted(found[chunk.number]), self._now_ms())
+                twice += found.pop(chunk.number, [])
+                if twice and start == starts[-1]:
+                    yield _marked(chunk, sorted(twice), self._now_ms())
+                elif twice:
+                    found[chunk.number] = twice
 
     async def _enter(self, trigger: Trigger, reason: str) -> None:
         await self._store.change(

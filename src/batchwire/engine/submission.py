@@ -20,6 +20,7 @@ from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 
 _AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
+_PLAIN = frozenset({Verdict.ACCEPTED})
 _FAILURES = frozenset({Verdict.TRANSIENT, Verdict.CONNECTION, Verdict.UNCERTAIN})
 
 log = structlog.get_logger()
@@ -28,11 +29,12 @@ log = structlog.get_logger()
 class Slice:
     """Some messages of one chunk that go in one call; ``load`` is delivery's own."""
 
-    __slots__ = ("load", "messages")
+    __slots__ = ("is_troubled", "load", "messages")
 
     def __init__(self, load: Any, messages: list[Message]) -> None:  # noqa: ANN401
         self.load = load
         self.messages = messages
+        self.is_troubled = False  # some answer is not plain acceptance
 
 
 class Line:
@@ -162,6 +164,7 @@ class Line:
         if self.circuit.is_tripped:
             again |= {Verdict.TRANSIENT}
         if verdicts.isdisjoint(again):
+            one.is_troubled = verdicts != _PLAIN
             self.answered.append((one, answers))
             return
         pairs = list(zip(one.messages, answers, strict=True))
@@ -170,7 +173,9 @@ class Line:
         if done:
             messages = [message for message, _ in done]
             kept = [answer for _, answer in done]
-            self.answered.append((Slice(one.load, messages), kept))
+            rest = Slice(one.load, messages)
+            rest.is_troubled = True
+            self.answered.append((rest, kept))
         if one.load.is_stopping:
             return
         self._line.appendleft(Slice(one.load, back))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from sqlalchemy import Connection
+from zstandard import ZstdError
 
 from batchwire.adapters.sql import chunk_rows, log
 from batchwire.adapters.sql.batch_rows import batch_of, row_of
@@ -10,6 +11,7 @@ from batchwire.domain.counts import ZERO, add, count, named
 from batchwire.domain.events import GENESIS, State, step
 
 _MANY = 500
+_FEW = 16
 
 
 def contradictions(conn: Connection, batch_id: str) -> list[str]:
@@ -42,7 +44,14 @@ def _of_log(conn: Connection, batch_id: str) -> Iterator[str]:
 def _of_ledger(conn: Connection, batch_id: str) -> Iterator[str]:
     row = row_of(conn, batch_id)
     total, after = ZERO, -1
-    while some := list(chunk_rows.read(conn, row.id, after, 16, is_leased=False)):
+    while True:
+        try:
+            some = list(chunk_rows.read(conn, row.id, after, _FEW, is_leased=False))
+        except (KeyError, TypeError, ValueError, ZstdError) as error:
+            yield f"of chunks {after + 1} to {after + _FEW} one cannot be read: {error}"
+            return
+        if not some:
+            break
         for chunk in some:
             found = count(chunk.state.outcomes())
             if found != chunk.counts:

@@ -29,6 +29,8 @@ from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewri
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_LOCK_TRIES = 20
+_LOCK_TRY_S = 0.01
 _FEW_CHUNKS = 16
 _MANY_EVENTS = 500
 _MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
@@ -69,31 +71,34 @@ class SqlStore:
 
     async def become_engine(self) -> None:
         """See the port."""
-        if self._engine_lock is None:
-            self._engine_lock = self._lock()
-        if self._engine_lock is None:
-            message = (
-                f"database {self._path}: another engine works on it already;"
-                " use that one, or stop it first"
-            )
-            raise EngineAlreadyRunning(message)
+        for _ in range(_LOCK_TRIES):  # another command may just be looking
+            if self._engine_lock is None:
+                self._engine_lock = self._lock(fcntl.LOCK_EX)
+            if self._engine_lock is not None:
+                return
+            await asyncio.sleep(_LOCK_TRY_S)
+        message = (
+            f"database {self._path}: another engine works on it already;"
+            " use that one, or stop it first"
+        )
+        raise EngineAlreadyRunning(message)
 
     async def has_engine(self) -> bool:
         """See the port."""
         if self._engine_lock is not None:
             return True
-        lock = self._lock()
+        lock = self._lock(fcntl.LOCK_SH)  # shared: who looks sees no other who looks
         if lock is None:
             return True
         os.close(lock)
         return False
 
-    def _lock(self) -> int | None:
-        """Take the file lock that an engine holds; the kernel drops it with us."""
+    def _lock(self, kind: int) -> int | None:
+        """Take the file lock; an engine's is exclusive. The kernel drops it with us."""
         with translated(self._path):
             lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
             return None

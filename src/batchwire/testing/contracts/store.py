@@ -1,0 +1,574 @@
+"""What every store must do (``ports.store``, ``ports.event_store``)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import ClassVar
+
+import pytest
+
+from batchwire.domain import operations
+from batchwire.domain.batch import Batch
+from batchwire.domain.counts import count
+from batchwire.domain.events import EventType, fold
+from batchwire.domain.ledger import VERSION, Payload, pack, segment
+from batchwire.domain.lifecycle import Operation, Status, Trigger
+from batchwire.domain.operations import Change, Command
+from batchwire.domain.outcome import Outcome
+from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
+from batchwire.ports.store import (
+    ChunkUpdate,
+    Flush,
+    Flushed,
+    NewChunk,
+    Rewrite,
+)
+from batchwire.testing.builders import FullStore, numbers, spec
+from batchwire.testing.clock import ManualClock
+
+SIZE = 4  # recipients in each chunk
+OPEN, ACCEPTED = Outcome.OPEN, Outcome.ACCEPTED
+
+
+class StoreContract:
+    """
+    Inherit, name the subclass ``Test…``, give it the fixtures ``store`` and ``clock``.
+
+    ``store`` is open and empty, closed afterwards by the fixture, and takes its times
+    from ``clock``.
+    """
+
+    CREATED: ClassVar = operations.created(Status.PREPARATION_READY, "create-b1", "u")
+
+    async def created(self, store: FullStore, batch_id: str = "b1") -> Batch:
+        """Create a batch."""
+        return (await store.create(spec(batch_id), b"digest", (self.CREATED,)))[0]
+
+    async def enter(self, store: FullStore, *triggers: Trigger) -> Batch:
+        """Move the batch by the facts an engine finds."""
+        batch = await store.batch("b1")
+        for trigger in triggers:
+            batch = await store.change("b1", partial(_enter, trigger))
+        return batch
+
+    async def prepared(self, store: FullStore, chunks: int = 2) -> None:
+        """Create a batch with chunks of open recipients, in preparation_running."""
+        await self.created(store)
+        await self.enter(store, Trigger.PREPARATION_STARTED)
+        await store.add_chunks("b1", [new_chunk(n) for n in range(chunks)])
+
+    async def delivering(self, store: FullStore, chunks: int = 2) -> None:
+        """Create a batch in delivery_running."""
+        await self.prepared(store, chunks)
+        await self.enter(store, Trigger.SEALED, Trigger.DELIVERY_STARTED)
+
+    async def flush(
+        self,
+        store: FullStore,
+        *updates: ChunkUpdate,
+        claim: int = 0,
+        owner: str = "me",
+    ) -> Flushed:
+        """Flush one batch."""
+        flush = Flush(batch_id="b1", updates=updates, claim=claim)
+        return (await store.flush(owner, [flush]))[0]
+
+    async def operate(
+        self, store: FullStore, operation: Operation, request_id: str = "r"
+    ) -> Batch:
+        """Carry out an operation."""
+        command = Command(batch_id="b1", operation=operation, request_id=request_id)
+        now = (await store.batch("b1")).spec.created_at
+        return await store.change(
+            "b1", lambda b: operations.operate(b, command, now), request_id=request_id
+        )
+
+    # Batches
+
+    async def test_a_created_batch_is_read_back_as_it_was_asked_for(
+        self, store: FullStore
+    ) -> None:
+        """Specification, state and counts."""
+        batch, is_new = await store.create(spec(), b"digest", (self.CREATED,))
+        assert is_new
+        assert batch == await store.batch("b1")
+        assert batch.spec == spec()
+        assert batch.state.status is Status.PREPARATION_READY
+        assert sum(batch.counts) == 0
+
+    async def test_the_same_request_again_gives_the_first_batch(
+        self, store: FullStore
+    ) -> None:
+        """And adds no event."""
+        first = await self.created(store)
+        again, is_new = await store.create(spec(), b"digest", (self.CREATED,))
+        assert (again, is_new) == (first, False)
+
+    async def test_a_taken_batch_id_is_a_conflict(self, store: FullStore) -> None:
+        """Whoever asks under another request_id."""
+        await self.created(store)
+        with pytest.raises(BatchConflict, match="made by request create-b1"):
+            await store.create(spec(request_id="other"), b"digest", (self.CREATED,))
+
+    async def test_a_request_id_with_other_content_is_a_conflict(
+        self, store: FullStore
+    ) -> None:
+        """Another digest, or another batch_id."""
+        await self.created(store)
+        with pytest.raises(BatchConflict, match="other content"):
+            await store.create(spec(), b"another", (self.CREATED,))
+        other = spec("b2", request_id="create-b1")
+        with pytest.raises(BatchConflict, match="batch b1"):
+            await store.create(other, b"digest", (self.CREATED,))
+
+    async def test_an_unknown_batch_is_refused_everywhere(
+        self, store: FullStore
+    ) -> None:
+        """Reading, changing, replaying, verifying."""
+        with pytest.raises(UnknownBatch):
+            await store.batch("none")
+        with pytest.raises(UnknownBatch):
+            await store.change("none", lambda _: Change())
+        with pytest.raises(UnknownBatch):
+            await store.store("none", operations.note("n"))
+        with pytest.raises(UnknownBatch):
+            [event async for event in store.replay("none")]
+        with pytest.raises(UnknownBatch):
+            await store.verify("none")
+
+    async def test_batches_are_listed_newest_first_and_by_status(
+        self, store: FullStore
+    ) -> None:
+        """With and without a limit."""
+        for batch_id in ("b1", "b2", "b3"):
+            await self.created(store, batch_id)
+        await self.enter(store, Trigger.PREPARATION_STARTED)
+        assert _ids(await store.batches()) == ["b3", "b2", "b1"]
+        assert _ids(await store.batches(limit=2)) == ["b3", "b2"]
+        ready = await store.batches({Status.PREPARATION_READY})
+        assert _ids(ready) == ["b3", "b2"]
+
+    # Changes
+
+    async def test_a_change_moves_the_state_and_is_an_event(
+        self, store: FullStore
+    ) -> None:
+        """In one transaction."""
+        await self.created(store)
+        batch = await self.operate(store, Operation.PAUSE)
+        assert batch.state.status is Status.PREPARATION_PAUSED
+        types = [event.type async for event in store.replay("b1")]
+        assert types == [EventType.REQUEST, EventType.OPERATION, EventType.STATUS]
+
+    async def test_an_error_while_deciding_changes_nothing(
+        self, store: FullStore
+    ) -> None:
+        """And the request_id stays free."""
+        await self.created(store)
+
+        def decide(_: Batch) -> Change:
+            raise IllegalOperation("b1", "pause", "test", ())
+
+        with pytest.raises(IllegalOperation):
+            await store.change("b1", decide, request_id="r")
+        before = await store.batch("b1")
+        assert before.state.sequence == 1
+        after = await self.operate(store, Operation.PAUSE, "r")
+        assert after.state.status is Status.PREPARATION_PAUSED
+
+    async def test_a_refusal_is_stored_and_then_raised(self, store: FullStore) -> None:
+        """The audit log knows of it."""
+        await self.created(store)
+        with pytest.raises(IllegalOperation, match="what fits now: pause, abort"):
+            await self.operate(store, Operation.RETRY)
+        events = [event async for event in store.replay("b1")]
+        assert events[-1].type is EventType.REFUSAL
+        assert events[-1].data["operation"] == "retry"
+
+    async def test_a_request_id_again_gets_the_first_answer(
+        self, store: FullStore
+    ) -> None:
+        """Although the batch has moved on meanwhile."""
+        await self.created(store)
+        await self.operate(store, Operation.PAUSE, "p1")
+        resumed = await self.operate(store, Operation.RESUME, "p2")
+        again = await self.operate(store, Operation.PAUSE, "p1")
+        assert again == resumed
+
+    async def test_a_request_id_again_gets_the_first_refusal(
+        self, store: FullStore
+    ) -> None:
+        """Word for word, and once in the log."""
+        await self.created(store)
+        with pytest.raises(IllegalOperation) as first:
+            await self.operate(store, Operation.RETRY, "p1")
+        await self.operate(store, Operation.ABORT, "p2")
+        before = await store.batch("b1")
+        with pytest.raises(IllegalOperation) as second:
+            await self.operate(store, Operation.RETRY, "p1")
+        assert str(first.value) == str(second.value)
+        assert await store.batch("b1") == before
+
+    async def test_a_request_id_of_another_batch_is_a_conflict(
+        self, store: FullStore
+    ) -> None:
+        """It would answer a question nobody asked."""
+        await self.created(store)
+        await self.created(store, "b2")
+        await self.operate(store, Operation.PAUSE, "p1")
+        with pytest.raises(BatchConflict, match="was for batch b1"):
+            await store.change("b2", lambda _: Change(), request_id="p1")
+
+    async def test_an_abort_closes_everything_open(self, store: FullStore) -> None:
+        """The ledger stays closed."""
+        await self.delivering(store)
+        batch = await self.operate(store, Operation.ABORT)
+        assert batch.counts[Outcome.ABORTED] == 2 * SIZE
+        assert batch.open_recipients == 0
+        assert await store.verify("b1") == []
+
+    # Preparation
+
+    async def test_chunks_are_added_while_preparation_runs(
+        self, store: FullStore
+    ) -> None:
+        """Counts and parts move along."""
+        await self.created(store)
+        await self.enter(store, Trigger.PREPARATION_STARTED)
+        refused = segment(0, 0, [(1, Outcome.INVALID, 0)], {1: ("invalid", "letters")})
+        chunk = NewChunk(
+            number=0,
+            payload=payload(0),
+            segment=refused,
+            counts=count(bytes([0, Outcome.INVALID, 0, 0])),
+            parts=SIZE - 1,
+        )
+        status = await store.add_chunks("b1", [chunk], (operations.progress(),))
+        assert status is Status.PREPARATION_RUNNING
+        batch = await store.batch("b1")
+        assert (batch.counts[OPEN], batch.counts[Outcome.INVALID]) == (SIZE - 1, 1)
+        assert batch.parts == SIZE - 1
+        assert batch.state.counts == batch.counts
+        assert await store.verify("b1") == []
+
+    async def test_chunks_of_a_paused_preparation_are_not_written(
+        self, store: FullStore
+    ) -> None:
+        """The status tells why."""
+        await self.prepared(store, chunks=1)
+        await self.operate(store, Operation.PAUSE)
+        status = await store.add_chunks("b1", [new_chunk(1)])
+        assert status is Status.PREPARATION_PAUSED
+        assert len([chunk async for chunk in store.chunks("b1")]) == 1
+
+    async def test_chunks_are_read_in_order(self, store: FullStore) -> None:
+        """However many there are."""
+        await self.prepared(store, chunks=40)
+        read = [chunk async for chunk in store.chunks("b1")]
+        assert [chunk.number for chunk in read] == list(range(40))
+        assert [chunk.payload for chunk in read] == [payload(n) for n in range(40)]
+
+    async def test_a_rewrite_moves_the_counts_and_the_parts(
+        self, store: FullStore
+    ) -> None:
+        """With the change that asks for it."""
+        await self.prepared(store)
+        twice = segment(0, 0, [(0, Outcome.DUPLICATE, 0)])
+        rewrite = Rewrite(
+            number=1,
+            segments=(twice,),
+            counts=count(bytes([Outcome.DUPLICATE, 0, 0, 0])),
+            parts_removed=1,
+        )
+        batch = await store.change(
+            "b1", partial(_enter, Trigger.SEALED), rewrites=[rewrite]
+        )
+        assert batch.counts[Outcome.DUPLICATE] == 1
+        assert batch.counts[OPEN] == 2 * SIZE - 1
+        assert batch.parts == 2 * SIZE - 1
+        assert await store.verify("b1") == []
+
+    async def test_a_rewrite_with_a_refusal_or_without_effect_is_not_written(
+        self, store: FullStore
+    ) -> None:
+        """The decision rules."""
+        await self.prepared(store)
+        rewrite = Rewrite(number=0, segments=(), counts=count(b"\x07" * SIZE))
+        await store.change("b1", lambda _: Change(), rewrites=[rewrite])
+        command = Command(batch_id="b1", operation=Operation.RETRY, request_id="r")
+        with pytest.raises(IllegalOperation):
+            await store.change(
+                "b1",
+                lambda b: operations.operate(b, command, b.spec.created_at),
+                rewrites=[rewrite],
+            )
+        assert (await store.batch("b1")).counts[OPEN] == 2 * SIZE
+
+    # Delivery
+
+    async def test_a_claim_leases_chunks_once(self, store: FullStore) -> None:
+        """A second worker gets the others only."""
+        await self.delivering(store, chunks=3)
+        mine = await self.flush(store, claim=2)
+        other = await self.flush(store, claim=2, owner="other")
+        assert [claim.number for claim in mine.claims] == [0, 1]
+        assert [claim.number for claim in other.claims] == [2]
+        assert mine.claims[0].payload == payload(0)
+        assert other.next_due_at is None
+
+    async def test_answers_move_the_counts(self, store: FullStore) -> None:
+        """Of the chunk and of the batch."""
+        await self.delivering(store)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        found = await self.flush(store, answers(claim.fence, [ACCEPTED] * SIZE))
+        assert found.counts[ACCEPTED] == SIZE
+        assert found.counts[OPEN] == SIZE
+        assert await store.verify("b1") == []
+
+    async def test_an_intent_is_kept_and_ends_with_the_lease(
+        self, store: FullStore
+    ) -> None:
+        """Rescue reads it."""
+        await self.delivering(store, chunks=1)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        await self.flush(store, ChunkUpdate(number=0, fence=claim.fence, intent=3))
+        (leased,) = [chunk async for chunk in store.chunks("b1", is_leased=True)]
+        assert (leased.intent, leased.fence) == (3, claim.fence)
+        release = ChunkUpdate(number=0, fence=claim.fence, is_released=True)
+        await self.flush(store, release)
+        assert [chunk async for chunk in store.chunks("b1", is_leased=True)] == []
+
+    async def test_a_released_chunk_comes_again_when_it_is_due(
+        self, store: FullStore, clock: ManualClock
+    ) -> None:
+        """With a higher fence, and what was answered."""
+        await self.delivering(store, chunks=1)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        due_at = clock.now() + timedelta(seconds=10)
+        update = answers(claim.fence, [ACCEPTED], is_released=True, due_at=due_at)
+        found = await self.flush(store, update, claim=1)
+        assert (found.claims, found.next_due_at) == ((), due_at)
+        await clock.advance(10)
+        (again,) = (await self.flush(store, claim=1)).claims
+        assert again.fence > claim.fence
+        assert again.state.open_positions() == [1, 2, 3]
+
+    async def test_what_was_taken_over_is_not_written(self, store: FullStore) -> None:
+        """A worker that slept past its lease changes nothing."""
+        await self.delivering(store, chunks=1)
+        (old,) = (await self.flush(store, claim=1)).claims
+        await self.take_back(store)
+        (new,) = (await self.flush(store, claim=1, owner="other")).claims
+        found = await self.flush(store, answers(old.fence, [ACCEPTED], intent=4))
+        assert found.stale == (0,)
+        assert found.counts[ACCEPTED] == 0
+        (chunk,) = [chunk async for chunk in store.chunks("b1")]
+        assert (chunk.fence, chunk.intent) == (new.fence, 0)
+        assert await store.verify("b1") == []
+
+    async def test_another_owner_with_the_right_fence_is_stale_too(
+        self, store: FullStore
+    ) -> None:
+        """Both must fit."""
+        await self.delivering(store, chunks=1)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        update = answers(claim.fence, [ACCEPTED])
+        assert (await self.flush(store, update, owner="other")).stale == (0,)
+
+    async def test_a_paused_batch_takes_no_new_chunk_and_no_intent(
+        self, store: FullStore
+    ) -> None:
+        """But its answers."""
+        await self.delivering(store)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        await self.operate(store, Operation.PAUSE)
+        update = answers(claim.fence, [ACCEPTED], intent=4)
+        found = await self.flush(store, update, claim=1)
+        assert found.status is Status.DELIVERY_PAUSED
+        assert found.claims == ()
+        assert found.counts[ACCEPTED] == 1
+        (leased,) = [chunk async for chunk in store.chunks("b1", is_leased=True)]
+        assert leased.intent == 0
+
+    async def test_answers_after_an_abort_move_from_aborted(
+        self, store: FullStore
+    ) -> None:
+        """What was in flight is told as it was."""
+        await self.delivering(store)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        await self.operate(store, Operation.ABORT)
+        late = answers(claim.fence, [ACCEPTED, OPEN], is_released=True)
+        found = await self.flush(store, late)
+        assert found.counts[ACCEPTED] == 1
+        assert found.counts[Outcome.ABORTED] == 2 * SIZE - 1
+        assert found.counts[OPEN] == 0
+        assert await store.verify("b1") == []
+
+    async def test_a_flush_tells_what_limits_and_its_facts(
+        self, store: FullStore
+    ) -> None:
+        """The fact has the counts that the same flush wrote."""
+        await self.delivering(store)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        flush = Flush(
+            batch_id="b1",
+            updates=(answers(claim.fence, [ACCEPTED]),),
+            facts=(operations.progress(),),
+            limited_by="rate",
+        )
+        await store.flush("me", [flush])
+        batch = await store.batch("b1")
+        assert batch.limited_by == "rate"
+        assert batch.state.counts[ACCEPTED] == 1
+
+    async def test_a_flush_serves_several_batches(self, store: FullStore) -> None:
+        """In the order they were given."""
+        await self.delivering(store)
+        await self.created(store, "b2")
+        asked = [Flush(batch_id="b2", claim=1), Flush(batch_id="b1", claim=1)]
+        second, first = await store.flush("me", asked)
+        assert second.status is Status.PREPARATION_READY
+        assert len(first.claims) == 1
+
+    # Lists
+
+    async def test_blocks_come_back_in_order(self, store: FullStore) -> None:
+        """However they were added."""
+        await store.add_list_blocks("l1", 0, [b"a", b"b"])
+        await store.add_list_blocks("l1", 2, [b"c"])
+        assert [block async for block in store.list_blocks("l1")] == [b"a", b"b", b"c"]
+
+    async def test_a_list_is_discarded_unless_a_batch_uses_it(
+        self, store: FullStore
+    ) -> None:
+        """Discarding what is not there is harmless."""
+        await store.add_list_blocks("l1", 0, [b"a"])
+        await store.add_list_blocks("list-b1", 0, [b"b"])
+        await self.created(store)
+        for list_id in ("l1", "list-b1", "none"):
+            await store.discard_list(list_id)
+        assert [block async for block in store.list_blocks("l1")] == []
+        assert [block async for block in store.list_blocks("list-b1")] == [b"b"]
+
+    async def test_only_old_lists_without_a_batch_are_orphans(
+        self, store: FullStore, clock: ManualClock
+    ) -> None:
+        """One that is still coming in is none."""
+        await store.add_list_blocks("old", 0, [b"a"])
+        await store.add_list_blocks("list-b1", 0, [b"b"])
+        await self.created(store)
+        await clock.advance(3600)
+        await store.add_list_blocks("new", 0, [b"c"])
+        assert await store.discard_orphans(clock.now() - timedelta(minutes=1)) == 1
+        assert [block async for block in store.list_blocks("old")] == []
+        assert [block async for block in store.list_blocks("new")] == [b"c"]
+        assert [block async for block in store.list_blocks("list-b1")] == [b"b"]
+
+    # Suppressions
+
+    async def test_suppressed_numbers_are_known_among_many(
+        self, store: FullStore
+    ) -> None:
+        """Saying so twice is harmless."""
+        many = numbers(40_000)
+        assert await store.suppressed(many) == set()
+        await store.suppress({many[7], many[39_999]}, "opted out")
+        await store.suppress([many[7]], "again")
+        assert await store.suppressed(many) == {many[7], many[39_999]}
+        assert await store.suppressed([many[8]]) == set()
+
+    # The event log
+
+    async def test_events_are_numbered_and_fold_to_the_state(
+        self, store: FullStore
+    ) -> None:
+        """Byte for byte."""
+        await self.delivering(store)
+        await self.operate(store, Operation.PAUSE)
+        events = [event async for event in store.replay("b1")]
+        assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+        state = (await store.batch("b1")).state
+        assert fold(events).encode() == state.encode()
+        assert await store.verify("b1") == []
+
+    async def test_a_stored_fact_is_the_next_event(self, store: FullStore) -> None:
+        """And comes back in the replay."""
+        await self.created(store)
+        event = await store.store("b1", operations.note("hello", count=3))
+        assert (event.sequence, event.data["count"]) == (2, 3)
+        assert [e async for e in store.replay("b1")][-1] == event
+
+    async def test_many_events_are_replayed(self, store: FullStore) -> None:
+        """In pages, whose seams nobody sees."""
+        await self.created(store)
+        facts = tuple(operations.note(str(n)) for n in range(1200))
+        await store.change("b1", lambda _: Change(facts=facts))
+        events = [event async for event in store.replay("b1")]
+        assert [event.sequence for event in events] == list(range(1, 1202))
+        assert await store.verify("b1") == []
+
+    async def test_a_replay_until_a_time_gives_the_state_as_of_then(
+        self, store: FullStore, clock: ManualClock
+    ) -> None:
+        """The moment itself included."""
+        await self.created(store)
+        then = (await store.batch("b1")).state
+        moment = clock.now()
+        await clock.advance(1)
+        await self.operate(store, Operation.PAUSE)
+        events = [event async for event in store.replay("b1", moment)]
+        assert fold(events) == then
+        early = moment - timedelta(seconds=1)
+        assert [event async for event in store.replay("b1", early)] == []
+
+    # The engine's right
+
+    async def test_the_right_to_be_the_engine_is_known(self, store: FullStore) -> None:
+        """Asking again is harmless."""
+        assert not await store.has_engine()
+        await store.become_engine()
+        await store.become_engine()
+        assert await store.has_engine()
+
+    async def test_opening_again_changes_nothing(self, store: FullStore) -> None:
+        """Idempotent."""
+        await self.created(store)
+        await store.open()
+        assert _ids(await store.batches()) == ["b1"]
+
+    async def take_back(self, store: FullStore) -> None:
+        """Do what rescue does: end the lease of chunk 0."""
+        rewrite = Rewrite(number=0, segments=(), counts=count(bytes(SIZE)))
+        change = Change(facts=(operations.note("recovered"),))
+        await store.change("b1", lambda _: change, rewrites=[rewrite])
+
+
+def payload(number: int) -> bytes:
+    """Pack the recipients of a chunk."""
+    lines = "\n".join(numbers(SIZE, number * SIZE))
+    return pack(Payload(VERSION, lines, (), b"\x01" * SIZE))
+
+
+def new_chunk(number: int) -> NewChunk:
+    """Make a chunk of open recipients, a part each."""
+    return NewChunk(
+        number=number,
+        payload=payload(number),
+        segment=None,
+        counts=count(bytes(SIZE)),
+        parts=SIZE,
+    )
+
+
+def answers(fence: int, outcomes: Sequence[Outcome], **fields: object) -> ChunkUpdate:
+    """Make the update of chunk 0 whose first recipients have these outcomes."""
+    told = segment(0, fence, [(p, one, 1) for p, one in enumerate(outcomes)])
+    return ChunkUpdate(number=0, fence=fence, segment=told, **fields)  # type: ignore[arg-type]
+
+
+def _enter(trigger: Trigger, batch: Batch) -> Change:
+    return operations.enter(batch, trigger, batch.spec.created_at)
+
+
+def _ids(batches: Sequence[Batch]) -> list[str]:
+    return [batch.spec.batch_id for batch in batches]

@@ -1,0 +1,27 @@
+"""A store on a file that tests may also open by hand."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.testing.clock import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "batchwire.db"
+
+
+@pytest.fixture
+async def store(path: Path, clock: ManualClock) -> AsyncIterator[SqlStore]:
+    store = SqlStore(str(path), clock, busy_timeout_s=0.05)
+    await store.open()
+    yield store
+    await store.close()

@@ -1,0 +1,81 @@
+"""Whoever changes the database behind our back is found (fault 29)."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.lifecycle import Operation
+from batchwire.domain.outcome import Outcome
+from batchwire.testing.contracts.store import StoreContract, answers
+
+make = StoreContract()
+
+
+@pytest.fixture
+async def delivered(store: SqlStore) -> SqlStore:
+    await make.delivering(store)
+    (claim,) = (await make.flush(store, claim=1)).claims
+    await make.flush(store, answers(claim.fence, [Outcome.ACCEPTED], is_released=True))
+    await make.operate(store, Operation.PAUSE)
+    assert await store.verify("b1") == []
+    return store
+
+
+async def found_after(store: SqlStore, path: Path, statement: str) -> str:
+    with sqlite3.connect(path) as direct:
+        assert direct.execute(statement).rowcount == 1
+    direct.close()
+    return "; ".join(await store.verify("b1"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        (
+            "UPDATE events SET payload = replace(payload, 'n', 'm') WHERE sequence = 2",
+            "event 2 (batch_status_update) ",
+        ),
+        (
+            "UPDATE events SET at = '2031-01-01T00:00:00+00:00' WHERE sequence = 3",
+            "event 3 (batch_status_update) was changed",
+        ),
+        (
+            "UPDATE events SET payload = 'nonsense' WHERE sequence = 2",
+            "event 2 (batch_status_update) cannot be read",
+        ),
+        ("DELETE FROM events WHERE sequence = 2", "event 2 is missing"),
+        ("DELETE FROM events WHERE sequence = 1", "event 1 is missing"),
+        (
+            "DELETE FROM events WHERE sequence = 6",
+            "the log ends at event 5, but the batch has gone further",
+        ),
+        (
+            "UPDATE batches SET state = replace(state, 'paused', 'running')",
+            "folding the events does not give the stored state",
+        ),
+        (
+            "UPDATE batches SET accepted = 2",
+            "the batch counts 7 open, 2 accepted, its chunks say 7 open, 1 accepted",
+        ),
+        (
+            "UPDATE chunks SET accepted = 2, open = 2 WHERE number = 0",
+            "chunk 0 counts 2 open, 2 accepted, its segments say 3 open, 1 accepted",
+        ),
+        ("DELETE FROM results", "chunk 0 counts 3 open, 1 accepted"),
+        ("DELETE FROM chunks WHERE number = 1", "its chunks say 3 open, 1 accepted"),
+        (
+            "DELETE FROM payloads WHERE number = 1",
+            "of chunks 0 to 15 one cannot be read",
+        ),
+        (
+            "UPDATE results SET data = 'nonsense'",
+            "of chunks 0 to 15 one cannot be read",
+        ),
+    ],
+)
+async def test_what_was_changed_is_named(
+    delivered: SqlStore, path: Path, statement: str, sentence: str
+) -> None:
+    assert sentence in await found_after(delivered, path, statement)

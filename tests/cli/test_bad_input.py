@@ -1,0 +1,164 @@
+"""What people hand over by mistake: one sentence, the right code, nothing left."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Cli = Callable[..., CompletedProcess[str]]
+
+GOOD = b"to,name\n+4917112345678,Ann\n"
+LISTS: dict[str, tuple[bytes, str]] = {
+    "binary": (b"\x7fELF\x00\x00\x01\x02" * 50, "binary file"),
+    "empty": (b"", "no recipients"),
+    "without the column": (b"who,name\n1,Ann\n", "no column of numbers"),
+    "two of a name": (b"to,name,name\n1,a,b\n", "two columns of the name 'name'"),
+    "a million blanks": (b"\n" * 1_000_000, "has no recipients"),
+    "one long line": (b"+49171" * 500_000, "longer than 1,048,576 bytes"),
+    "utf-16": (GOOD.decode().encode("utf-16"), "UTF-16"),
+    "latin-1": ("to,name\n+49171,Zoë\n".encode("latin-1"), "line 2"),
+    "no csv": (b'to,name\n+49171,"A\n', ""),
+}
+
+
+def refused(done: CompletedProcess[str], code: int, *words: str) -> None:
+    """Check that it ended with the code and one sentence that has the words."""
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize("kind", [kind for kind in LISTS if kind != "no csv"])
+def test_a_bad_list_is_refused_and_nothing_is_left(
+    cli: Cli, folder: Path, kind: str
+) -> None:
+    data, words = LISTS[kind]
+    (folder / "bad.csv").write_bytes(data)
+    refused(cli("send", "bad.csv", "--template", "Hi"), 3, "bad.csv", words)
+    assert json.loads(cli("list", "--json").stdout) == []
+
+
+def test_a_list_that_preparation_cannot_read_fails_the_batch(
+    cli: Cli, folder: Path
+) -> None:
+    (folder / "bad.csv").write_bytes(LISTS["no csv"][0])
+    refused(cli("send", "bad.csv", "--template", "Hi", "--dry-run"), 3, "bad.csv")
+    done = cli("send", "bad.csv", "--template", "Hi", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["status"] == "preparation_failed"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("nowhere.csv", "No such file"), (".", "directory"), ("/proc/self/mem", "")],
+)
+def test_a_list_that_cannot_be_read(cli: Cli, source: str, words: str) -> None:
+    refused(cli("send", source, "--template", "Hi"), 3, source, words)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("Hi {{name", "column 4"),
+        ("Hi {{}}", "without a name"),
+        ("Hi {{surname}}", "no such column"),
+        ("", "empty"),
+    ],
+)
+def test_a_bad_template(cli: Cli, people: Path, template: str, words: str) -> None:
+    refused(cli("send", people, "--template", template), 3, "template", words)
+
+
+def test_a_template_file_that_is_none(cli: Cli, people: Path, folder: Path) -> None:
+    (folder / "text.txt").write_bytes(b"\xff\xfe")
+    refused(cli("send", people, "--template-file", "text.txt"), 3, "not UTF-8")
+    refused(cli("send", people, "--template-file", "no.txt"), 3, "cannot be read")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--template", "Hi", "--template-file", "x"),
+        ("--template", "Hi", "--param", "novalue"),
+        ("--template", "Hi", "--priority", "11"),
+        ("--template", "Hi", "--rate", "-1"),
+        ("--template", "Hi", "--schedule", "tomorrow"),
+        ("--template", "Hi", "--batch-id", "a b"),
+        ("--template", "Hi", "--request-id", "r" * 256),
+        ("--template", "Hi", "--on-uncertain", "guess"),
+        ("--template", "Hi", "--frobnicate"),
+    ],
+)
+def test_a_bad_command_line(
+    cli: Cli, people: Path, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    refused(cli("send", people, *arguments), 2, "batchwire send --help")
+    assert not (folder / "batchwire.db").exists()
+
+
+def test_a_region_that_is_none(cli: Cli, people: Path) -> None:
+    done = cli("send", people, "--template", "Hi", "--default-region", "UK")
+    refused(done, 3, "default_region", "GB")
+
+
+def test_an_unknown_provider_names_the_nearest(cli: Cli, people: Path) -> None:
+    done = cli("send", people, "--template", "Hi", "--provider", "sandbax")
+    refused(done, 6, "did you mean sandbox?")
+
+
+def test_an_unknown_command_names_the_nearest(cli: Cli) -> None:
+    refused(cli("sned"), 2, "send")
+
+
+def test_a_provider_url_that_is_none(cli: Cli, people: Path, folder: Path) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n  acme: {kind: http, url: acme, body: {to: <to>}}\n"
+    )
+    refused(cli("send", people, "--template", "Hi"), 4, "acme", "line 2")
+
+
+@pytest.mark.parametrize("place", ["people.csv/x.db", "/proc/x.db", "no/such/x.db"])
+def test_a_database_that_cannot_be_made(cli: Cli, people: Path, place: str) -> None:
+    done = cli("--database", place, "send", people, "--template", "Hi")
+    refused(done, 7, "x.db", "directory must exist")
+
+
+def test_a_database_that_is_none(cli: Cli, people: Path) -> None:
+    before = people.read_bytes()
+    done = cli("--database", people, "send", people, "--template", "Hi")
+    refused(done, 7, "no SQLite database")
+    assert people.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("list",), ("show", "b"), ("verify",), ("pause", "b"), ("recipients", "b")],
+)
+def test_looking_makes_no_database(
+    cli: Cli, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    refused(cli(*arguments), 7, "no such file")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["show", "watch", "recipients", "pause", "resume", "abort", "retry", "events"],
+)
+def test_an_unknown_batch(cli: Cli, people: Path, command: str) -> None:
+    cli("send", people, "--template", "Hi", "--no-wait")
+    refused(cli(command, "nope"), 5, "nope", "batchwire list")
+
+
+def test_an_error_is_json_where_json_is_asked_for(cli: Cli) -> None:
+    done = cli("send", "nowhere.csv", "--template", "Hi", "--json")
+    assert done.stderr == ""
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "unreadable_list"
+    assert "nowhere.csv" in error["message"]

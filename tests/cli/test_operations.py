@@ -1,0 +1,148 @@
+"""Looking at batches, and operating on them."""
+
+import contextlib
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Cli = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def sent(cli: Cli, people: Path, folder: Path) -> str:
+    """Send a batch in which one recipient fails; give its id."""
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n  sandbox: {permanent_suffix: '79', permanent_code: '30007'}\n"
+    )
+    cli("send", people, "--template", "Hi {{name}}", "--batch-id", "b1")
+    return "b1"
+
+
+@pytest.fixture
+def waiting(cli: Cli, people: Path) -> str:
+    """Make a batch that nobody delivers; give its id."""
+    cli("send", people, "--template", "Hi", "--batch-id", "b1", "--no-wait")
+    return "b1"
+
+
+def test_list_shows_every_batch(cli: Cli, sent: str) -> None:
+    assert sent in cli("list").stdout
+    assert cli("list", "--status", "aborted").stdout == "no batches\n"
+    assert [one["batch_id"] for one in json.loads(cli("list", "--json").stdout)] == [
+        sent
+    ]
+
+
+def test_show_prints_the_closed_ledger(cli: Cli, sent: str) -> None:
+    lines = [line.split() for line in cli("show", sent).stdout.splitlines()]
+    assert [sent + ":", "completed"] in lines
+    assert ["failed", "1", "25.00%"] in lines
+    assert ["=", "recipients", "4"] in lines
+
+
+def test_recipients_stand_in_the_order_of_the_list(cli: Cli, sent: str) -> None:
+    rows = list(csv.DictReader(io.StringIO(cli("recipients", sent, "--csv").stdout)))
+    assert [row["outcome"] for row in rows] == [
+        "accepted",
+        "duplicate",
+        "invalid",
+        "failed",
+    ]
+    assert [row["number"] for row in rows][2:] == ["call me", "+4917112345679"]
+    assert rows[3]["error_class"] == "permanent"
+    assert rows[3]["attempts"] == "1"
+    assert rows[0]["provider_message_id"]
+
+
+def test_recipients_are_chosen_by_outcome_and_number(cli: Cli, sent: str) -> None:
+    failed = cli("recipients", sent, "--outcome", "failed", "--json").stdout
+    assert json.loads(failed)["position"] == 3
+    found = cli("recipients", sent, "--number", "0049 171 123456-78", "--json").stdout
+    positions = [json.loads(line)["position"] for line in found.splitlines()]
+    assert positions == [0, 1]
+
+
+def test_csv_and_json_exclude_each_other(cli: Cli, sent: str) -> None:
+    assert cli("recipients", sent, "--csv", "--json").returncode == 2
+
+
+def test_retry_takes_up_who_failed(cli: Cli, sent: str, folder: Path) -> None:
+    (folder / "batchwire.yaml").unlink()  # from now on nobody is refused
+    assert cli("retry", sent, "--error-class", "transient").returncode == 5
+    retried = cli("retry", sent, "--error-class", "permanent", "--reason", "mended")
+    assert retried.returncode == 0
+    assert "batchwire serve" in retried.stderr
+    assert cli("serve", "--until-idle", "--json").returncode == 0
+    batch = json.loads(cli("show", sent, "--json").stdout)
+    assert batch["counts"]["failed"] == 0
+    assert batch["counts"]["accepted"] == 2
+
+
+def test_pause_resume_and_abort(cli: Cli, waiting: str) -> None:
+    def status(*arguments: str) -> object:
+        return json.loads(cli(*arguments, "--json").stdout)["status"]
+
+    assert status("pause", waiting, "--operator", "eve") == "preparation_paused"
+    assert status("resume", waiting) == "preparation_ready"
+    assert status("abort", waiting) == "aborted"
+    refused = cli("resume", waiting)
+    assert refused.returncode == 5
+    assert "the status is aborted" in refused.stderr
+
+
+def test_the_same_operation_request_is_answered_once(cli: Cli, waiting: str) -> None:
+    for _ in range(2):
+        assert cli("pause", waiting, "--request-id", "o1").returncode == 0
+    events = json.loads(cli("events", waiting, "--json").stdout)["events"]
+    assert [event["type"] for event in events].count("batch_operation") == 1
+
+
+def test_who_and_why_are_kept(cli: Cli, waiting: str) -> None:
+    cli("pause", waiting, "--reason", "lunch", "--operator", "eve")
+    told = cli("events", waiting).stdout
+    assert "operator_id=eve" in told
+    assert "state: preparation_paused (lunch)" in told
+
+
+def test_events_fold_to_the_state_at_a_time(cli: Cli, sent: str) -> None:
+    events = json.loads(cli("events", sent, "--json").stdout)["events"]
+    early = json.loads(cli("events", sent, "--as-of", events[1]["at"], "--json").stdout)
+    assert len(early["events"]) == 2
+    assert early["state"]["status"] == "preparation_running"
+    before = cli("events", sent, "--as-of", "2001-01-01T00:00:00Z")
+    assert "did not exist yet" in before.stdout
+
+
+def test_verify_finds_what_was_changed(cli: Cli, sent: str, folder: Path) -> None:
+    assert cli("verify", sent).stdout == "b1: no contradiction\n"
+    _spoil(folder / "batchwire.db")
+    found = cli("verify", "--json")
+    assert found.returncode == 1
+    assert json.loads(found.stdout)[sent]
+
+
+def _spoil(database: Path) -> None:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("DELETE FROM events WHERE sequence = 2")
+        connection.commit()
+
+
+def test_config_shows_who_set_what(cli: Cli) -> None:
+    shown = json.loads(cli("--database", "x.db", "config", "show", "--json").stdout)
+    assert {"key": "database_url", "value": "sqlite:///x.db", "origin": "flag"} in shown
+    assert "log_level" in cli("config", "show").stdout
+
+
+def test_config_check_lists_every_problem(cli: Cli, folder: Path) -> None:
+    assert cli("config", "check").returncode == 0
+    (folder / "batchwire.yaml").write_text("log_level: loud\nenginge: {}\n")
+    done = cli("config", "check")
+    assert done.returncode == 4
+    assert len(done.stdout.splitlines()) == 2
+    assert len(json.loads(cli("config", "check", "--json").stdout)) == 2

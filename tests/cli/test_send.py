@@ -1,0 +1,220 @@
+"""Sending: in the foreground, without waiting, dry, and interrupted."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess, Popen
+
+import pytest
+
+Cli = Callable[..., CompletedProcess[str]]
+Start = Callable[..., Popen[str]]
+HELLO = ("--template", "Hi {{name}}")
+
+
+def test_send_is_the_engine_until_the_batch_has_ended(cli: Cli, people: Path) -> None:
+    done = cli("send", people, *HELLO, "--batch-id", "b1", "--json")
+    assert done.returncode == 0
+    batch = json.loads(done.stdout)
+    assert batch["status"] == "completed"
+    assert batch["counts"]["accepted"] == 2
+    assert batch["counts"]["duplicate"] == 1
+    assert batch["counts"]["invalid"] == 1
+    assert sum(batch["counts"].values()) == batch["recipients"] == 4
+
+
+def test_the_ledger_is_printed_and_adds_up(cli: Cli, people: Path) -> None:
+    done = cli("send", people, *HELLO)
+    _, *rows, last = [line.split() for line in done.stdout.splitlines()[1:]]
+    counts = {name: int(count) for name, count, _ in rows}
+    assert counts["accepted"] == 2
+    assert sum(counts.values()) == 4
+    assert last == ["=", "recipients", "4"]
+
+
+def test_progress_goes_to_standard_error(cli: Cli, people: Path) -> None:
+    done = cli("send", people, *HELLO, "--batch-id", "b1")
+    assert "b1 completed: 4 of 4" in done.stderr
+
+
+def test_a_list_may_come_from_standard_input(start: Start) -> None:
+    send = start("send", "-", "--template", "Hi", "--json")
+    out, _ = send.communicate("+4917112345678\n", timeout=30)
+    assert send.returncode == 0
+    assert json.loads(out)["source"] == "standard input"
+
+
+def test_without_waiting_the_batch_is_only_made(cli: Cli, people: Path) -> None:
+    done = cli("send", people, *HELLO, "--batch-id", "b1", "--no-wait")
+    assert done.returncode == 0
+    assert "b1: preparation_ready" in done.stdout
+    assert "batchwire serve" in done.stderr
+    assert cli("serve", "--until-idle").returncode == 0
+    assert json.loads(cli("show", "b1", "--json").stdout)["status"] == "completed"
+
+
+def test_the_same_request_makes_one_batch(cli: Cli, people: Path) -> None:
+    first = cli("send", people, *HELLO, "--request-id", "r1", "--json")
+    again = cli("send", people, *HELLO, "--request-id", "r1", "--json")
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+    assert len(json.loads(cli("list", "--json").stdout)) == 1
+
+
+def test_another_request_of_the_same_id_is_refused(cli: Cli, people: Path) -> None:
+    cli("send", people, *HELLO, "--request-id", "r1", "--json")
+    other = cli("send", people, "--template", "Bye", "--request-id", "r1")
+    assert other.returncode == 5
+    assert other.stderr.startswith("error: batch b-")
+
+
+def test_a_dry_run_counts_and_leaves_nothing(
+    cli: Cli, people: Path, folder: Path
+) -> None:
+    done = cli("send", people, *HELLO, "--rate", "1", "--dry-run", "--json")
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert found["counts"]["open"] == found["parts"] == found["duration_s"] == 2
+    assert found["invalid"] == {"letters": 1}
+    assert [sample["text"] for sample in found["samples"]] == ["Hi Ann", "Hi Zoë ☺"]
+    assert [path.name for path in folder.iterdir()] == ["people.csv"]
+
+
+def test_a_dry_run_is_told_in_words(cli: Cli, people: Path) -> None:
+    done = cli("send", people, *HELLO, "--dry-run")
+    assert "nothing was sent" in done.stdout
+    assert "ucs2: 1 of the first 2" in done.stdout
+
+
+def test_shared_parameters_fill_the_template(cli: Cli, people: Path) -> None:
+    asked = ("--template", "{{name}}: {{code}}", "--param", "code=a=b", "--dry-run")
+    found = json.loads(cli("send", people, *asked, "--json").stdout)
+    assert found["samples"][0]["text"] == "Ann: a=b"
+
+
+def test_a_template_may_stand_in_a_file(cli: Cli, people: Path, folder: Path) -> None:
+    (folder / "text.txt").write_text("Hello {{name}}\n")
+    done = cli("send", people, "--template-file", "text.txt", "--dry-run", "--json")
+    assert json.loads(done.stdout)["samples"][0]["text"] == "Hello Ann"
+
+
+def test_what_is_uncertain_is_held_where_keys_mean_nothing(
+    cli: Cli, people: Path, folder: Path
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n"
+        "  plain: {kind: http, url: 'http://127.0.0.1:9/', body: {to: <to>}}\n"
+        "  keyed: {kind: http, url: 'http://127.0.0.1:9/', body: {to: <to>},"
+        " idempotency_header: Idempotency-Key}\n"
+        "default_provider: plain\n"
+    )
+    policies = [
+        json.loads(cli("send", people, *HELLO, "--no-wait", "--json", *more).stdout)
+        for more in ((), ("--provider", "keyed"), ("--on-uncertain", "drop"))
+    ]
+    assert [one["on_uncertain"] for one in policies] == ["hold", "resend", "drop"]
+
+
+def test_a_batch_that_fails_while_waiting_ends_with_1(
+    cli: Cli, people: Path, folder: Path
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n  sandbox: {permanent_rate: 1}\n"
+    )
+    done = cli("send", people, *HELLO, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["status"] == "delivery_failed"
+
+
+def test_refused_credentials_end_the_wait_with_6(
+    cli: Cli, people: Path, folder: Path
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n  sandbox: {refuse_credentials: true}\n"
+    )
+    done = cli("send", people, *HELLO, "--batch-id", "b1")
+    assert done.returncode == 6
+    assert "batchwire resume b1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_and_the_batch_goes_on_later(
+    start: Start, cli: Cli, slow: Path, number: signal.Signals
+) -> None:
+    send = start("send", slow, "--template", "Hi", "--batch-id", "b1")
+    assert send.stderr is not None
+    for line in send.stderr:
+        if "delivery_running" in line:
+            break
+    time.sleep(0.5)
+    send.send_signal(number)
+    out, err = send.communicate(timeout=30)
+    assert send.returncode == 130
+    assert "batchwire serve --until-idle" in err
+    assert "Traceback" not in err
+    assert "b1: delivery_running" in out
+    batch = json.loads(cli("show", "b1", "--json").stdout)
+    assert batch["counts"]["uncertain"] == 0
+    assert 0 < batch["counts"]["open"] < 2000
+    assert cli("verify").returncode == 0
+
+
+def test_a_signal_while_the_list_is_read_makes_no_batch(start: Start, cli: Cli) -> None:
+    send = start("send", "-", "--template", "Hi")
+    assert send.stdin is not None
+    cli("send", "/dev/null", "--template", "Hi")  # makes the database; and is refused
+    send.stdin.write("+4917112345678\n" * 50_000)
+    send.stdin.flush()
+    send.send_signal(signal.SIGINT)
+    _, err = send.communicate(timeout=30)
+    assert send.returncode == 130
+    assert "Traceback" not in err
+    assert json.loads(cli("list", "--json").stdout) == []
+
+
+def test_beside_an_engine_send_returns_at_once(
+    start: Start, cli: Cli, slow: Path
+) -> None:
+    serve = start("serve")
+    assert serve.stderr is not None
+    assert "Ctrl-C drains" in serve.stderr.readline()
+    _until_engine(cli, slow)
+    done = cli("send", slow, "--template", "Hi", "--batch-id", "b1")
+    assert done.returncode == 0
+    assert "batchwire watch b1" in done.stderr
+    assert cli("abort", "b1").returncode == 0
+    assert cli("watch", "b1", "--json").returncode == 1
+    second = cli("serve")
+    assert second.returncode == 7
+    assert "another engine" in second.stderr
+    serve.send_signal(signal.SIGTERM)
+    serve.communicate(timeout=30)
+    assert serve.returncode == 0
+
+
+def _until_engine(cli: Cli, slow: Path) -> None:
+    """Wait until a scheduled batch says that an engine would follow it."""
+    later = ("--schedule", "2999-01-01T00:00:00Z", "--no-wait", "--template", "Hi")
+    for _ in range(100):
+        if "batchwire watch" in cli("send", slow, *later).stderr:
+            return
+        time.sleep(0.05)
+    pytest.fail("the engine did not start")
+
+
+def test_a_broken_pipe_is_quiet(cli: Cli, slow: Path, folder: Path) -> None:
+    cli("send", slow, "--template", "Hi", "--provider", "sandbox", "--batch-id", "b1")
+    piped = subprocess.run(  # noqa: S602 - a pipe is the point
+        f"{sys.executable} -m batchwire recipients b1 | head -n 1",
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert piped.stdout.split()[0] == "position"
+    assert piped.stderr == ""

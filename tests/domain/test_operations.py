@@ -1,0 +1,166 @@
+"""What is decided: moves, refusals that say what fits, ends."""
+
+from datetime import timedelta
+
+import pytest
+
+from batchwire.domain import operations
+from batchwire.domain.batch import Batch
+from batchwire.domain.counts import ZERO, Counts, count
+from batchwire.domain.events import EventType, State
+from batchwire.domain.lifecycle import (
+    HOLDS,
+    Operation,
+    Phase,
+    Status,
+    Trigger,
+    fitting,
+)
+from batchwire.domain.operations import Change, Command
+from batchwire.domain.outcome import Outcome
+from batchwire.testing.builders import NOON, spec
+
+
+def batch(
+    status: Status,
+    counts: Counts = ZERO,
+    *,
+    is_sealed: bool = True,
+    **fields: object,
+) -> Batch:
+    state = State(status=status, phase=status.phase, is_sealed=is_sealed)
+    return Batch(spec=spec(**fields), state=state, counts=counts, parts=0)
+
+
+def ask(on: Batch, operation: Operation, phase: Phase = Phase.NONE) -> Change:
+    command = Command(
+        batch_id="b1",
+        operation=operation,
+        request_id="r",
+        operator_id="ann",
+        reason="why",
+        phase=phase,
+    )
+    return operations.operate(on, command, NOON)
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("operation", Operation)
+def test_an_operation_moves_holds_or_is_refused(
+    status: Status, operation: Operation
+) -> None:
+    change = ask(batch(status), operation)
+    if status in HOLDS[operation]:
+        (kept,) = change.facts
+        assert kept.type is EventType.OPERATION
+        assert kept.data["effect"] == "none"
+        assert change.refusal is None
+    elif change.refusal is None:
+        asked, moved = change.facts
+        assert operation in fitting(status)
+        assert asked.data["operator_id"] == "ann"
+        assert moved.data["from"] == status
+        assert moved.delta["status"] != status
+    else:
+        (kept,) = change.facts
+        assert kept.type is EventType.REFUSAL
+        assert kept.delta == {}
+        assert change.refusal.allowed == fitting(status)
+        told = ", ".join(fitting(status)) or "nothing: it has ended for good"
+        assert str(change.refusal) == (
+            f"batch b1: {operation} does not fit: the status is {status};"
+            f" what fits now: {told}"
+        )
+
+
+def test_an_operation_for_the_other_phase_is_refused() -> None:
+    change = ask(batch(Status.DELIVERY_RUNNING), Operation.PAUSE, Phase.PREPARATION)
+    assert change.refusal is not None
+    assert change.refusal.because == "the batch is in delivery"
+
+
+def test_an_operation_for_the_own_phase_fits() -> None:
+    change = ask(batch(Status.DELIVERY_RUNNING), Operation.PAUSE, Phase.DELIVERY)
+    assert change.refusal is None
+
+
+def test_an_abort_ends_what_is_open() -> None:
+    change = ask(batch(Status.DELIVERY_RUNNING), Operation.ABORT)
+    assert change.close_open_as is Outcome.ABORTED
+    assert change.facts[1].delta["ended_at"] == NOON
+
+
+def test_a_pause_tells_by_whom_and_a_resume_forgets_it() -> None:
+    paused = ask(batch(Status.DELIVERY_RUNNING), Operation.PAUSE)
+    resumed = ask(batch(Status.DELIVERY_PAUSED), Operation.RESUME)
+    assert paused.facts[1].delta["paused_by"] == "ann"
+    assert paused.facts[1].delta["reason"] == "why"
+    assert resumed.facts[1].delta["paused_by"] == ""
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "status"), [(60, Status.SCHEDULED), (-60, Status.PREPARATION_READY)]
+)
+def test_a_resume_before_the_schedule_waits_for_it(wait_s: int, status: Status) -> None:
+    schedule = NOON + timedelta(seconds=wait_s)
+    paused = batch(Status.PREPARATION_PAUSED, schedule_time=schedule)
+    change = ask(paused, Operation.RESUME)
+    assert change.facts[1].delta["status"] is status
+
+
+def test_a_retry_of_an_unsealed_batch_prepares_again() -> None:
+    failed = batch(Status.PREPARATION_FAILED, is_sealed=False)
+    change = ask(failed, Operation.RETRY)
+    assert change.facts[1].delta["status"] is Status.PREPARATION_READY
+
+
+def test_a_retry_after_not_after_is_refused() -> None:
+    change = ask(batch(Status.EXPIRED, not_after=NOON), Operation.RETRY)
+    assert change.refusal is not None
+    assert change.refusal.because == "not_after has passed"
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("trigger", Trigger)
+def test_a_fact_that_does_not_fit_changes_nothing(
+    status: Status, trigger: Trigger
+) -> None:
+    change = operations.enter(batch(status), trigger, NOON)
+    assert change == Change() or change.facts[0].data["by"] == operations.SERVICE
+
+
+def test_expiry_ends_what_is_open() -> None:
+    change = operations.enter(batch(Status.DELIVERY_RUNNING), Trigger.EXPIRED, NOON)
+    assert change.close_open_as is Outcome.EXPIRED
+
+
+A, F, I, U, O = (
+    Outcome.ACCEPTED,
+    Outcome.FAILED,
+    Outcome.INVALID,
+    Outcome.UNCERTAIN,
+    Outcome.OPEN,
+)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ([A, A], Status.COMPLETED),
+        ([A, F], Status.COMPLETED),
+        ([U, F], Status.COMPLETED),
+        ([I, I], Status.COMPLETED),
+        ([], Status.COMPLETED),
+        ([F, F], Status.DELIVERY_FAILED),
+        ([F, I], Status.DELIVERY_FAILED),
+        ([A, O], None),
+    ],
+)
+def test_the_end_is_computed_from_outcomes(
+    outcomes: list[Outcome], status: Status | None
+) -> None:
+    change = operations.end(
+        batch(Status.DELIVERY_RUNNING, count(bytes(outcomes))), NOON
+    )
+    ended = [fact.delta["status"] for fact in change.facts]
+    assert ended == ([] if status is None else [status])

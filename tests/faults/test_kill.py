@@ -1,0 +1,145 @@
+"""Fault 1: kill -9 at any moment; what had no answer is uncertain, nothing else is."""
+
+import asyncio
+import random
+import secrets
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from batchwire.adapters.sandbox.behaviour import Behaviour
+from batchwire.adapters.sandbox.server import SandboxServer
+from batchwire.domain.batch import OnUncertain
+from batchwire.domain.lifecycle import Status
+from batchwire.domain.outcome import Outcome
+from batchwire.testing.builders import numbers, until
+from tests.faults.conftest import KEYED, Watch, World, accepted
+
+RECIPIENTS = 2500
+KILLS = 8
+
+
+@pytest.mark.parametrize("policy", OnUncertain)
+async def test_an_engine_killed_again_and_again_in_delivery_ends_with_a_closed_ledger(
+    world: World, watch: Watch, provider: SandboxServer, policy: OnUncertain
+) -> None:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")  # noqa: T201 - to repeat a failure
+    chance = random.Random(seed)  # noqa: S311 - nothing secret
+    provider.change(Behaviour(latency_ms=10, jitter_ms=4))
+    keyed = KEYED if policy is OnUncertain.RESEND else {}
+    world.configure(f"{provider.url}/messages", **keyed)
+    await watch.take(
+        numbers(RECIPIENTS), provider="acme", on_uncertain=policy, chunk_size=250
+    )
+    for n in range(KILLS):
+        engine = await world.engine()
+        goal = RECIPIENTS * (n + 1) // (KILLS + 2)
+        await until(lambda goal=goal: _reached(watch, goal))
+        await asyncio.sleep(chance.uniform(0, 0.1))
+        await engine.kill()
+        assert await watch.broken(RECIPIENTS) == []
+    engine = await world.engine("--until-idle")
+    assert await engine.ended() == 0
+
+    batch = await watch.store.batch("b1")
+    outcomes = await watch.outcomes()
+    counted = accepted(provider)
+    assert await watch.broken(RECIPIENTS) == []
+    assert batch.state.status is Status.COMPLETED
+    assert max(counted.values()) == 1
+    unknown = _unknown(policy)
+    lost = [n for n, outcome in outcomes.items() if outcome is unknown]
+    assert set(outcomes.values()) <= {Outcome.ACCEPTED, unknown}
+    assert {n for n in outcomes if not counted[n]} <= set(lost)
+    notes = [e.data for e in await watch.events() if e.data.get("note") == "recovered"]
+    assert notes
+    unanswered = sum(note["unanswered"] for note in notes)
+    if policy is OnUncertain.RESEND:
+        assert batch.counts[Outcome.ACCEPTED] == RECIPIENTS
+        assert sum(counted.values()) == RECIPIENTS
+    else:
+        assert len(lost) == unanswered
+
+
+def _unknown(policy: OnUncertain) -> Outcome:
+    match policy:
+        case OnUncertain.HOLD:
+            return Outcome.UNCERTAIN
+        case OnUncertain.DROP:
+            return Outcome.FAILED
+        case OnUncertain.RESEND:
+            return Outcome.ACCEPTED
+
+
+async def test_an_engine_killed_again_and_again_in_preparation_prepares_each_once(
+    world: World, watch: Watch, provider: SandboxServer
+) -> None:
+    recipients = 8000
+    world.configure(f"{provider.url}/messages")
+    text = "\n".join([*numbers(recipients), *numbers(500)])
+    await watch.take(text, provider="acme", chunk_size=40)
+    for n in range(KILLS):
+        engine = await world.engine()
+        goal = recipients * (n + 1) // (KILLS + 2)
+        await until(lambda goal=goal: _prepared(watch, goal))
+        await engine.kill()
+        assert await watch.store.verify("b1") == []
+    assert not (await watch.store.batch("b1")).state.started_at
+    engine = await world.engine("--until-idle")
+    assert await engine.ended() == 0
+
+    batch = await watch.store.batch("b1")
+    assert await watch.broken(recipients + 500) == []
+    assert batch.counts[Outcome.ACCEPTED] == recipients
+    assert batch.counts[Outcome.DUPLICATE] == 500
+    assert accepted(provider) == Counter(numbers(recipients))
+
+
+async def test_a_list_that_is_half_read_at_a_kill_never_becomes_a_batch(
+    world: World, watch: Watch, tmp_path: Path
+) -> None:
+    list_file = tmp_path / "list.csv"
+    list_file.write_text("to\n" + "\n".join(numbers(600_000)))
+    asked = (
+        "send", str(list_file), "--template", "Hi", "--provider", "acme",
+        "--request-id", "r1", "--batch-id", "b1", "--no-wait",
+    )  # fmt: skip
+    sending = await world.start(*asked)
+    await until(lambda: _blocks(world) > 0, timeout_s=30)
+    await sending.kill()
+    assert _blocks(world) > 0
+    assert await watch.store.batches() == []
+
+    code, said = await world.command(*asked)
+    assert code == 0, said
+    batch = await watch.store.batch("b1")
+    assert batch.spec.list.records == 600_000
+    code, said = await world.command(*asked)
+    assert (code, len(await watch.store.batches())) == (0, 1), said
+    orphans = await watch.store.discard_orphans(watch.clock.now())
+    assert orphans == 1
+    lists = await asyncio.to_thread(_lists, world)
+    assert lists == {batch.spec.list.list_id}
+
+
+def _blocks(world: World) -> int:
+    with closing(sqlite3.connect(world.database)) as database:
+        (count,) = database.execute("SELECT count(*) FROM list_blocks").fetchone()
+    return int(count)
+
+
+def _lists(world: World) -> set[str]:
+    with closing(sqlite3.connect(world.database)) as database:
+        return {one for (one,) in database.execute("SELECT list_id FROM list_blocks")}
+
+
+async def _prepared(watch: Watch, goal: int) -> bool:
+    return sum((await watch.store.batch("b1")).counts) >= goal
+
+
+async def _reached(watch: Watch, goal: int) -> bool:
+    return await watch.processed() >= goal
