@@ -62,8 +62,7 @@ def page() -> str:
             for operation in Operation
         ),
     )
-    return f"{_HEAD}{statuses}
-{_diagram()}{_TRIGGERS}{moves}{_REPEATS}{repeats}"
+    return f"{_HEAD}{statuses}\n{_diagram()}{_TRIGGERS}{moves}{_REPEATS}{repeats}"
 
 
 def _moves() -> Iterator[tuple[Status, Trigger, Status]]:

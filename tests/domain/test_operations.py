@@ -134,7 +134,7 @@ def test_expiry_ends_what_is_open() -> None:
     assert change.close_open_as is Outcome.EXPIRED
 
 
-A, F, I, U, O = (
+ACC, BAD, INV, UNC, OPEN = (
     Outcome.ACCEPTED,
     Outcome.FAILED,
     Outcome.INVALID,
@@ -146,14 +146,14 @@ A, F, I, U, O = (
 @pytest.mark.parametrize(
     ("outcomes", "status"),
     [
-        ([A, A], Status.COMPLETED),
-        ([A, F], Status.COMPLETED),
-        ([U, F], Status.COMPLETED),
-        ([I, I], Status.COMPLETED),
+        ([ACC, ACC], Status.COMPLETED),
+        ([ACC, BAD], Status.COMPLETED),
+        ([UNC, BAD], Status.COMPLETED),
+        ([INV, INV], Status.COMPLETED),
         ([], Status.COMPLETED),
-        ([F, F], Status.DELIVERY_FAILED),
-        ([F, I], Status.DELIVERY_FAILED),
-        ([A, O], None),
+        ([BAD, BAD], Status.DELIVERY_FAILED),
+        ([BAD, INV], Status.DELIVERY_FAILED),
+        ([ACC, OPEN], None),
     ],
 )
 def test_the_end_is_computed_from_outcomes(

@@ -60,7 +60,7 @@ async def test_commands_that_ask_for_an_engine_do_not_keep_one_from_starting(
             await asyncio.sleep(0)
 
     asking = asyncio.create_task(ask())
-    for _ in range(4):
+    for _ in range(3):
         engine = await world.engine("--until-idle")
         assert await engine.ended() == 0, engine.said
     is_over.set()

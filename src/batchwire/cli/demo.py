@@ -34,7 +34,9 @@ _PROVIDER = (
     "sandbox-provider --port 0 --latency-ms 20 --jitter-ms 5"
     " --transient-rate 0.03 --permanent-rate 0.02 --reset-rate 0.002"
 )
-_TEMPLATE = "Hello {{name}}, {{code}} is your code. Do not show it to anybody, please!"
+_TEMPLATE = (
+    "Hello {{name}}, {{code}} is your code. Do not show it to anybody, not even to us!"
+)
 _SEND = f"send people.csv --template '{_TEMPLATE}'"
 
 
@@ -158,12 +160,14 @@ def _compare(stage: Stage, made: Made) -> Sums:
 
 def _wrong(counts: dict[str, int], counted: dict[str, Any], made: Made) -> list[str]:
     """Compare; a sentence for each number that is not what it must be."""
+    unknown = counted["accepted"] - counts["accepted"]  # answers that were lost
     pairs = {
         "the sum of the ledger and the lines": (sum(counts.values()), made.lines),
         "invalid and made so": (counts["invalid"], made.invalid),
         "duplicates and made so": (counts["duplicate"], made.duplicates),
         "still open": (counts["open"], 0),
-        "accepted here and there": (counts["accepted"], counted["accepted"]),
+        "accepted there and not here": (unknown, min(unknown, counts["uncertain"])),
+        "accepted here and not there": (min(unknown, 0), 0),
         "recipients accepted twice": (counted["repeated_recipients"], 0),
     }
     return [f"{what}: {a:,}, {b:,}" for what, (a, b) in pairs.items() if a != b]

@@ -66,39 +66,16 @@ class Stage:
         """Announce a step."""
         self._say(f"\n# {text}")
 
-    def do(self, command: str, *, shown: int = 1) -> str:
+    def do(self, command: str, *, shown: int = 1) -> None:
         """Run a command to its end; shows so many lines of its output, 0 is all."""
         self._show(command)
-        done = subprocess.run(  # noqa: S603 - our own program
-            self._argv(command),
-            cwd=self._folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-        if done.returncode:
-            message = f"`batchwire {command}` ended with {done.returncode}"
-            raise Broken(f"{message}: {(done.stderr or done.stdout).strip()}")
-        lines = done.stdout.splitlines()
+        lines = self._run(command).splitlines()
         for line in lines[:shown] if shown else lines:
             self.tell(line)
-        return done.stdout
 
     def ask(self, command: str) -> Any:  # noqa: ANN401 - JSON
         """Run a command with ``--json``, unseen."""
-        asked = self._argv(f"{command} --json")
-        done = subprocess.run(  # noqa: S603 - our own program
-            asked,
-            cwd=self._folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE_S,
-            check=True,
-        )
-        return json.loads(done.stdout)
+        return json.loads(self._run(f"{command} --json"))
 
     def start(self, command: str) -> subprocess.Popen[str]:
         """Start a command that goes on by itself."""
@@ -138,6 +115,25 @@ class Stage:
                 return accepted
             time.sleep(0.05)
         raise Broken(f"the provider did not accept {count:,} messages in time")
+
+    def _run(self, command: str) -> str:
+        try:
+            done = subprocess.run(  # noqa: S603 - our own program
+                self._argv(command),
+                cwd=self._folder,
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Broken(f"`batchwire {command}` took too long") from None
+        if done.returncode:
+            told = (done.stderr or done.stdout).strip()
+            message = f"`batchwire {command}` ended with {done.returncode}: {told}"
+            raise Broken(message)
+        return done.stdout
 
     def _argv(self, command: str) -> list[str]:
         return [sys.executable, "-m", "batchwire", *shlex.split(command)]

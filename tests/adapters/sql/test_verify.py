@@ -34,8 +34,8 @@ async def found_after(store: SqlStore, path: Path, statement: str) -> str:
     ("statement", "sentence"),
     [
         (
-            "UPDATE events SET payload = replace(payload, 'n', 'm') WHERE sequence = 2",
-            "event 2 (batch_status_update) ",
+            "UPDATE events SET payload = replace(payload, 'batchwire', 'mallory') WHERE sequence = 2",
+            "event 2 (batch_status_update) was changed, or one before",
         ),
         (
             "UPDATE events SET at = '2031-01-01T00:00:00+00:00' WHERE sequence = 3",

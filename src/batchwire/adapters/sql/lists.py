@@ -29,12 +29,15 @@ def append(
     )
 
 
-def block(conn: Connection, list_id: str, number: int) -> bytes | None:
-    """Read one block; None past the last."""
-    query = select(list_blocks.c.data).where(
-        list_blocks.c.list_id == list_id, list_blocks.c.number == number
+def blocks(conn: Connection, list_id: str, first: int, most: int) -> Sequence[bytes]:
+    """Read up to ``most`` blocks in order, from the number ``first`` on."""
+    query = (
+        select(list_blocks.c.data)
+        .where(list_blocks.c.list_id == list_id, list_blocks.c.number >= first)
+        .order_by(list_blocks.c.number)
+        .limit(most)
     )
-    return conn.execute(query).scalar()
+    return conn.execute(query).scalars().all()
 
 
 def discard(conn: Connection, list_id: str) -> None:

@@ -31,7 +31,8 @@ P = ParamSpec("P")
 
 _LOCK_TRIES = 20
 _LOCK_TRY_S = 0.01
-_FEW_CHUNKS = 16
+_FEW_BLOCKS = 4  # of 256 KiB before compression
+_FEW_CHUNKS = 32
 _MANY_EVENTS = 500
 _MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
@@ -121,9 +122,10 @@ class SqlStore:
     async def list_blocks(self, list_id: str) -> AsyncIterator[bytes]:
         """See the port."""
         number = 0
-        while (block := await self._read(lists.block, list_id, number)) is not None:
-            yield block
-            number += 1
+        while some := await self._read(lists.blocks, list_id, number, _FEW_BLOCKS):
+            for block in some:
+                yield block
+            number += len(some)
 
     async def create(
         self, spec: BatchSpec, digest: bytes, facts: Sequence[Fact]

@@ -1,0 +1,271 @@
+"""What becomes of recipients by what a provider answers."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.batch import OnUncertain
+from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+from batchwire.engine.settings import EngineSettings
+from batchwire.errors import UnreadableList
+from batchwire.testing.builders import (
+    ACCEPTED,
+    FastClock,
+    ScriptedProvider,
+    Service,
+    numbers,
+    until,
+)
+
+
+async def test_transient_failures_are_retried_and_then_fail(
+    store: SqlStore, clock: FastClock
+) -> None:
+    def script(message: Message) -> Answer:
+        if message.position % 3:
+            return ACCEPTED
+        return Answer(Verdict.TRANSIENT, error_code="30003")
+
+    provider = ScriptedProvider(script)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(30), max_retries=2)
+    await service.run()
+    batch = await store.batch("b1")
+    assert (batch.counts[Outcome.ACCEPTED], batch.counts[Outcome.FAILED]) == (20, 10)
+    assert Counter(provider.sent_to.values()) == {1: 20, 3: 10}
+    assert set(provider.keys.values()) == {1}
+    assert await service.flaws() == []
+
+
+async def test_throttling_is_no_attempt(store: SqlStore, clock: FastClock) -> None:
+    throttled: set[int] = set()
+
+    def script(message: Message) -> Answer:
+        if message.position % 10 or message.position in throttled:
+            return ACCEPTED
+        throttled.add(message.position)
+        return Answer(Verdict.THROTTLED, error_code="429", retry_after_s=1.0)
+
+    provider = ScriptedProvider(script)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(50), max_retries=0)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.ACCEPTED] == 50
+    assert {message.attempt for message in provider.submitted} == {1}
+    assert await service.flaws() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome", "times"),
+    [
+        (OnUncertain.HOLD, Outcome.UNCERTAIN, 1),
+        (OnUncertain.RESEND, Outcome.ACCEPTED, 2),
+        (OnUncertain.DROP, Outcome.FAILED, 1),
+    ],
+)
+async def test_uncertain_submissions_follow_the_policy(
+    store: SqlStore,
+    clock: FastClock,
+    policy: OnUncertain,
+    outcome: Outcome,
+    times: int,
+) -> None:
+    seen: Counter[str] = Counter()
+
+    def script(message: Message) -> Answer:
+        seen[message.key] += 1
+        if message.position == 3 and seen[message.key] == 1:
+            return Answer(Verdict.UNCERTAIN, error_code="timeout")
+        return ACCEPTED
+
+    provider = ScriptedProvider(script)
+    service = Service(store, clock, {"scripted": provider})
+    recipients = numbers(10)
+    await service.take(recipients, on_uncertain=policy)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.counts[outcome] == (10 if outcome is Outcome.ACCEPTED else 1)
+    assert provider.sent_to[recipients[3]] == times
+    assert len(provider.keys) == 10  # a repeat has the key of the first
+    assert await service.flaws() == []
+
+
+async def test_refused_credentials_pause_the_batch_and_burn_nobody(
+    store: SqlStore, clock: FastClock
+) -> None:
+    refused = Answer(
+        Verdict.CONFIGURATION, error_code="401", error_message="unknown account"
+    )
+    provider = ScriptedProvider(lambda _: refused)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(40), max_retries=0)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.DELIVERY_PAUSED
+    assert batch.state.reason == "scripted: unknown account (401)"
+    assert batch.resume_at is None
+    assert batch.counts[Outcome.OPEN] == 40
+    provider.script = lambda _: ACCEPTED
+    await service.operate(Operation.RESUME)
+    await service.run()
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 40
+    assert await service.flaws() == []
+
+
+async def test_a_provider_away_for_half_an_hour_burns_nobody(store: SqlStore) -> None:
+    clock = FastClock(speed=1500)
+    back_s = 1800.0
+
+    def script(_: Message) -> Answer:
+        if clock.monotonic() < back_s:
+            return Answer(Verdict.CONNECTION, error_code="refused")
+        return ACCEPTED
+
+    provider = ScriptedProvider(script)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), max_retries=0)
+    async with service.running():
+        paused = await service.until(Status.DELIVERY_PAUSED)
+        assert paused.state.reason == "scripted does not answer"
+        assert paused.resume_at is not None
+        batch = await service.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == 100
+    assert {message.attempt for message in provider.submitted} == {1}
+    assert len(provider.submitted) < 300  # it was not hammered
+    assert await service.flaws() == []
+
+
+async def test_who_opted_out_is_never_submitted_to_again(
+    store: SqlStore, clock: FastClock
+) -> None:
+    def script(message: Message) -> Answer:
+        if message.position < 3:
+            return Answer(Verdict.PERMANENT, error_code="21610", suppress=True)
+        return ACCEPTED
+
+    provider = ScriptedProvider(script)
+    service = Service(store, clock, {"scripted": provider})
+    recipients = numbers(10)
+    await service.take(recipients)
+    await service.run()
+    provider.script = lambda _: ACCEPTED
+    await service.take(list(reversed(recipients)), "b2", chunk_size=4)
+    await service.take(recipients[:3], "b3")
+    await service.run()
+    second, third = await store.batch("b2"), await store.batch("b3")
+    assert second.counts[Outcome.SUPPRESSED] == 3
+    assert second.counts[Outcome.ACCEPTED] == 7
+    assert third.counts[Outcome.SUPPRESSED] == 3
+    assert third.state.status is Status.COMPLETED
+    assert {provider.sent_to[number] for number in recipients[:3]} == {1}
+    assert [await service.flaws(b) for b in ("b1", "b2", "b3")] == [[], [], []]
+
+
+async def test_a_batch_with_nobody_to_send_to_ends(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider})
+    await service.take("to\nnot-a-number\n12\n")
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.COMPLETED
+    assert batch.counts[Outcome.INVALID] == 2
+    assert provider.submitted == []
+    assert await service.flaws() == []
+
+
+async def test_an_empty_list_is_refused(store: SqlStore, clock: FastClock) -> None:
+    service = Service(store, clock, {"scripted": ScriptedProvider()})
+    with pytest.raises(UnreadableList, match="Give at least one recipient"):
+        await service.take("\n\n")
+    assert await store.batches() == []
+
+
+async def test_an_unknown_provider_pauses_the_batch(
+    store: SqlStore, clock: FastClock
+) -> None:
+    service = Service(store, clock, {"scripted": ScriptedProvider()})
+    await service.take(numbers(3), provider="gone")
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.DELIVERY_PAUSED
+    assert "no provider 'gone' in the settings (there: scripted)" in batch.state.reason
+    assert await service.flaws() == []
+
+
+async def test_not_after_expires_who_is_still_open(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(rate_parts_per_s=2.0)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(500), not_after=clock.now() + timedelta(seconds=30))
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.EXPIRED
+    assert batch.counts[Outcome.ACCEPTED] == len(provider.submitted)
+    assert batch.counts[Outcome.EXPIRED] == 500 - len(provider.submitted)
+    assert 0 < len(provider.submitted) < 500
+    assert await service.flaws() == []
+
+
+async def test_a_small_urgent_batch_overtakes_a_large_one_that_goes_on(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(rate_parts_per_s=50.0, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(600), priority=1, chunk_size=100)
+    async with service.running():
+        await until(lambda: len(provider.submitted) > 10)
+        await service.take(numbers(30, 1000), "urgent", priority=9)
+        await service.until(Status.COMPLETED, batch_id="urgent")
+        large = await store.batch("b1")
+        assert large.open_recipients > 200
+        await service.until(Status.COMPLETED)
+    assert set(provider.sent_to.values()) == {1}
+    assert [await service.flaws(b) for b in ("b1", "urgent")] == [[], []]
+
+
+async def test_several_batches_run_at_once_and_none_starves(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(rate_parts_per_s=100.0, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    for n in range(4):
+        await service.take(numbers(200, n * 1000), f"b{n}", priority=3 * n)
+    async with service.running():
+        await until(lambda: len({m.batch_id for m in provider.submitted}) == 4)
+        assert len(provider.submitted) < 800
+        for n in range(4):
+            await service.until(Status.COMPLETED, batch_id=f"b{n}")
+    assert set(provider.sent_to.values()) == {1}
+    assert [await service.flaws(f"b{n}") for n in range(4)] == [[]] * 4
+
+
+async def test_a_loop_that_raises_is_started_again_and_counted(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider()
+    settings = EngineSettings(max_running_batches=4)
+    service = Service(store, clock, {"scripted": provider}, settings)
+    calls = 0
+    batches = store.batches
+
+    async def broken(*args: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise RuntimeError("a bug")
+        return await batches(*args)  # type: ignore[arg-type]
+
+    store.batches = broken  # type: ignore[method-assign,assignment]
+    await service.take(numbers(100))
+    await service.run()
+    assert service.engine.restarts == 1
+    assert set(provider.sent_to.values()) == {1}
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 100
+    assert await service.flaws() == []

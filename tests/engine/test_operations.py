@@ -1,0 +1,189 @@
+"""Pause, resume, abort and retry of a batch at work."""
+
+import asyncio
+
+import pytest
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+from batchwire.engine.control import Selection
+from batchwire.errors import IllegalOperation
+from batchwire.testing.builders import (
+    ACCEPTED,
+    NOON,
+    FastClock,
+    ScriptedProvider,
+    Service,
+    numbers,
+    until,
+)
+
+
+async def has_settled(store: SqlStore) -> bool:
+    return any(
+        [e.data.get("note") == "pause_settled" async for e in store.replay("b1")]
+    )
+
+
+async def test_a_paused_delivery_submits_no_more_and_resumes_exactly(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=30, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), chunk_size=10)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 34)
+        await service.operate(Operation.PAUSE)
+        await asyncio.sleep(0.05)
+        provider.let_go()
+        await until(lambda: has_settled(store))
+        batch = await store.batch("b1")
+        assert len(provider.submitted) == 34
+        assert batch.counts[Outcome.ACCEPTED] == 34
+        assert 4 <= batch.state.escaped < 34
+        await service.operate(Operation.RESUME)
+        batch = await service.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == 100
+    assert set(provider.sent_to.values()) == {1}
+    assert await service.flaws() == []
+
+
+@pytest.mark.parametrize("schedule_s", [0, 40])
+async def test_a_batch_paused_before_delivery_waits_and_goes_on(
+    store: SqlStore, clock: FastClock, schedule_s: int
+) -> None:
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider})
+    schedule = NOON.replace(second=schedule_s) if schedule_s else None
+    await service.take(numbers(30), schedule_time=schedule)
+    await service.operate(Operation.PAUSE)
+    await service.run()
+    assert provider.submitted == []
+    assert (await store.batch("b1")).state.status is Status.PREPARATION_PAUSED
+    await service.operate(Operation.RESUME)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.COMPLETED
+    assert (
+        schedule is None
+        or batch.state.started_at is None
+        or (batch.state.started_at >= schedule)
+    )
+    assert set(provider.sent_to.values()) == {1}
+    assert await service.flaws() == []
+
+
+async def test_an_abort_keeps_the_answers_to_what_was_in_flight(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=20, concurrency=5)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), chunk_size=10)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 25)
+        await service.operate(Operation.ABORT)
+        await asyncio.sleep(0.05)
+        provider.let_go()
+        await until(lambda: has_settled(store))
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.ABORTED
+    assert batch.counts[Outcome.ACCEPTED] == len(provider.submitted) == 25
+    assert batch.counts[Outcome.ABORTED] == 75
+    assert await service.flaws() == []
+
+
+def refusing(message: Message) -> Answer:
+    if message.attempt > 1:
+        return ACCEPTED
+    match message.position % 4:
+        case 0:
+            return Answer(Verdict.PERMANENT, error_code="21610")
+        case 1:
+            return Answer(Verdict.PERMANENT, error_code="30005")
+        case 2:
+            return Answer(Verdict.UNCERTAIN, error_code="timeout")
+        case _:
+            return ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("selection", "accepted"),
+    [
+        (Selection(), 15),
+        (Selection(error_code="21610"), 10),
+        (Selection(error_class="permanent"), 15),
+        (Selection(Outcome.UNCERTAIN), 10),
+    ],
+)
+async def test_a_retry_takes_up_whom_it_selects_and_nobody_else(
+    store: SqlStore, clock: FastClock, selection: Selection, accepted: int
+) -> None:
+    provider = ScriptedProvider(refusing)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(20), chunk_size=7)
+    await service.run()
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 5
+    await service.operate(Operation.RETRY, selection=selection)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.ACCEPTED] == accepted
+    assert set(provider.keys.values()) == {1}
+    assert await service.flaws() == []
+
+
+async def test_a_retry_that_selects_nobody_is_refused(
+    store: SqlStore, clock: FastClock
+) -> None:
+    service = Service(store, clock, {"scripted": ScriptedProvider()})
+    await service.take(numbers(3))
+    await service.run()
+    with pytest.raises(IllegalOperation, match="no recipient is failed transient"):
+        await service.operate(
+            Operation.RETRY, selection=Selection(error_class="transient")
+        )
+    assert await service.flaws() == []
+
+
+async def test_a_retry_waits_for_what_is_in_flight(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=0, concurrency=2)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(10), timeout_s=5)
+    async with service.running():
+        await service.until(Status.EXPIRED)
+        expired = Selection(Outcome.EXPIRED)
+        with pytest.raises(IllegalOperation, match="still waiting for their answer"):
+            await service.operate(Operation.RETRY, selection=expired)
+        provider.let_go()
+        await until(lambda: has_settled(store))
+        await service.operate(Operation.RETRY, selection=expired)
+        batch = await service.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == 10
+    assert set(provider.sent_to.values()) == {1}
+    assert await service.flaws() == []
+
+
+async def test_operations_raced_by_four_clients_have_one_history(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(200), chunk_size=10)
+
+    async def client() -> None:
+        for operation in (Operation.PAUSE, Operation.RESUME) * 5:
+            try:
+                await service.operate(operation)
+            except IllegalOperation:
+                continue
+
+    async with service.running():
+        await asyncio.gather(*(client() for _ in range(4)))
+        if not (await store.batch("b1")).state.status.has_ended:
+            await service.operate(Operation.RESUME)
+        batch = await service.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == 200
+    assert set(provider.sent_to.values()) == {1}
+    assert await service.flaws() == []

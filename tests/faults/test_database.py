@@ -1,0 +1,139 @@
+"""Faults 14 and 29: a database that is locked, full, read-only, or tampered with."""
+
+import asyncio
+import os
+import resource
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from batchwire.adapters.sandbox.behaviour import Behaviour
+from batchwire.adapters.sandbox.server import SandboxServer
+from batchwire.adapters.sql.connect import BUSY_TIMEOUT_S
+from batchwire.cli.exit_codes import ExitCode
+from batchwire.domain.lifecycle import Status
+from batchwire.domain.outcome import Outcome
+from batchwire.testing.builders import numbers, until
+from tests.faults.conftest import Watch, World, accepted
+
+RECIPIENTS = 2000
+
+# Becomes the command that follows, without root's right to write what is read-only.
+AS_ANYBODY = """
+import ctypes, os, sys
+drop_from_bounding_set, dac_override, dac_read_search = 24, 1, 2
+prctl = ctypes.CDLL(None).prctl
+prctl(drop_from_bounding_set, dac_override, 0, 0, 0)
+prctl(drop_from_bounding_set, dac_read_search, 0, 0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+async def completed(watch: Watch, provider: SandboxServer) -> None:
+    batch = await watch.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == RECIPIENTS
+    assert accepted(provider).total() == RECIPIENTS
+    assert provider.stats.repeated_recipients == 0
+    assert await watch.broken(RECIPIENTS) == []
+
+
+async def test_a_database_locked_for_longer_than_anybody_waits_is_waited_for(
+    world: World, watch: Watch, provider: SandboxServer
+) -> None:
+    provider.change(Behaviour(latency_ms=20))
+    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
+    engine = await world.engine()
+    await until(lambda: provider.stats.accepted > 200)
+    with closing(sqlite3.connect(world.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        pausing = asyncio.create_task(world.command("pause", "b1"))
+        await asyncio.sleep(BUSY_TIMEOUT_S + 1.5)
+        code, said = await pausing
+        other.execute("ROLLBACK")
+    assert code == ExitCode.STORE
+    assert "another process keeps the write lock; wait until it is done" in said
+    assert (await watch.store.batch("b1")).state.status is Status.DELIVERY_RUNNING
+    await completed(watch, provider)
+    assert "store_unavailable" in engine.said
+    assert "Traceback" not in engine.said
+
+
+async def test_a_disk_that_takes_no_more_is_waited_for(
+    world: World, watch: Watch, provider: SandboxServer
+) -> None:
+    """The engine's files may not grow any more, for a while: any user can do that."""
+    provider.change(Behaviour(latency_ms=20))
+    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
+    engine = await world.engine()
+    await until(lambda: provider.stats.accepted > 200)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    await until(lambda: "store_unavailable" in engine.said)
+    await asyncio.sleep(0.5)
+    known = provider.stats.accepted
+    await asyncio.sleep(0.5)
+    assert provider.stats.accepted == known < RECIPIENTS  # nothing without its intent
+    assert engine.is_running
+    resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    await completed(watch, provider)
+    assert "Traceback" not in engine.said
+
+
+async def test_a_read_only_database_gets_one_sentence(
+    world: World, watch: Watch, tmp_path: Path
+) -> None:
+    await watch.take(numbers(5), provider="acme")
+    (tmp_path / "list.csv").write_text("to\n+447810000001\n")
+    through = (os.sys.executable, "-c", AS_ANYBODY)  # type: ignore[attr-defined]
+    folder = tmp_path.stat().st_mode
+    files = [path for path in tmp_path.iterdir() if "batchwire.db" in path.name]
+    for path in files:
+        path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        serve = await world.start("serve", through=through)
+        send = await world.start(
+            "send", "list.csv", "--template", "Hi", "--provider", "acme", through=through
+        )
+        codes = [await serve.ended(), await send.ended()]
+    finally:
+        tmp_path.chmod(folder)
+        for path in files:
+            path.chmod(0o644)
+    for process in (serve, send):
+        assert "read-only; make both writable for this user" in process.said
+        assert "Traceback" not in process.said
+    assert codes == [ExitCode.STORE, ExitCode.STORE]
+    assert [b.spec.batch_id for b in await watch.store.batches()] == ["b1"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("UPDATE events SET payload = replace(payload, 'running', 'paused')"
+         " WHERE sequence = 3", "event 3 "),
+        ("UPDATE events SET at = '2020-01-01T00:00:00.000000Z' WHERE sequence = 3",
+         "event 3 "),
+        ("DELETE FROM events WHERE sequence = 3", "event 3 is missing"),
+        ("DELETE FROM events WHERE sequence >= 5", "the log ends at event 4"),
+        ("UPDATE chunks SET accepted = accepted - 1 WHERE number = 0", "chunk 0"),
+        ("DELETE FROM results WHERE number = 0", "chunk 0"),
+        ("UPDATE batches SET accepted = accepted + 1", "the batch counts"),
+        ("UPDATE batches SET state = replace(state, 'completed', 'aborted')",
+         "does not give the stored state"),
+    ],
+)  # fmt: skip
+async def test_verify_names_what_was_changed_behind_our_back(
+    world: World, watch: Watch, damage: str, named: str
+) -> None:
+    await watch.take(numbers(20), provider="acme", chunk_size=10)
+    engine = await world.engine("--until-idle")
+    assert await engine.ended() == 0
+    assert await watch.store.verify("b1") == []
+    with closing(sqlite3.connect(world.database)) as other, other:
+        other.execute(damage)
+    code, said = await world.command("verify", "b1")
+    assert code == ExitCode.NOT_GOOD
+    assert named in said
