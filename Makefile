@@ -19,7 +19,7 @@ demo: $(STAMP) ## 10,000 recipients through a provider, paused, killed, resumed,
 	$(BIN)/batchwire demo
 
 test: $(STAMP) ## every test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -q
 
 check: $(STAMP) ## ruff, mypy strict, the import contract, generated pages
 	$(BIN)/ruff check .

@@ -23,8 +23,8 @@ def test_the_version_is_told_without_importing_a_command(start: Start) -> None:
 
 
 def test_help_names_every_command(cli: Cli) -> None:
-    told = cli().stdout
-    assert all(name in told for name in app.COMMANDS)
+    words = [line.strip("│ ").split(" ")[0] for line in cli().stdout.splitlines()]
+    assert set(app.COMMANDS) <= set(words)
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)

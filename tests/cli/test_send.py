@@ -163,6 +163,28 @@ def test_a_signal_drains_and_the_batch_goes_on_later(
     assert cli("verify").returncode == 0
 
 
+def test_a_second_signal_ends_at_once_and_nothing_is_lost(
+    start: Start, cli: Cli, people: Path, folder: Path
+) -> None:
+    settings = folder / "batchwire.yaml"
+    settings.write_text("providers:\n  sandbox: {latency_ms: 60000}\n")
+    send = start("send", people, *HELLO, "--batch-id", "b1")
+    assert send.stderr is not None
+    for line in send.stderr:
+        if "delivery_running" in line:
+            break
+    time.sleep(0.5)
+    send.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    send.send_signal(signal.SIGINT)
+    send.communicate(timeout=10)  # draining would take 25 s
+    assert send.returncode == 130
+    settings.unlink()
+    assert cli("serve", "--until-idle", "--json").returncode == 0
+    counts = json.loads(cli("show", "b1", "--json").stdout)["counts"]
+    assert counts["uncertain"] + counts["accepted"] == 2
+
+
 def test_a_signal_while_the_list_is_read_makes_no_batch(start: Start, cli: Cli) -> None:
     send = start("send", "-", "--template", "Hi")
     assert send.stdin is not None

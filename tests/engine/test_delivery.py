@@ -30,13 +30,27 @@ async def test_transient_failures_are_retried_and_then_fail(
         return Answer(Verdict.TRANSIENT, error_code="30003")
 
     provider = ScriptedProvider(script)
-    service = Service(store, clock, {"scripted": provider})
+    patient = EngineSettings(circuit_failures=1000)
+    service = Service(store, clock, {"scripted": provider}, patient)
     await service.take(numbers(30), max_retries=2)
     await service.run()
     batch = await store.batch("b1")
     assert (batch.counts[Outcome.ACCEPTED], batch.counts[Outcome.FAILED]) == (20, 10)
     assert Counter(provider.sent_to.values()) == {1: 20, 3: 10}
     assert set(provider.keys.values()) == {1}
+    assert await service.flaws() == []
+
+
+async def test_who_always_fails_does_not_keep_the_circuit_open_for_ever(
+    store: SqlStore,
+) -> None:
+    provider = ScriptedProvider(lambda _: Answer(Verdict.TRANSIENT, error_code="503"))
+    service = Service(store, FastClock(1000), {"scripted": provider})
+    await service.take(numbers(3), max_retries=9)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.DELIVERY_FAILED
+    assert batch.counts[Outcome.FAILED] == 3
     assert await service.flaws() == []
 
 

@@ -144,7 +144,9 @@ class Watch(Service):
         found: dict[str, Outcome] = {}
         async for chunk in self.store.chunks(batch_id):
             numbers = unpack_payload(chunk.payload).numbers.split("\n")
-            found |= dict(zip(numbers, map(Outcome, chunk.state.outcomes()), strict=True))
+            found |= dict(
+                zip(numbers, map(Outcome, chunk.state.outcomes()), strict=True)
+            )
         return found
 
     async def processed(self, batch_id: str = "b1") -> int:
@@ -158,8 +160,11 @@ class Watch(Service):
         batch = await self.store.batch(batch_id)
         if sum(batch.counts) != recipients:
             found.append(f"{recipients} recipients, but the counts are {batch.counts}")
-        moves = [Status(e.data["status"]) for e in await self.events(batch_id)
-                 if e.type is EventType.STATUS and "status" in e.data]
+        moves = [
+            Status(e.data["status"])
+            for e in await self.events(batch_id)
+            if e.type is EventType.STATUS and "status" in e.data
+        ]
         ends = [status for status in moves if status.has_ended]
         if batch.state.status.has_ended and len(ends) != 1:
             found.append(f"it ended {len(ends)} times: {ends}")

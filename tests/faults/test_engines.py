@@ -3,13 +3,14 @@
 import asyncio
 import signal
 
+from tests.faults.conftest import Process, Watch, World, accepted
+
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import numbers, until
-from tests.faults.conftest import Process, Watch, World, accepted
 
 RECIPIENTS = 1000
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.faults.conftest import KEYED, Watch, World, accepted
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
@@ -16,7 +17,6 @@ from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import numbers, until
-from tests.faults.conftest import KEYED, Watch, World, accepted
 
 RECIPIENTS = 2500
 KILLS = 8

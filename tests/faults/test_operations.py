@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from tests.faults.conftest import Watch, World, accepted
+
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
 from batchwire.cli.exit_codes import ExitCode
@@ -10,7 +12,6 @@ from batchwire.domain.events import EventType
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import numbers, until
-from tests.faults.conftest import Watch, World, accepted
 
 RECIPIENTS = 3000
 

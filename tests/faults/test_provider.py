@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from tests.faults.conftest import KEYED, Watch, World, accepted
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer, ServerSettings
@@ -13,7 +14,6 @@ from batchwire.domain.outcome import Outcome
 from batchwire.testing import fault_server
 from batchwire.testing.builders import numbers, until
 from batchwire.testing.fault_server import Act, FaultServer, answer
-from tests.faults.conftest import KEYED, Watch, World, accepted
 
 # What each message gets first, and what SMS-RULES.md makes of it without idempotency:
 # how often it then arrives whole, its outcome, and how.
@@ -126,8 +126,14 @@ async def test_a_storm_of_resets_throttling_and_failures_loses_and_doubles_nobod
     batch = await watch.store.batch("b1")
     assert stats.resets > 0
     assert stats.failed_transient > 0
-    assert batch.counts[Outcome.ACCEPTED] == 1500
-    assert accepted(provider).total() == stats.distinct_recipients == 1500
+    # A submission is repeated once; who is unlucky twice is left to an operator.
+    unlucky = batch.counts[Outcome.UNCERTAIN]
+    assert unlucky < 15
+    assert batch.counts[Outcome.ACCEPTED] == 1500 - unlucky
+    counted = accepted(provider)
+    assert max(counted.values()) == 1
+    outcomes = await watch.outcomes()
+    assert {outcomes[n] for n in outcomes if not counted[n]} <= {Outcome.UNCERTAIN}
     assert await watch.broken(1500) == []
 
 
@@ -171,8 +177,7 @@ async def test_refused_credentials_pause_the_batch_and_burn_nobody(
     await until(lambda: provider.stats.accepted > 200)
     provider.change(Behaviour(refuse_credentials=True))
     batch = await watch.until(Status.DELIVERY_PAUSED)
-    assert "acme: " in batch.state.reason
-    assert "401" in batch.state.reason or "unauthor" in batch.state.reason.lower()
+    assert "acme: refuses our credentials or account" in batch.state.reason
     await until(lambda: _is_settled(watch))
     tried = provider.stats.requests
     await asyncio.sleep(1.5)

@@ -7,7 +7,9 @@ from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Globals, Json
 from batchwire.config import check, describe, load
 
-app = typer.Typer(add_completion=False, help="Show or check the settings.")
+app = typer.Typer(
+    name="config", add_completion=False, help="Show or check the settings."
+)
 
 
 @app.command("show")

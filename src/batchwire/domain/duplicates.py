@@ -9,7 +9,7 @@ stays, the others are duplicates.
 
 from collections.abc import Iterable, Sequence
 
-MAP_BITS = 1 << 27  # 16 MiB; 5 million numbers make 2 % suspects by collision
+MAP_BITS = 1 << 28  # 32 MiB; 5 million numbers make 1 % suspects by collision
 
 
 class Suspects:

@@ -69,7 +69,9 @@ class Pace:
         self._cut_at = self._limit
         self._recovered_at = self._filled_at = now
         self._tokens = min(self._tokens, 1.0)
-        self._hold_until = max(self._hold_until, now + (min(retry_after_s or 0.0, _MOST_HOLD_S)))
+        self._hold_until = max(
+            self._hold_until, now + (min(retry_after_s or 0.0, _MOST_HOLD_S))
+        )
 
     def _recover(self, now: float) -> None:
         if not self._cut_at or now - self._recovered_at < 1:
@@ -121,4 +123,4 @@ class Circuit:
 
 def backoff_s(attempt: int, jitter: float) -> float:
     """Wait before a further attempt after a transient failure; jitter 0 … 1."""
-    return min(300.0, 1.0 * 2 ** (attempt - 1)) * (0.5 + 0.5 * jitter)
+    return min(300.0, 2.0 ** (attempt - 1)) * (0.5 + 0.5 * jitter)

@@ -9,7 +9,6 @@ end where a record ends, so each block can be read by itself.
 import csv
 import io
 from collections.abc import Sequence
-from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -198,10 +197,10 @@ def joined(first: Rows, second: Rows) -> Rows:
 
 
 def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Rows:
-    columns = _plain_columns(text, spec)
-    problems: dict[int, str] = {}
-    if columns is None:
-        columns, problems = _parsed_columns(text, spec, first_line)
+    plain = _plain_columns(text, spec)
+    columns, problems = (
+        _parsed_columns(text, spec, first_line) if plain is None else (plain, {})
+    )
     numbers = columns[spec.number_column]
     wanted: list[list[str | None]] = [
         list(columns[spec.columns.index(name)])
@@ -212,7 +211,7 @@ def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) 
     return Rows(list(numbers), wanted, problems)
 
 
-def _plain_columns(text: str, spec: ListSpec) -> list[list[Any]] | None:
+def _plain_columns(text: str, spec: ListSpec) -> list[Any] | None:
     """
     Read what most blocks are: no quotes, no blank lines, as many fields as columns.
 
@@ -234,7 +233,7 @@ def _plain_columns(text: str, spec: ListSpec) -> list[list[Any]] | None:
 
 def _parsed_columns(
     text: str, spec: ListSpec, first_line: int
-) -> tuple[Sequence[Sequence[Any]], dict[int, str]]:
+) -> tuple[list[Any], dict[int, str]]:
     """Read any block, row by row; also says which rows have too many fields."""
     csv.field_size_limit(MAX_LINE_BYTES)
     lines = csv.reader(

@@ -386,6 +386,10 @@ class Delivery:
         is_late = not_after is not None and not_after <= self._clock.now()
         return not run.is_stopping and not run.line.is_blocked and not is_late
 
+    def _room(self, line: Line) -> int:
+        """How many messages may wait in the line: enough for every sender twice."""
+        return max(self._window, 2 * _capacity(line))
+
     def _adapt(self) -> None:
         """Intend as far ahead as the senders take until the next cycle, no further."""
         lines = self._lines.values()
@@ -430,7 +434,7 @@ class Delivery:
         """How many chunks to claim: enough for the next cycle, few in memory."""
         if not self._may_intend(run) or self._clock.monotonic() < run.claim_at:
             return 0
-        lacking = 2 * self._window - run.unintended()
+        lacking = 2 * self._room(run.line) - run.unintended()
         if lacking <= 0:
             return 0
         size = run.batch.spec.chunk_size

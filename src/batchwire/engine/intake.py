@@ -227,7 +227,7 @@ class _Reading:
 
 
 def _blank(lines: int) -> str:
-    return f"has no recipients: {lines:,} lines, and nothing on them"
+    return f"has no recipients: its first {lines:,} lines are blank"
 
 
 def _check_template(template: Template, submission: Submission, spec: ListSpec) -> None:

@@ -108,6 +108,7 @@ class Line:
     async def _send(self) -> None:
         while True:
             one = await self._next()
+            is_trial = self.circuit.is_tripped
             count = len(one.messages)
             self.in_flight += count
             one.load.in_flight += count
@@ -120,7 +121,7 @@ class Line:
             finally:
                 self.in_flight -= count
                 one.load.in_flight -= count
-            self._sort(one, answers)
+            self._sort(one, answers, is_trial=is_trial)
 
     async def _next(self) -> Slice:
         """Wait for the turn, the rate and the circuit; then take the head of the line."""
@@ -156,12 +157,17 @@ class Line:
             self.pace.take(parts, self._clock.monotonic())
         return one
 
-    def _sort(self, one: Slice, answers: Sequence[Answer]) -> None:
-        """Keep what is answered; put back what surely was not taken."""
+    def _sort(self, one: Slice, answers: Sequence[Answer], *, is_trial: bool) -> None:
+        """
+        Keep what is answered; put back what surely was not taken.
+
+        A transient failure while the circuit opens is no attempt. That of a trial is
+        one: else recipients that always fail would keep the circuit open for ever.
+        """
         verdicts = {answer.verdict for answer in answers}
         self._judge_provider(verdicts, answers)
         again = _AGAIN
-        if self.circuit.is_tripped:
+        if self.circuit.is_tripped and not is_trial:
             again |= {Verdict.TRANSIENT}
         if verdicts.isdisjoint(again):
             one.is_troubled = verdicts != _PLAIN

@@ -20,9 +20,7 @@ async def test_the_migrations_build_the_tables(store: SqlStore, path: Path) -> N
     del store
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as conn:
-        context = MigrationContext.configure(
-            conn, opts={"compare_type": True, "compare_server_default": True}
-        )
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
         assert context.get_current_revision() == migrate.HEAD
         assert compare_metadata(context, metadata) == []
     engine.dispose()

@@ -18,7 +18,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     Everything that can be set, also while the provider runs (``PUT /behaviour``).
 
     A share is 0 … 1. A suffix decides by the last digits of a number, before any
-    chance does; an empty one decides nothing. Codes are Twilio's (SMS-RULES.md).
+    chance does; an empty one decides nothing. Codes are Twilio's.
 
     Raises:
         ValueError: the shares that exclude each other add up to more than 1.

@@ -118,6 +118,8 @@ def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> Non
     if change.close_open_as is not None:
         _close_open(conn, row.id, change.close_open_as)
     log.append(conn, row, change.facts, now)
+    if not any("status" in fact.delta for fact in change.facts):
+        return  # a note leaves alone when the service tries again
     conn.execute(
         update(batches).where(batches.c.id == row.id),
         {

@@ -1,0 +1,53 @@
+"""A chunk is prepared, and its messages are made."""
+
+from batchwire.domain.chunk import Recipe
+from batchwire.domain.ledger import ChunkState, segment, unpack_payload
+from batchwire.domain.outcome import Outcome
+from batchwire.domain.recipient_list import Rows
+from batchwire.domain.template import Template
+
+RECIPE = Recipe(Template.compile("Hi {{name}}"), {}, "GB")
+ROWS = Rows(
+    ["07810 000001", "+447810000002", "nonsense", "+447810000004"],
+    [["Ann", None, "C", "D" * 200]],
+    {},
+)
+
+
+def test_preparation_normalises_refuses_and_counts_parts() -> None:
+    prepared = RECIPE.prepare(ROWS, 5)
+    assert prepared.numbers[0] == "+447810000001"
+    assert unpack_payload(prepared.payload).parts == b"\x01\x00\x00\x02"
+    assert prepared.parts == 3
+    assert prepared.counts[Outcome.INVALID] == 2
+    assert prepared.segment is not None
+    assert list(prepared.segment.places()) == [1, 2]
+    assert prepared.segment.errors[1] == ("invalid", "missing_parameter:name")
+
+
+def test_a_shared_value_fills_what_a_recipient_lacks() -> None:
+    recipe = Recipe(Template.compile("Hi {{name}}"), {"name": "you"}, "GB")
+    prepared = recipe.prepare(Rows(ROWS.numbers[:2], [["Ann", None]], {}), 5)
+    state = ChunkState(2, [])
+    texts = [m.text for m in recipe.messages("b1", 0, prepared.payload, state)]
+    assert texts == ["Hi Ann", "Hi you"]
+    assert prepared.segment is None
+
+
+def test_messages_are_made_of_who_is_open() -> None:
+    prepared = RECIPE.prepare(ROWS, 5)
+    assert prepared.segment is not None
+    again = segment(6, 1, [(3, Outcome.OPEN, 1)])
+    state = ChunkState(4, [prepared.segment, again])
+    first, last = RECIPE.messages("b1", 1000, prepared.payload, state)
+    assert (first.position, first.attempt, first.text) == (1000, 1, "Hi Ann")
+    assert (last.position, last.attempt, last.parts) == (1003, 2, 2)
+
+
+def test_all_open_and_some_open_make_the_same_messages() -> None:
+    rows = Rows(ROWS.numbers[:2], [["Ann", "Bob"]], {})
+    payload = RECIPE.prepare(rows, 5).payload
+    fast = RECIPE.messages("b1", 0, payload, ChunkState(2, []))
+    told = ChunkState(2, [segment(1, 1, [(1, Outcome.OPEN, 0)])])
+    told.attempts[1] = 0
+    assert fast == RECIPE.messages("b1", 0, payload, told)

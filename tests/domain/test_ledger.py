@@ -1,0 +1,117 @@
+"""The ledger: packed, unpacked, folded, judged."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from batchwire.domain.batch import OnUncertain
+from batchwire.domain.ledger import (
+    REPEAT,
+    VERSION,
+    ChunkState,
+    Judge,
+    Payload,
+    pack,
+    segment,
+    unpack_payload,
+    unpack_segment,
+)
+from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+
+SIZE = 30
+entries = st.dictionaries(
+    st.integers(0, SIZE - 1),
+    st.tuples(st.sampled_from(Outcome), st.integers(0, 255)),
+    min_size=1,
+)
+
+
+@given(st.lists(st.lists(st.none() | st.text()), max_size=3), st.binary())
+def test_a_payload_comes_back(columns: list[list[str | None]], parts: bytes) -> None:
+    payload = Payload(VERSION, "+4478\n+4479", tuple(columns), parts)
+    assert unpack_payload(pack(payload)) == payload
+
+
+@given(st.lists(entries, max_size=6))
+def test_folding_packed_segments_is_the_last_word_of_each(
+    written: list[dict[int, tuple[Outcome, int]]],
+) -> None:
+    expected: dict[int, tuple[Outcome, int]] = {}
+    segments = []
+    for told in written:
+        expected |= told
+        rows = [(place, *told[place]) for place in sorted(told)]
+        segments.append(unpack_segment(pack(segment(0, 1, rows))))
+    state = ChunkState(SIZE, segments)
+    for place in range(SIZE):
+        outcome, attempt = expected.get(place, (Outcome.OPEN, 0))
+        assert (state.recorded[place], state.attempts[place]) == (outcome, attempt)
+
+
+def test_what_is_open_has_the_outcome_the_chunk_was_closed_with() -> None:
+    told = segment(0, 1, [(1, Outcome.ACCEPTED, 1)])
+    state = ChunkState(3, [told], Outcome.ABORTED)
+    assert list(state.outcomes()) == [9, 4, 9]
+    assert state.open_positions() == [0, 2]
+
+
+def test_unanswered_is_intended_open_and_not_told_under_this_fence() -> None:
+    before = segment(0, 1, [(0, Outcome.OPEN, 1)])
+    now = segment(0, 2, [(1, Outcome.ACCEPTED, 1), (2, Outcome.OPEN, 1)])
+    state = ChunkState(6, [before, now])
+    assert state.unanswered(fence=2, intent=5) == [0, 3, 4]
+    assert state.unanswered(fence=2, intent=0) == []
+
+
+def test_a_repeat_keeps_the_attempt() -> None:
+    told = segment(0, 1, [(0, Outcome.OPEN, 2 | REPEAT), (1, Outcome.OPEN, 2)])
+    state = ChunkState(3, [told])
+    assert [state.next_attempt(p) for p in range(3)] == [2, 3, 1]
+
+
+def message(position: int = 0, attempt: int = 1) -> Message:
+    return Message("b1", position, attempt, "+447810000000", "Hi", 1)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "policy", "attempt", "repeated", "expected"),
+    [
+        (Verdict.ACCEPTED, OnUncertain.HOLD, 1, False, (Outcome.ACCEPTED, 1)),
+        (Verdict.PERMANENT, OnUncertain.HOLD, 1, False, (Outcome.FAILED, 1)),
+        (Verdict.TRANSIENT, OnUncertain.HOLD, 2, False, (Outcome.OPEN, 2)),
+        (Verdict.TRANSIENT, OnUncertain.HOLD, 3, False, (Outcome.FAILED, 3)),
+        (Verdict.UNCERTAIN, OnUncertain.HOLD, 1, False, (Outcome.UNCERTAIN, 1)),
+        (Verdict.UNCERTAIN, OnUncertain.DROP, 1, False, (Outcome.FAILED, 1)),
+        (Verdict.UNCERTAIN, OnUncertain.RESEND, 1, False, (Outcome.OPEN, 1 | REPEAT)),
+        (Verdict.UNCERTAIN, OnUncertain.RESEND, 1, True, (Outcome.UNCERTAIN, 1)),
+    ],
+)
+def test_the_judge_rules(
+    verdict: Verdict,
+    policy: OnUncertain,
+    attempt: int,
+    repeated: bool,  # noqa: FBT001 - a table
+    expected: tuple[Outcome, int],
+) -> None:
+    judge = Judge(3, policy)
+    found = judge.outcome(message(0, attempt), Answer(verdict), repeated=repeated)
+    assert found == expected
+
+
+@given(st.permutations(range(12)), st.integers(1, 12))
+def test_answers_are_packed_in_order_however_they_came(
+    order: list[int], count: int
+) -> None:
+    places = order[:count]
+    answers = [Answer(Verdict.ACCEPTED, f"id{p}") for p in places]
+    messages = [message(100 + p) for p in places]
+    told = Judge(3, OnUncertain.HOLD).segment((0, 7, 100), messages, answers)
+    assert list(told.places()) == sorted(places)
+    ids = ChunkState(12, [unpack_segment(pack(told))]).provider_ids()
+    assert ids == {p: f"id{p}" for p in places}
+
+
+def test_errors_are_kept_by_position() -> None:
+    answers = [Answer(Verdict.ACCEPTED, "a"), Answer(Verdict.PERMANENT, "", "21610")]
+    judge = Judge(3, OnUncertain.HOLD)
+    told = judge.segment((0, 1, 0), [message(0), message(1)], answers)
+    assert told.errors == {1: ("permanent", "21610")}

@@ -1,0 +1,81 @@
+"""Rate, flow control and circuit, by their arithmetic."""
+
+import pytest
+
+from batchwire.domain.pacing import Circuit, Pace, backoff_s
+
+
+def sent_in(pace: Pace, seconds: float, parts: int, start: float = 0.0) -> int:
+    """Send as fast as it lets; returns the parts."""
+    now, sent = start, 0
+    while True:
+        now += pace.delay_s(now) + 1e-9
+        if now >= start + seconds:
+            return sent
+        pace.take(parts, now)
+        sent += parts
+
+
+@pytest.mark.parametrize("parts", [1, 3, 40])
+def test_the_rate_is_kept_over_time_in_parts(parts: int) -> None:
+    assert sent_in(Pace(20.0), 60, parts) == pytest.approx(1200, abs=parts + 3)
+
+
+def test_a_burst_goes_at_once() -> None:
+    assert sent_in(Pace(10.0, 50.0), 0.01, 1) == 50
+
+
+def test_no_rate_is_free() -> None:
+    pace = Pace()
+    assert pace.is_free
+    assert pace.delay_s(5.0) == 0
+
+
+def test_throttling_cuts_holds_and_recovers() -> None:
+    pace = Pace(100.0)
+    sent_in(pace, 2, 1)
+    pace.throttled(2.0, 5.0)
+    assert pace.is_throttled
+    assert pace.delay_s(2.0) == 5.0
+    slow = sent_in(pace, 1, 1, start=7.0)
+    assert 0 < slow < 95
+    sent_in(pace, 30, 1, start=8.0)
+    assert not pace.is_throttled
+    assert sent_in(pace, 10, 1, start=38.0) == pytest.approx(1000, abs=20)
+
+
+def test_throttling_a_free_provider_limits_it_for_a_while() -> None:
+    pace = Pace()
+    pace.throttled(1.0, None)
+    assert not pace.is_free
+    for second in range(2, 60):
+        pace.delay_s(float(second))
+    assert pace.is_free
+
+
+def test_a_circuit_opens_after_failures_in_a_row_only() -> None:
+    circuit = Circuit(3, 60.0)
+    assert [circuit.failed(), circuit.failed()] == [False, False]
+    circuit.succeeded()
+    assert [circuit.failed() for _ in range(3)] == [False, False, True]
+    assert circuit.is_open
+
+
+def test_trials_are_ever_further_apart_up_to_the_most() -> None:
+    circuit = Circuit(1, 8.0)
+    delays = []
+    for _ in range(6):
+        assert circuit.failed()
+        delays.append(circuit.delay_s)
+        circuit.try_again()
+        assert not circuit.is_open
+        assert circuit.is_tripped
+    assert delays == [1, 2, 4, 8, 8, 8]
+    circuit.succeeded()
+    assert not circuit.is_tripped
+
+
+def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:
+    assert [backoff_s(n, 1.0) for n in (1, 2, 3)] == [1, 2, 4]
+    assert backoff_s(3, 0.0) == 2
+    assert backoff_s(100, 1.0) == 300

@@ -1,0 +1,117 @@
+"""Lists: their formats, where they are cut, and what is refused."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from batchwire.domain.batch import ListFormat
+from batchwire.domain.recipient_list import (
+    cut,
+    describe,
+    header_bytes,
+    joined,
+    part,
+    read,
+    text_of,
+    without_mark,
+)
+from batchwire.errors import UnreadableList
+
+
+@pytest.mark.parametrize(
+    ("head", "source", "kind"),
+    [
+        ("to,name\n", "", ListFormat.CSV),
+        ("+447810000001\n", "", ListFormat.PLAIN),
+        ("(0781) 000-0001\n", "", ListFormat.PLAIN),
+        ('{"to": "+447810000001"}\n', "", ListFormat.JSONL),
+        ('"+447810000001"\n', "a.jsonl", ListFormat.JSONL),
+    ],
+)
+def test_the_format_is_found_at_the_head(
+    head: str, source: str, kind: ListFormat
+) -> None:
+    assert describe(head, "l1", source, "").format is kind
+
+
+def test_a_header_tells_delimiter_columns_and_number_column() -> None:
+    spec = describe("name;Phone;code\n", "l1", "", "")
+    assert (spec.delimiter, spec.columns) == (";", ("name", "Phone", "code"))
+    assert spec.number_column == 1
+    assert describe("a,b\n", "l1", "", "b").number_column == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "column", "sentence"),
+    [
+        ("to,name,name\n", "", "two columns of the name 'name'"),
+        ("first,last\n", "", "no column of numbers; its columns are first, last"),
+        ("to,name\n", "phone", "has no column 'phone'; its columns are to, name"),
+    ],
+)
+def test_a_bad_header_is_refused(head: str, column: str, sentence: str) -> None:
+    with pytest.raises(UnreadableList, match=sentence):
+        describe(head, "l1", "a.csv", column)
+
+
+def test_csv_rows_are_read_by_name() -> None:
+    spec = describe("to,name,code\n", "l1", "", "")
+    rows = read('+441,"Ann, B",7\n\n+442,Bob\n+443,C,8,9\n', spec, ("code", "x"), 2)
+    assert rows.numbers == ["+441", "+442", "+443"]
+    assert rows.columns == [["7", None, "8"], [None, None, None]]
+    assert rows.problems == {2: "too_many_fields"}
+
+
+def test_json_lines_are_read_by_name() -> None:
+    spec = describe('{"to": "1"}', "l1", "", "")
+    text = '{"to": "+441", "params": {"n": 7, "m": "x"}}\n\n"+442"\n'
+    rows = read(text, spec, ("n",), 1)
+    assert (rows.numbers, rows.columns) == (["+441", "+442"], [["7", None]])
+
+
+@pytest.mark.parametrize(
+    ("head", "text", "line"),
+    [
+        ("to,name\n", '+441,Ann\n+442,"B"ob\n', 11),
+        ('{"to": "1"}', '"+441"\n{"to": 5}\n', 11),
+    ],
+)
+def test_a_broken_record_is_named_by_its_line(head: str, text: str, line: int) -> None:
+    with pytest.raises(UnreadableList) as raised:
+        read(text, describe(head, "l1", "", ""), (), 10)
+    assert raised.value.line == line
+
+
+def test_bytes_that_are_no_text_are_named_by_their_line() -> None:
+    with pytest.raises(UnreadableList, match="a.csv, line 6: byte 0xff is not UTF-8"):
+        text_of(b"a\nb\xff", first_line=5, source="a.csv")
+    with pytest.raises(UnreadableList, match="line 5: has NUL bytes"):
+        text_of(b"a\0", first_line=5, source="")
+
+
+def test_a_byte_order_mark_is_taken_off_or_refused() -> None:
+    assert without_mark(b"\xef\xbb\xbfto", "") == b"to"
+    with pytest.raises(UnreadableList, match="is UTF-16"):
+        without_mark(b"\xff\xfet\0", "")
+
+
+def test_a_header_may_span_lines_and_follow_blank_ones() -> None:
+    assert header_bytes(b'\n"to\nx",b\n+44\n') == len(b'\n"to\nx",b\n')
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "x\ny", 'q"q', ""]), min_size=2)))
+def test_a_cut_is_the_end_of_a_csv_record(records: list[list[str]]) -> None:
+    lines = [
+        ",".join('"' + field.replace('"', '""') + '"' for field in record) + "\n"
+        for record in records
+    ]
+    whole = "".join(lines).encode()
+    ends = {len("".join(lines[:n])) for n in range(len(lines) + 1)}
+    for size in range(len(whole) + 1):
+        assert cut(whole[:size], is_csv=True) in ends
+    assert cut(whole, is_csv=True) == len(whole)
+
+
+def test_parts_of_rows_join_again() -> None:
+    spec = describe("to,n\n", "l1", "", "")
+    rows = read("1,a\n2,b,c\n3,d\n", spec, ("n",), 1)
+    assert joined(part(rows, 0, 1), part(rows, 1)) == rows
