@@ -1,6 +1,7 @@
 """What is decided: moves, refusals that say what fits, ends."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def batch(
     counts: Counts = ZERO,
     *,
     is_sealed: bool = True,
-    **fields: object,
+    **fields: Any,  # noqa: ANN401 - as BatchSpec
 ) -> Batch:
     state = State(status=status, phase=status.phase, is_sealed=is_sealed)
     return Batch(spec=spec(**fields), state=state, counts=counts, parts=0)

@@ -35,22 +35,22 @@ def test_throttling_cuts_holds_and_recovers() -> None:
     pace = Pace(100.0)
     sent_in(pace, 2, 1)
     pace.throttled(2.0, 5.0)
-    assert pace.is_throttled
+    was_throttled = [pace.is_throttled]
     assert pace.delay_s(2.0) == 5.0
     slow = sent_in(pace, 1, 1, start=7.0)
     assert 0 < slow < 95
     sent_in(pace, 30, 1, start=8.0)
-    assert not pace.is_throttled
+    was_throttled.append(pace.is_throttled)
+    assert was_throttled == [True, False]
     assert sent_in(pace, 10, 1, start=38.0) == pytest.approx(1000, abs=20)
 
 
 def test_throttling_a_free_provider_limits_it_for_a_while() -> None:
     pace = Pace()
     pace.throttled(1.0, None)
-    assert not pace.is_free
-    for second in range(2, 60):
-        pace.delay_s(float(second))
-    assert pace.is_free
+    was_free = [pace.is_free for s in range(2, 60) if pace.delay_s(float(s)) >= 0]
+    assert not was_free[0]
+    assert was_free[-1]
 
 
 def test_a_circuit_opens_after_failures_in_a_row_only() -> None:

@@ -82,7 +82,7 @@ def test_a_broken_record_is_named_by_its_line(head: str, text: str, line: int) -
 
 
 def test_bytes_that_are_no_text_are_named_by_their_line() -> None:
-    with pytest.raises(UnreadableList, match="a.csv, line 6: byte 0xff is not UTF-8"):
+    with pytest.raises(UnreadableList, match=r"a\.csv, line 6: byte 0xff is not UTF-8"):
         text_of(b"a\nb\xff", first_line=5, source="a.csv")
     with pytest.raises(UnreadableList, match="line 5: has NUL bytes"):
         text_of(b"a\0", first_line=5, source="")

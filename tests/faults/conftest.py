@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import Service
 
-RECORDS = 600
 HTTP: dict[str, Any] = {
     "kind": "http",
     "body": {"to": "<to>", "text": "<text>", "reference": "<key>"},
@@ -31,7 +30,7 @@ HTTP: dict[str, Any] = {
     "timeout_s": 5.0,
     "connect_timeout_s": 1.0,
 }
-KEYED = {"idempotency_header": "Idempotency-Key"}
+KEYED: dict[str, Any] = {"idempotency_header": "Idempotency-Key"}
 
 
 class Process:
@@ -76,9 +75,11 @@ class World:
     """One database, the settings beside it, and the processes that use it."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self.folder = folder
-        self.database = folder / "batchwire.db"
-        self.config = folder / "settings.yaml"
+        self.folder = folder / "work"
+        self.folder.mkdir()
+        self._said = folder
+        self.database = self.folder / "batchwire.db"
+        self.config = self.folder / "settings.yaml"
         self._processes: list[Process] = []
         self.configure(url)
 
@@ -96,7 +97,7 @@ class World:
 
     async def start(self, *arguments: str, through: tuple[str, ...] = ()) -> Process:
         """Start a command; ``through`` is a program that becomes it."""
-        said = self.folder / f"said-{len(self._processes)}"
+        said = self._said / f"said-{len(self._processes)}"
         program = (*through, sys.executable, "-m", "batchwire")
         clean = {k: v for k, v in os.environ.items() if not k.startswith("BATCHWIRE_")}
         with said.open("wb") as out:
@@ -169,6 +170,25 @@ class Watch(Service):
         if batch.state.status.has_ended and len(ends) != 1:
             found.append(f"it ended {len(ends)} times: {ends}")
         return found
+
+
+def reached(watch: Watch, goal: int) -> Callable[[], Awaitable[bool]]:
+    """Give the condition that so many recipients are processed."""
+
+    async def is_reached() -> bool:
+        return await watch.processed() >= goal
+
+    return is_reached
+
+
+def settled(watch: Watch, times: int = 1) -> Callable[[], Awaitable[bool]]:
+    """Give the condition that a pause has settled so many times."""
+
+    async def is_settled() -> bool:
+        notes = [e.data.get("note") for e in await watch.events()]
+        return notes.count("pause_settled") >= times
+
+    return is_settled
 
 
 def accepted(provider: SandboxServer) -> Counter[str]:

@@ -4,9 +4,11 @@ import asyncio
 import resource
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from tests.faults.conftest import Watch, World, accepted
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
@@ -81,38 +83,37 @@ async def test_a_disk_that_takes_no_more_is_waited_for(
     assert "Traceback" not in engine.said
 
 
-async def test_a_read_only_database_gets_one_sentence(
-    world: World, watch: Watch, tmp_path: Path
-) -> None:
+@pytest.fixture
+async def read_only(world: World, watch: Watch) -> AsyncIterator[Watch]:
+    """Take in a batch, then make the folder read-only; gives a look at the database."""
     await watch.take(numbers(5), provider="acme")
-    (tmp_path / "list.csv").write_text("to\n+447810000001\n")
+    (world.folder / "list.csv").write_text("to\n+447810000001\n")
+    modes = _lock_up(world.folder)
+    yield watch
+    for path, mode in modes.items():
+        path.chmod(mode)
+
+
+def _lock_up(folder: Path) -> dict[Path, int]:
+    """Take away the right to write; returns the modes before."""
+    modes = {path: path.stat().st_mode for path in (folder, *folder.iterdir())}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    return modes
+
+
+async def test_a_read_only_database_gets_one_sentence(
+    world: World, read_only: Watch
+) -> None:
     through = (sys.executable, "-c", AS_ANYBODY)
-    folder = tmp_path.stat().st_mode
-    files = [path for path in tmp_path.iterdir() if "batchwire.db" in path.name]
-    for path in files:
-        path.chmod(0o444)
-    tmp_path.chmod(0o555)
-    try:
-        serve = await world.start("serve", through=through)
-        send = await world.start(
-            "send",
-            "list.csv",
-            "--template",
-            "Hi",
-            "--provider",
-            "acme",
-            through=through,
-        )
-        codes = [await serve.ended(), await send.ended()]
-    finally:
-        tmp_path.chmod(folder)
-        for path in files:
-            path.chmod(0o644)
-    for process in (serve, send):
+    send = ("send", "list.csv", "--template", "Hi", "--provider", "acme")
+    for asked in [("serve",), send, ("pause", "b1")]:
+        process = await world.start(*asked, through=through)
+        assert await process.ended() == ExitCode.STORE, process.said
         assert "read-only; make both writable for this user" in process.said
         assert "Traceback" not in process.said
-    assert codes == [ExitCode.STORE, ExitCode.STORE]
-    assert [b.spec.batch_id for b in await watch.store.batches()] == ["b1"]
+    (batch,) = await read_only.store.batches()
+    assert batch.state.status is Status.PREPARATION_READY
 
 
 DAMAGE = {

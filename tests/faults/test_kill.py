@@ -5,11 +5,12 @@ import random
 import secrets
 import sqlite3
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import KEYED, Watch, World, accepted
+from tests.faults.conftest import KEYED, Watch, World, accepted, reached
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
@@ -18,7 +19,7 @@ from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import numbers, until
 
-RECIPIENTS = 2500
+RECIPIENTS = 2000
 KILLS = 8
 
 
@@ -38,7 +39,7 @@ async def test_an_engine_killed_again_and_again_in_delivery_ends_with_a_closed_l
     for n in range(KILLS):
         engine = await world.engine()
         goal = RECIPIENTS * (n + 1) // (KILLS + 2)
-        await until(lambda goal=goal: _reached(watch, goal))
+        await until(reached(watch, goal))
         await asyncio.sleep(chance.uniform(0, 0.1))
         await engine.kill()
         assert await watch.broken(RECIPIENTS) == []
@@ -85,7 +86,7 @@ async def test_an_engine_killed_again_and_again_in_preparation_prepares_each_onc
     for n in range(KILLS):
         engine = await world.engine()
         goal = recipients * (n + 1) // (KILLS + 2)
-        await until(lambda goal=goal: _prepared(watch, goal))
+        await until(prepared(watch, goal))
         await engine.kill()
         assert await watch.store.verify("b1") == []
     assert not (await watch.store.batch("b1")).state.started_at
@@ -137,9 +138,8 @@ def _lists(world: World) -> set[str]:
         return {one for (one,) in database.execute("SELECT list_id FROM list_blocks")}
 
 
-async def _prepared(watch: Watch, goal: int) -> bool:
-    return sum((await watch.store.batch("b1")).counts) >= goal
+def prepared(watch: Watch, goal: int) -> Callable[[], Awaitable[bool]]:
+    async def is_prepared() -> bool:
+        return sum((await watch.store.batch("b1")).counts) >= goal
 
-
-async def _reached(watch: Watch, goal: int) -> bool:
-    return await watch.processed() >= goal
+    return is_prepared

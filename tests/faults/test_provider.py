@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from tests.faults.conftest import KEYED, Watch, World, accepted
+from tests.faults.conftest import KEYED, Watch, World, accepted, settled
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer, ServerSettings
@@ -71,12 +71,11 @@ async def test_a_flow_control_answer_is_no_attempt_and_its_retry_after_is_kept(
         server.will(answer(429, b"{}", {"retry-after": "1"}))
         world.configure(server.url, concurrency=1, idempotency_header="Idempotency-Key")
         await watch.take(numbers(3), provider="acme", max_retries=0)
-        started = time.monotonic()
         engine = await world.engine()
         await until(lambda: len(server.requests) == 1)
         first = time.monotonic()
         await watch.until(Status.COMPLETED)
-        assert time.monotonic() - first > 0.9 > first - started - 30
+        assert time.monotonic() - first > 0.9  # it waited as long as it was told
         assert engine.is_running
         assert server.received[server.requests[0].key] == 2  # and under the same key
     assert (await watch.store.batch("b1")).counts[Outcome.ACCEPTED] == 3
@@ -178,7 +177,7 @@ async def test_refused_credentials_pause_the_batch_and_burn_nobody(
     provider.change(Behaviour(refuse_credentials=True))
     batch = await watch.until(Status.DELIVERY_PAUSED)
     assert "acme: refuses our credentials or account" in batch.state.reason
-    await until(lambda: _is_settled(watch))
+    await until(settled(watch))
     tried = provider.stats.requests
     await asyncio.sleep(1.5)
     assert provider.stats.requests == tried  # nobody tries again by himself
@@ -192,7 +191,3 @@ async def test_refused_credentials_pause_the_batch_and_burn_nobody(
     assert batch.counts[Outcome.ACCEPTED] == accepted(provider).total() == 1000
     assert await watch.broken(1000) == []
     assert engine.is_running
-
-
-async def _is_settled(watch: Watch) -> bool:
-    return any(e.data.get("note") == "pause_settled" for e in await watch.events())

@@ -354,7 +354,7 @@ class Delivery:
                 for one in slices
                 if one.load.run.line is line
             )
-            room = max(self._window, 2 * _capacity(line)) - line.waiting - ahead
+            room = self._room(line) - line.waiting - ahead
             ready = [r for r in runs if r.line is line and self._may_intend(r)]
             while room > 0 and ready:
                 run = min(ready, key=lambda r: r.turn)

@@ -22,7 +22,7 @@ from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
-from batchwire.errors import EngineAlreadyRunning, StoreUnreachable
+from batchwire.errors import EngineAlreadyRunning
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
@@ -96,11 +96,8 @@ class SqlStore:
 
     def _lock(self, kind: int) -> int | None:
         """Take the file lock; an engine's is exclusive. The kernel drops it with us."""
-        try:
+        with translated(self._path):
             lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            message = f"database {self._path}: its lock file: {error.strerror}"
-            raise StoreUnreachable(message) from error
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:
