@@ -10,8 +10,9 @@ from batchwire.testing.builders import FastClock
 
 
 @pytest.fixture
-def clock() -> FastClock:
-    return FastClock()
+def clock(request: pytest.FixtureRequest) -> FastClock:
+    """Give the clock of store and service; its speed can be a parameter."""
+    return FastClock(getattr(request, "param", 50.0))
 
 
 @pytest.fixture

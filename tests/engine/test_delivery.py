@@ -41,12 +41,13 @@ async def test_transient_failures_are_retried_and_then_fail(
     assert await service.flaws() == []
 
 
+@pytest.mark.parametrize("clock", [200.0], indirect=True)
 async def test_who_always_fails_does_not_keep_the_circuit_open_for_ever(
-    store: SqlStore,
+    store: SqlStore, clock: FastClock
 ) -> None:
     provider = ScriptedProvider(lambda _: Answer(Verdict.TRANSIENT, error_code="503"))
     quick = EngineSettings(circuit_failures=2, circuit_max_delay_s=1.0)
-    service = Service(store, FastClock(200), {"scripted": provider}, quick)
+    service = Service(store, clock, {"scripted": provider}, quick)
     await service.take(numbers(3), max_retries=3, timeout_s=100_000)
     await service.run()
     batch = await store.batch("b1")
@@ -131,8 +132,10 @@ async def test_refused_credentials_pause_the_batch_and_burn_nobody(
     assert await service.flaws() == []
 
 
-async def test_a_provider_away_for_half_an_hour_burns_nobody(store: SqlStore) -> None:
-    clock = FastClock(speed=1500)
+@pytest.mark.parametrize("clock", [1500.0], indirect=True)
+async def test_a_provider_away_for_half_an_hour_burns_nobody(
+    store: SqlStore, clock: FastClock
+) -> None:
     back_s = 1800.0
 
     def script(_: Message) -> Answer:
