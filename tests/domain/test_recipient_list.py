@@ -115,3 +115,9 @@ def test_parts_of_rows_join_again() -> None:
     spec = describe("to,n\n", "l1", "", "")
     rows = read("1,a\n2,b,c\n3,d\n", spec, ("n",), 1)
     assert joined(part(rows, 0, 1), part(rows, 1)) == rows
+
+
+def test_a_lone_quote_in_the_header_takes_no_record_into_it() -> None:
+    head = b'a"b,to\n1,+447810000001\n'
+    assert recipient_list.header_bytes(head) == len(b'a"b,to\n')
+    assert recipient_list.header_bytes(b'"a\nb",to\n1,2\n') == len(b'"a\nb",to\n')

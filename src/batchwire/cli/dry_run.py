@@ -152,4 +152,4 @@ def _duration(found: Found) -> str:
     if found.duration_s is None:
         return "as fast as the provider takes them: no rate is set"
     told = output.duration(found.duration_s)
-    return f"about {told} at {found.rate_parts_per_s:,.0f} parts/s"
+    return f"about {told} at {found.rate_parts_per_s:,g} parts/s"

@@ -134,6 +134,9 @@ class ChunkState:
             end = segment.first + len(segment.outcomes)
             self.recorded[segment.first : end] = segment.outcomes
             self.attempts[segment.first : end] = segment.attempts
+        if self.errors:  # what was answered since is no error any more
+            for place in segment.places():
+                self.errors.pop(place, None)
         self.errors.update(segment.errors)
 
     def outcomes(self) -> bytes:

@@ -149,9 +149,12 @@ def header_bytes(head: bytes) -> int:
     while end < len(head) and not head[:end].strip():
         newline = head.find(b"\n", end)
         end = newline + 1 if newline >= 0 else len(head)
-    while head.count(b'"', 0, end) % 2 and end < len(head):
+    first = end
+    while head.count(b'"', 0, end) % 2:  # a name in quotes may go over several lines
         newline = head.find(b"\n", end)
-        end = newline + 1 if newline >= 0 else len(head)
+        if newline < 0:
+            return first  # a lone quote opens nothing
+        end = newline + 1
     return end
 
 

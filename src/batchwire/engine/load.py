@@ -13,7 +13,7 @@ from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
 from batchwire.domain.ledger import REPEAT, Judge, segment
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
-from batchwire.domain.pacing import Pace
+from batchwire.domain.pacing import Pace, backoff_s
 from batchwire.engine.recipe import recipe
 from batchwire.engine.submission import Line, Slice
 from batchwire.ports.clock import Clock
