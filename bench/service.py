@@ -11,6 +11,7 @@ import structlog
 
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
+from batchwire.bootstrap import spare_collections
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status, Trigger
@@ -63,6 +64,7 @@ class Service:
         engine = Engine(
             self.store, self.clock, {self.provider: provider}, EngineSettings()
         )
+        spare_collections()
         await engine.run(stop or asyncio.Event(), until_idle=stop is None)
         return await self.store.batch(BATCH_ID)
 

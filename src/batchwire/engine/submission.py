@@ -165,12 +165,16 @@ class Line:
         one: else recipients that always fail would keep the circuit open for ever.
         """
         verdicts = {answer.verdict for answer in answers}
+        if verdicts == _PLAIN:
+            self.circuit.succeeded()
+            self.answered.append((one, answers))
+            return
         self._judge_provider(verdicts, answers)
         again = _AGAIN
         if self.circuit.is_tripped and not is_trial:
             again |= {Verdict.TRANSIENT}
         if verdicts.isdisjoint(again):
-            one.is_troubled = verdicts != _PLAIN
+            one.is_troubled = True
             self.answered.append((one, answers))
             return
         pairs = list(zip(one.messages, answers, strict=True))
