@@ -1,1 +1,1 @@
-"""TODO."""
+"""One technology, one room; none knows another."""

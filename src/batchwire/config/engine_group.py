@@ -39,8 +39,9 @@ class EngineGroup(Group):
         default=_OF_ENGINE.max_window,
         ge=1,
         le=1_000_000,
-        description="Messages intended ahead of their results; the most that a crash"
-        " can leave uncertain.",
+        description="Messages that wait, intended, for one provider; with those in"
+        " flight the most that a crash can leave uncertain. Never less than twice what"
+        " the provider takes at once.",
     )
     drain_timeout_s: Number = Field(
         default=_OF_ENGINE.drain_timeout_s,

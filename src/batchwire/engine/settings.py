@@ -14,8 +14,9 @@ class EngineSettings:
       milliseconds.
     - ``max_running_batches``: batches in delivery at once; the others wait their turn.
     - ``max_preparing_batches``: batches in preparation at once.
-    - ``max_window``: messages intended ahead of their results, and so the most that a
-      crash can leave uncertain.
+    - ``max_window``: messages that wait, intended, for one provider; with those in
+      flight the most that a crash can leave uncertain. Never less than twice what the
+      provider takes at once.
     - ``drain_timeout_s``: longest wait, after the first signal to end, for the answers
       to what is in flight, seconds.
     - ``circuit_failures``: failures of a provider in a row that open its circuit.
