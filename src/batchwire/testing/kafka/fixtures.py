@@ -52,6 +52,8 @@ def new_topic(kafka_admin: AdminClient) -> Iterator[NewTopicFor]:
         wanted = NewTopic(name, num_partitions=partitions, config=config)
         kafka_admin.create_topics([wanted])[name].result(ANSWER_TIMEOUT_S)
         made.append(name)
+        while name not in kafka_admin.list_topics(timeout=ANSWER_TIMEOUT_S).topics:
+            pass  # the broker hears of it a moment after the controller's yes
         return name
 
     yield make
