@@ -21,6 +21,7 @@ Everything that can go wrong, as one tree.
     │   ├── StoreFull
     │   ├── StoreReadOnly
     │   ├── StoreUnreachable
+    │   ├── StoreInDoubt
     │   ├── StoreDamaged
     │   ├── UnknownSchema
     │   ├── EngineAlreadyRunning
@@ -193,6 +194,12 @@ class StoreUnreachable(StoreError):
     retryable = True
 
 
+class StoreInDoubt(StoreError):
+    """The database went away during a commit and did not come back to say of it."""
+
+    code = "store_in_doubt"
+
+
 class StoreDamaged(StoreError):
     """The file is no database, or its content contradicts itself."""
 
@@ -200,7 +207,7 @@ class StoreDamaged(StoreError):
 
 
 class UnknownSchema(StoreError):
-    """The database was migrated by a newer program than this one."""
+    """The schema is of a newer program than this one, or of an older; says the remedy."""
 
     code = "unknown_schema"
 
