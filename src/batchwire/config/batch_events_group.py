@@ -70,12 +70,8 @@ class KafkaGroup(Group):
         alias="async",
         description="Publish returns at once; else it waits for the acknowledgement.",
     )
-    tls: TlsGroup | None = Field(
-        default=None, description="Speak TLS to the brokers; `{}` trusts the system's."
-    )
-    sasl: SaslGroup | None = Field(
-        default=None, description="Say who we are to the brokers."
-    )
+    tls: TlsGroup = Field(default=TlsGroup(), description="TLS to the brokers.")
+    sasl: SaslGroup = Field(default=SaslGroup(), description="Who we are to them.")
 
 
 class ConsumerGroup(Group):

@@ -10,6 +10,7 @@ from batchwire.config.group import Group
 class TlsGroup(Group):
     """TLS; files are PEM."""
 
+    enabled: bool = Field(default=False, description="Speak TLS to the brokers.")
     ca_file: str = Field(
         default="", description="Authorities to trust instead of the system's."
     )
@@ -25,9 +26,9 @@ class TlsGroup(Group):
 class SaslGroup(Group):
     """SASL: who we are."""
 
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = (
-        Field(description="How we prove who we are.")
-    )
+    mechanism: Literal[
+        "none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"
+    ] = Field(default="none", description="How we prove who we are.")
     username: str = Field(
         default="", description="For PLAIN and SCRAM; the client id of `token_url`."
     )

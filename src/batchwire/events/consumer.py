@@ -8,6 +8,7 @@ comes from one partition: the database decides, lanes only keep contention away.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -84,6 +85,8 @@ class BatchMessageConsumer:
         self._failures = Failures(config, clock)
         self._is_ready = asyncio.Event()
         self._has_finished = asyncio.Event()
+        self.outcomes: Counter[str] = Counter()  # of finished events
+        self.failed = 0  # times that a handler raised
         self._in_flight = 0
         self._is_paused = False
         self._is_broken = False
@@ -92,6 +95,11 @@ class BatchMessageConsumer:
     def queued(self) -> int:
         """Events waiting or running."""
         return self._lanes.count
+
+    @property
+    def lag(self) -> int:
+        """Records that stand in the topic and are not received yet."""
+        return sum(sum(one.state.lag.values()) for one in self.subscriptions)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -214,6 +222,7 @@ class BatchMessageConsumer:
         is_ours = isinstance(error, BatchwireError)
         code = error.code if isinstance(error, BatchwireError) else "handler_raised"
         self._metrics.add(ERRORS, error_type=code)
+        self.failed += 1
         if not is_ours:
             log.error("handler_raised", exc_info=error)
         what = self._failures.of_error(item, error)
@@ -251,6 +260,7 @@ class BatchMessageConsumer:
         else:
             item.member.finished(item.received.record)
         self._count(item, outcome)
+        self.outcomes[outcome] += 1
         self._balance()
         self._has_finished.set()
         self._is_ready.set()
