@@ -153,7 +153,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("position", _serial, primary_key=True),
-    Column("id", String(36), nullable=False),
+    Column("id", String(255), nullable=False),
     Column("aggregatetype", String(32), nullable=False),
     Column("aggregateid", String(255), nullable=False),
     Column("type", String(64), nullable=False),
@@ -166,13 +166,21 @@ outbox = Table(
     sqlite_autoincrement=True,  # no id ever comes back
 )
 
-# Who publishes which part of the outbox: crc32(aggregateid) mod 64.
+# Who is at work: a worker that does not renew its row for 30 s is taken for dead.
+workers = Table(
+    "workers",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+)
+
+# Who publishes which part of the outbox: crc32(key) mod 64.
 shards = Table(
     "shards",
     metadata,
     Column("shard", Integer, primary_key=True, autoincrement=False),
     Column("owner", String(64), nullable=False),
-    Column("renewed_at", BigInteger, nullable=False),
 )
 
 # Which events were handled: one row, one effect.
@@ -222,6 +230,7 @@ dead_letters = Table(
     Column("batch_id", String(255), nullable=False),
     Column("disposition", String(32), nullable=False),
     Column("message", String, nullable=False),
+    Column("topic", String(249), nullable=False),
     Column("record", LargeBinary, nullable=False),
     Column("group_id", String(249), nullable=False),
     Column("deliveries", Integer, nullable=False),
@@ -250,10 +259,13 @@ topics = Table(
     Column("next", BigInteger, nullable=False),
 )
 
+# How far each group has read, and which of its members reads now.
 positions = Table(
     "positions",
     metadata,
     Column("topic", String(249), primary_key=True),
     Column("group_id", String(249), primary_key=True),
-    Column("next", BigInteger, nullable=False),
+    Column("next", BigInteger, nullable=False, server_default="0"),
+    Column("owner", String(64), nullable=False, server_default=""),
+    Column("renewed_at", BigInteger, nullable=False, server_default="0"),
 )

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("batch_id", sa.String(length=255), nullable=False),
         sa.Column("disposition", sa.String(length=32), nullable=False),
         sa.Column("message", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(length=249), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.Column("group_id", sa.String(length=249), nullable=False),
         sa.Column("deliveries", sa.Integer(), nullable=False),
@@ -56,7 +57,7 @@ def upgrade() -> None:
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             nullable=False,
         ),
-        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("id", sa.String(length=255), nullable=False),
         sa.Column("aggregatetype", sa.String(length=32), nullable=False),
         sa.Column("aggregateid", sa.String(length=255), nullable=False),
         sa.Column("type", sa.String(length=64), nullable=False),
@@ -93,7 +94,9 @@ def upgrade() -> None:
         "positions",
         sa.Column("topic", sa.String(length=249), nullable=False),
         sa.Column("group_id", sa.String(length=249), nullable=False),
-        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.Column("next", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("owner", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("renewed_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("topic", "group_id"),
     )
     op.create_table(
@@ -108,7 +111,6 @@ def upgrade() -> None:
         "shards",
         sa.Column("shard", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
-        sa.Column("renewed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("shard"),
     )
     op.create_table(
@@ -116,6 +118,13 @@ def upgrade() -> None:
         sa.Column("topic", sa.String(length=249), nullable=False),
         sa.Column("next", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("topic"),
+    )
+    op.create_table(
+        "workers",
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner"),
     )
     op.drop_column("events", "published_at")
     op.add_column(
