@@ -210,6 +210,14 @@ def test_an_advertised_listener_that_cannot_be_reached(
     ends_at(lost, Check.LISTENERS, secure_kafka.nowhere, "advertised.listeners")
 
 
+def test_the_client_may_have_left_for_it_before_it_asks(
+    patient: Patient, secure_kafka: SecureBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchwire.adapters.kafka.entrance._ATTEMPT_S", 0.001)
+    lost = at(replace(patient, timeout_s=1.0), secure_kafka.doors["LOST"])
+    ends_at(lost, Check.LISTENERS, secure_kafka.nowhere, "advertised.listeners")
+
+
 def test_a_missing_topic(patient: Patient) -> None:
     sick = replace(patient, dead_letters="no-such")
     ends_at(sick, Check.TOPIC, "no-such", "batchwire topics create")
