@@ -18,7 +18,8 @@ from batchwire.adapters.kafka.connection import (
 from batchwire.adapters.kafka.diagnosis import Check, Patient
 from batchwire.adapters.kafka.doctor import examine
 from batchwire.adapters.kafka.secrets import Secret
-from batchwire.adapters.kafka.topics import TopicSettings, create
+from batchwire.adapters.kafka.topic_settings import TopicSettings
+from batchwire.adapters.kafka.topics import create
 from batchwire.testing.kafka import SecureBroker
 from batchwire.testing.kafka.fixtures import NewTopicFor
 from batchwire.testing.kafka.plain import read, send
