@@ -15,7 +15,7 @@ from batchwire.adapters.kafka.topic_settings import (
 from batchwire.adapters.kafka.topics import check, create
 from batchwire.errors import BrokerError, BrokerUnreachable
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
