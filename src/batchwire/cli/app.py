@@ -31,6 +31,7 @@ COMMANDS = {
     "events": "batchwire.cli.events",
     "verify": "batchwire.cli.verify",
     "config": "batchwire.cli.config",
+    "schema": "batchwire.cli.schema",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
 }

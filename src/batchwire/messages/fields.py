@@ -31,7 +31,7 @@ class Text(Rule):
 
     def schema(self) -> Schema:
         """Describe it."""
-        schema: Schema = {"type": "string", "pattern": "^[^\\u0000]*$"}
+        schema: Schema = {"type": "string", "pattern": "^[^\\x00]*$"}
         if self.is_required:
             schema["minLength"] = 1
         if self.longest < rules.INT32_MAX:

@@ -6,6 +6,7 @@ value that counts: an absent priority is 5. Constructing one with a value that b
 rule of CONTRACT.md raises ``MalformedMessage``; times are turned into UTC.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -153,3 +154,9 @@ class BatchOperationRequest(BatchMessage, frozen=True, kw_only=True):
 
 
 AnyBatchMessage = BatchMessageRequest | BatchStatusUpdateRequest | BatchOperationRequest
+
+KINDS: Mapping[MessageType, type[AnyBatchMessage]] = {
+    MessageType.BATCH_REQUEST: BatchMessageRequest,
+    MessageType.BATCH_STATUS_UPDATE: BatchStatusUpdateRequest,
+    MessageType.BATCH_OPERATION: BatchOperationRequest,
+}
