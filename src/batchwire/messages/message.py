@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec.structs import FieldInfo, force_setattr
 
-from batchwire.domain.identifiers import REQUEST_ID_LONGEST
+from batchwire.domain.identifiers import BATCH_ID_RULE, REQUEST_ID_LONGEST
 from batchwire.errors import MalformedMessage
 from batchwire.messages.fields import BatchId, JsonObject, Text
 from batchwire.messages.rule import ExactlyOne, Rule
@@ -49,7 +49,7 @@ class BatchMessage(msgspec.Struct, frozen=True, kw_only=True):
     request_id: Annotated[
         str, Text(REQUEST_ID_LONGEST), "The sender's own id of what it asks or says."
     ] = ""
-    batch_id: Annotated[str, BatchId(), "The batch; also the record's key."]
+    batch_id: Annotated[str, BatchId(), f"{BATCH_ID_RULE}; also the record's key."]
     extra: dict[str, Any] = {}
     left_out: frozenset[str] = frozenset()
 
