@@ -10,6 +10,7 @@ from docs_build import (
     figures,
     lifecycle,
     messages,
+    metrics,
     outcomes,
     schemas,
     settings,
@@ -24,6 +25,7 @@ REFERENCE: Mapping[str, Callable[[], str]] = {
     "cli.md": commands.page,
     "events.md": events.page,
     "messages.md": messages.page,
+    "metrics.md": metrics.page,
 }
 READMES = {"README.md": figures.ENGLISH, "README.zh-CN.md": figures.CHINESE}
 
