@@ -11,12 +11,16 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.domain.record import Record
 from batchwire.messages import codec
 from batchwire.testing import published
 from batchwire.testing.postgres import Cluster, NoPostgres
+
+settings.register_profile("untimed", deadline=None)  # timing is measured in bench/
+settings.load_profile("untimed")
 
 pytest_plugins = ["batchwire.testing.kafka.fixtures"]
 
