@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from batchwire.adapters.kafka.topics import TopicSettings, dead_letters
 from batchwire.events.asyncapi import document
 from batchwire.events.settings import BatchEventServiceConfig, KafkaConfig
 from batchwire.messages.message import MessageType
@@ -56,6 +57,14 @@ def test_the_channels_are_the_topics_of_the_settings() -> None:
     assert channels["events"]["address"] == "t"
     assert channels["events"]["bindings"]["kafka"]["topic"] == "t"
     assert channels["dead_letters"]["address"] == "t-x"
+
+
+def test_the_partitions_are_those_of_the_topics_that_we_create() -> None:
+    channels = made()["channels"]
+    events = TopicSettings(name="t")
+    letters = dead_letters("t-x", events)
+    for channel, topic in (("events", events), ("dead_letters", letters)):
+        assert channels[channel]["bindings"]["kafka"]["partitions"] == topic.partitions
 
 
 @each

@@ -4,7 +4,7 @@ The AsyncAPI 3 document: the topic, its records, who sends and who receives them
 Made from what reads and writes the records. Source: AsyncAPI 3.0.0; Kafka bindings 0.5.0.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from batchwire.messages.requests import KINDS
 from batchwire.messages.samples import SAMPLES
 from batchwire.messages.schema import schema_of
 
-PARTITIONS = 12  # of the topic, where nobody asks for another number
+PARTITIONS, DEAD_LETTER_PARTITIONS = 8, 1  # as ``batchwire topics create`` makes them
 
 _BINDING = "0.5.0"
 _EXAMPLE_TIME = datetime(2024, 1, 1, 0, 5, tzinfo=UTC)
@@ -53,8 +53,8 @@ def document(config: BatchEventServiceConfig) -> dict[str, Any]:
         "defaultContentType": "application/json",
         "servers": {"kafka": {"host": "localhost:9092", "protocol": "kafka"}},
         "channels": {
-            "events": _channel(topic, list(MessageType)),
-            "dead_letters": _channel(letters, ["dead_letter"]),
+            "events": _channel(topic, PARTITIONS, list(MessageType)),
+            "dead_letters": _channel(letters, DEAD_LETTER_PARTITIONS, ["dead_letter"]),
         },
         "operations": dict(_operations(config.consumer.group_id)),
         "components": {
@@ -67,8 +67,8 @@ def document(config: BatchEventServiceConfig) -> dict[str, Any]:
     }
 
 
-def _channel(topic: str, messages: list[MessageType] | list[str]) -> dict[str, Any]:
-    binding = {"topic": topic, "partitions": PARTITIONS, "bindingVersion": _BINDING}
+def _channel(topic: str, partitions: int, messages: Sequence[str]) -> dict[str, Any]:
+    binding = {"topic": topic, "partitions": partitions, "bindingVersion": _BINDING}
     return {
         "address": topic,
         "messages": {
