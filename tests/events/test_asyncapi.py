@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from batchwire.adapters.kafka.topics import TopicSettings, dead_letters
+from batchwire.adapters.kafka.topic_settings import TopicSettings, dead_letters
 from batchwire.events.asyncapi import document
 from batchwire.events.settings import BatchEventServiceConfig, KafkaConfig
 from batchwire.messages.message import MessageType
