@@ -220,6 +220,16 @@ class Store(Protocol):
         """
         ...
 
+    async def rewrite_chunks(
+        self, batch_id: str, rewrites: Sequence[Rewrite], facts: Sequence[Fact] = ()
+    ) -> Status:
+        """
+        Rewrite some chunks while the batch is in preparation_running.
+
+        Returns the status found; unless it is preparation_running, nothing was written.
+        """
+        ...
+
     async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
         """Write answers and intents, release and claim chunks, for several batches."""
         ...
