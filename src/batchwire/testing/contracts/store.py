@@ -491,6 +491,9 @@ class StoreContract:
         assert [block async for block in store.list_blocks("old")] == []
         assert [block async for block in store.list_blocks("new")] == [b"c"]
         assert [block async for block in store.list_blocks("list-b1")] == [b"b"]
+        await self.enter(store, Trigger.PREPARATION_STARTED, Trigger.SEALED)
+        assert await store.discard_orphans(clock.now() - timedelta(minutes=1)) == 1
+        assert [block async for block in store.list_blocks("list-b1")] == []
 
     # Suppressions
 
