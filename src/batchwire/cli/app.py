@@ -32,8 +32,11 @@ COMMANDS = {
     "verify": "batchwire.cli.verify",
     "config": "batchwire.cli.config",
     "db": "batchwire.cli.db",
+    "schema": "batchwire.cli.schema",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
+    "topics": "batchwire.cli.topics",
+    "doctor": "batchwire.cli.doctor",
 }
 
 

@@ -22,6 +22,7 @@ _REFUSED = {
     "CLUSTER_AUTHORIZATION_FAILED",
     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
 }
+_DOCTOR = "; `batchwire doctor` finds out why"
 _MISSING = {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
 _TOO_LARGE = {"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"}
 _AWAY = {
@@ -31,12 +32,24 @@ _AWAY = {
     "_TIMED_OUT",
     "_MSG_TIMED_OUT",
     "_TIMED_OUT_QUEUE",
+    "REQUEST_TIMED_OUT",
+    # A broker starts, or a leader or coordinator moves.
+    "BROKER_NOT_AVAILABLE",
+    "LEADER_NOT_AVAILABLE",
+    "NOT_LEADER_FOR_PARTITION",
+    "NOT_ENOUGH_REPLICAS",
+    "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+    "COORDINATOR_LOAD_IN_PROGRESS",
+    "COORDINATOR_NOT_AVAILABLE",
+    "NOT_COORDINATOR",
 }
 
 
 def ours(error: KafkaError, doing: str) -> BrokerError:
     """Turn an error of librdkafka or of the broker into ours; ``doing`` says at what."""
-    return _kind(error)(f"kafka, {doing}: {error.str()} ({error.name()})")
+    kind = _kind(error)
+    remedy = _DOCTOR if kind is BrokerUnreachable else ""
+    return kind(f"kafka, {doing}: {error.str()} ({error.name()}){remedy}")
 
 
 def _kind(error: KafkaError) -> type[BrokerError]:
