@@ -11,7 +11,7 @@ from datetime import timedelta
 from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
-from batchwire.domain.ledger import REPEAT, Judge, segment
+from batchwire.domain.ledger import Judge, segment
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.domain.pacing import Pace, backoff_s
 from batchwire.engine.recipe import recipe
@@ -31,9 +31,7 @@ class Load:
         self.messages = run.recipe.messages(
             run.batch.spec.batch_id, self.base, claim.payload, claim.state
         )
-        self.repeated = frozenset(
-            p for p, attempt in enumerate(claim.state.attempts) if attempt & REPEAT
-        )
+        self.repeated = claim.state.repeated()
         self.is_checked = False  # whether suppressed numbers were taken out
         self.suppressed: list[tuple[int, Outcome, int]] = []  # not stored yet
         self.attempts = claim.state.attempts
@@ -53,9 +51,11 @@ class Load:
     def take_out(self, suppressed: set[str]) -> None:
         """Never submit to these; called before anything is intended."""
         self.is_checked = True
-        if suppressed.isdisjoint(m.to for m in self.messages):
+        if not suppressed:
             return
         places = [m.position - self.base for m in self.messages if m.to in suppressed]
+        if not places:
+            return
         self.suppressed = [(p, Outcome.SUPPRESSED, self.attempts[p]) for p in places]
         self.messages = [m for m in self.messages if m.to not in suppressed]
 
