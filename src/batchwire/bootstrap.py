@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from batchwire.adapters.http.provider import HttpProvider
 from batchwire.adapters.sandbox import Behaviour, SandboxProvider
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
 from batchwire.config import ProviderSettings, Settings
@@ -42,7 +43,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
 
     """
     clock = SystemClock()
-    store = SqlStore(settings.database_path, clock)
+    store = SqlStore(SqliteDatabase(settings.database_path), clock)
     providers = {n: provider(n, one, clock) for n, one in settings.providers.items()}
     engine_settings = settings.engine.build()
     try:

@@ -21,10 +21,16 @@ Everything that can go wrong, as one tree.
     │   ├── StoreFull
     │   ├── StoreReadOnly
     │   ├── StoreUnreachable
+    │   ├── StoreInDoubt
     │   ├── StoreDamaged
     │   ├── UnknownSchema
     │   ├── EngineAlreadyRunning
     │   └── StaleLease
+    ├── BrokerError               the broker cannot do what it should
+    │   ├── BrokerUnreachable
+    │   ├── BrokerRefused
+    │   ├── TopicMissing
+    │   └── RecordTooLarge
     └── SettingsError             a setting is unknown or has a bad value
 
 ``code`` is stable: logs, metrics, exit codes and API problems use it. ``retryable``
@@ -188,6 +194,12 @@ class StoreUnreachable(StoreError):
     retryable = True
 
 
+class StoreInDoubt(StoreError):
+    """The database went away during a commit and did not come back to say of it."""
+
+    code = "store_in_doubt"
+
+
 class StoreDamaged(StoreError):
     """The file is no database, or its content contradicts itself."""
 
@@ -195,7 +207,7 @@ class StoreDamaged(StoreError):
 
 
 class UnknownSchema(StoreError):
-    """The database was migrated by a newer program than this one."""
+    """The schema is of a newer program than this one, or of an older; says the remedy."""
 
     code = "unknown_schema"
 
@@ -210,6 +222,38 @@ class StaleLease(StoreError):
     """The chunk was taken over by another worker; what we hold is void."""
 
     code = "stale_lease"
+
+
+class BrokerError(BatchwireError):
+    """The broker cannot do what it should; the record stays with its sender."""
+
+    code = "broker_error"
+
+
+class BrokerUnreachable(BrokerError):
+    """The broker does not answer; a record may have been written all the same."""
+
+    code = "broker_unreachable"
+    retryable = True
+
+
+class BrokerRefused(BrokerError):
+    """The broker refuses our credentials, or this user may not do that."""
+
+    code = "broker_refused"
+
+
+class TopicMissing(BrokerError):
+    """The topic does not exist; `batchwire topics create` makes it."""
+
+    code = "topic_missing"
+    retryable = True
+
+
+class RecordTooLarge(BrokerError):
+    """The record is larger than the topic takes; it can never be published."""
+
+    code = "record_too_large"
 
 
 class SettingsError(BatchwireError):

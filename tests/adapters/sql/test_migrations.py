@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from batchwire.adapters.sql import migrate
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.sql.tables import metadata
 from batchwire.errors import UnknownSchema
@@ -38,7 +39,7 @@ async def test_a_newer_schema_is_refused(
     with sqlite3.connect(path) as direct:
         direct.execute("UPDATE alembic_version SET version_num = '9999'")
     direct.close()
-    old = SqlStore(str(path), clock)
+    old = SqlStore(SqliteDatabase(str(path)), clock)
     with pytest.raises(
         UnknownSchema, match="9999 is newer than this program; upgrade batchwire"
     ):
