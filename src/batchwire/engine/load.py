@@ -28,13 +28,10 @@ class Load:
         self.number = claim.number
         self.fence = claim.fence
         self.base = claim.number * run.batch.spec.chunk_size
-        self.messages = run.recipe.messages(
-            run.batch.spec.batch_id, self.base, claim.payload, claim.state
-        )
+        self.packed: Claim | None = claim  # until its messages are made
+        self.messages: list[Message] = []
         self.repeated = claim.state.repeated()
-        self.is_checked = False  # whether suppressed numbers were taken out
         self.suppressed: list[tuple[int, Outcome, int]] = []  # not stored yet
-        self.attempts = claim.state.attempts
         self.intended = 0  # how many of the messages are intended
         self.stored = 0  # how many of them are stored as intended
         self.resolved = 0  # how many have their answer stored or collected
@@ -48,16 +45,28 @@ class Load:
         """Whether nothing of it may go back to the line."""
         return self.run.is_stopping
 
-    def take_out(self, suppressed: set[str]) -> None:
-        """Never submit to these; called before anything is intended."""
-        self.is_checked = True
-        if not suppressed:
+    def unpack(self) -> None:
+        """Make the messages; suppressed numbers get none."""
+        claim, self.packed = self.packed, None
+        if claim is None:
             return
-        places = [m.position - self.base for m in self.messages if m.to in suppressed]
-        if not places:
-            return
-        self.suppressed = [(p, Outcome.SUPPRESSED, self.attempts[p]) for p in places]
-        self.messages = [m for m in self.messages if m.to not in suppressed]
+        batch_id = self.run.batch.spec.batch_id
+        messages = self.run.recipe.messages(
+            batch_id, self.base, claim.payload, claim.state
+        )
+        if out := claim.suppressed:
+            places = [m.position - self.base for m in messages if m.to in out]
+            attempts = claim.state.attempts
+            self.suppressed = [(p, Outcome.SUPPRESSED, attempts[p]) for p in places]
+            messages = [m for m in messages if m.to not in out]
+        self.messages = messages
+
+    @property
+    def unintended(self) -> int:
+        """Messages that may be intended next, once they are made."""
+        if self.packed is not None:
+            return len(self.packed.state.recorded)
+        return len(self.messages) - self.intended
 
     def intend(self, most: int, size: int) -> list[Slice]:
         """Choose up to ``most`` further messages, in slices of ``size``."""
@@ -81,7 +90,7 @@ class Load:
         """When it is due again that is given back now; None where it is kept."""
         if self.is_stopping:
             return 0.0 if not self.in_flight else None
-        if self.resolved + len(self.done) < len(self.messages):
+        if self.packed or self.resolved + len(self.done) < len(self.messages):
             return None
         if not self.retry_attempt:
             return 0.0
@@ -143,7 +152,37 @@ class Run:
 
     def unintended(self) -> int:
         """Messages in memory that may be intended next."""
-        return sum(len(x.messages) - x.intended for x in self.loads.values())
+        return sum(load.unintended for load in self.loads.values())
+
+    def unpack(self) -> None:
+        """Make the messages of the chunks claimed last."""
+        for load in self.loads.values():
+            load.unpack()
+
+    def may_intend(self) -> bool:
+        """Whether anything of it may be submitted now."""
+        not_after = self.batch.spec.not_after
+        is_late = not_after is not None and not_after <= self.clock.now()
+        return not self.is_stopping and not self.line.is_blocked and not is_late
+
+    def may_claim(self) -> bool:
+        """Whether something may be due that is not in memory."""
+        return self.clock.monotonic() >= self.claim_at
+
+    def intend(self, most: int) -> list[Slice]:
+        """Choose up to ``most`` further messages, no more than its own rate allows."""
+        if self.pace.rate:
+            if self.pace.delay_s(self.clock.monotonic()) > 0:
+                return []
+            most = min(most, max(1, int(self.pace.rate / 20)))
+        for load in self.loads.values():
+            slices = load.intend(most, self.line.traits.batch_size)
+            if slices and self.pace.rate:
+                parts = sum(m.parts for one in slices for m in one.messages)
+                self.pace.take(parts, self.clock.monotonic())
+            if slices:
+                return slices
+        return []
 
     def limited_by(self) -> str:
         """Why this batch is not faster."""

@@ -41,7 +41,11 @@ class Line:
     """The way to one provider, shared by all batches that use it."""
 
     def __init__(
-        self, provider: Provider, clock: Clock, settings: EngineSettings
+        self,
+        provider: Provider,
+        clock: Clock,
+        settings: EngineSettings,
+        hunger: asyncio.Event,
     ) -> None:
         self.provider = provider
         self.traits = provider.traits
@@ -50,9 +54,10 @@ class Line:
         self.answered: list[tuple[Slice, Sequence[Answer]]] = []
         self.waiting = 0  # messages in the line
         self.in_flight = 0  # messages submitted and not answered
-        self.is_starved = False  # a sender found the line empty
+        self.low_mark = 0  # with fewer messages than this it runs low
+        self.ran_low = False  # since messages were last offered
         self.refusal = ""  # why the provider cannot be used now: credentials
-        self.hunger = asyncio.Event()  # the line runs low
+        self._hunger = hunger  # of whoever offers: the next messages are wanted now
         self._clock = clock
         self._line: deque[Slice] = deque()
         self._offered = asyncio.Event()
@@ -77,6 +82,7 @@ class Line:
         """Put intended messages at the end of the line."""
         self._line.extend(slices)
         self.waiting += sum(len(one.messages) for one in slices)
+        self.ran_low = self.waiting < self.low_mark
         self._offered.set()
 
     def withdraw(self, is_meant: Callable[[Any], bool]) -> None:
@@ -90,6 +96,11 @@ class Line:
         self.refusal = ""
         self.circuit.try_again()
         self._offered.set()
+
+    @property
+    def capacity(self) -> int:
+        """How many messages the provider takes at once."""
+        return self.traits.concurrency * self.traits.batch_size
 
     @property
     def is_blocked(self) -> bool:
@@ -127,9 +138,8 @@ class Line:
         """Wait for the turn, the rate and the circuit; then take the head of the line."""
         while True:
             if not self._line:
-                self.is_starved = True
                 self._offered.clear()
-                self.hunger.set()
+                self._run_low()
                 await self._offered.wait()
             elif self.pace.is_free and not self.circuit.is_tripped and not self.refusal:
                 return self._take()
@@ -152,10 +162,16 @@ class Line:
     def _take(self) -> Slice:
         one = self._line.popleft()
         self.waiting -= len(one.messages)
+        if self.waiting < self.low_mark and not self.ran_low:
+            self._run_low()
         if not self.pace.is_free:
             parts = sum(message.parts for message in one.messages)
             self.pace.take(parts, self._clock.monotonic())
         return one
+
+    def _run_low(self) -> None:
+        self.ran_low = True
+        self._hunger.set()
 
     def _sort(self, one: Slice, answers: Sequence[Answer], *, is_trial: bool) -> None:
         """
@@ -199,7 +215,7 @@ class Line:
             self.circuit.succeeded()
         elif verdicts & _FAILURES and self.circuit.failed():
             log.warning("provider_down", provider=self.traits.name)
-            self.hunger.set()
+            self._hunger.set()
         if Verdict.THROTTLED in verdicts:
             waits = [a.retry_after_s for a in answers if a.retry_after_s is not None]
             self.pace.throttled(self._clock.monotonic(), max(waits, default=None))
@@ -207,4 +223,4 @@ class Line:
             refused = next(a for a in answers if a.verdict is Verdict.CONFIGURATION)
             said = refused.error_message or "refuses our credentials or account"
             self.refusal = f"{said} ({refused.error_code})"
-            self.hunger.set()
+            self._hunger.set()

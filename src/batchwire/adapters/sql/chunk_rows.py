@@ -1,7 +1,8 @@
 """Chunks: prepared once, leased, answered, rewritten."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import log
+from batchwire.adapters.sql import log, suppression_rows
 from batchwire.adapters.sql.batch_rows import locked_row_of, millis, moment
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
@@ -27,7 +28,13 @@ from batchwire.adapters.sql.tables import (
 )
 from batchwire.domain.counts import ZERO, Counts, add, count
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import ChunkState, Segment, pack, unpack_segment
+from batchwire.domain.ledger import (
+    ChunkState,
+    Segment,
+    pack,
+    unpack_numbers,
+    unpack_segment,
+)
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.ports.store import (
@@ -252,15 +259,28 @@ def _claim(
     wanted = [d.number for d in due]
     data = payloads_of(conn, batch, wanted)
     parts = segments_of(conn, batch, wanted)
+    suppressed = _suppressed(conn, data)
     return tuple(
         Claim(
             number=d.number,
             fence=d.fence + 1,
             payload=data[d.number],
             state=ChunkState(d.size, parts.get(d.number, ())),
+            suppressed=suppressed.get(d.number, frozenset()),
         )
         for d in due
     )
+
+
+def _suppressed(
+    conn: Connection, data: Mapping[int, bytes]
+) -> dict[int, frozenset[str]]:
+    """Find the suppressed numbers of payloads, by chunk number; mostly there are none."""
+    if suppression_rows.is_empty(conn):
+        return {}
+    numbers = {n: unpack_numbers(payload) for n, payload in data.items()}
+    found = suppression_rows.among(conn, list(chain.from_iterable(numbers.values())))
+    return {n: frozenset(found.intersection(some)) for n, some in numbers.items()}
 
 
 def payloads_of(
