@@ -96,6 +96,22 @@ _take = (
         intent=0,
     )
 )
+# Statements are built once: building one costs more than SQLite takes to run it.
+_counts_of = select(*(batches.c[n] for n in OUTCOMES)).where(
+    batches.c.id == bindparam("b")
+)
+_payloads_of = select(payloads.c.number, payloads.c.data).where(
+    payloads.c.batch == bindparam("b"),
+    payloads.c.number.in_(bindparam("wanted", expanding=True)),
+)
+_segments_of = (
+    select(results.c.number, results.c.data)
+    .where(
+        results.c.batch == bindparam("b"),
+        results.c.number.in_(bindparam("wanted", expanding=True)),
+    )
+    .order_by(results.c.id)
+)
 
 
 def _deltas(counts: Counts) -> dict[str, int]:
@@ -181,9 +197,7 @@ def flush(conn: Connection, owner: str, work: Flush, now: datetime) -> Flushed:
         claims = _claim(conn, row.id, owner, work.claim, now)
         if len(claims) < work.claim:
             next_due = moment(conn.execute(_next_due, {"b": row.id}).scalar())
-    counts = conn.execute(
-        select(*(batches.c[n] for n in OUTCOMES)).where(batches.c.id == row.id)
-    ).one()
+    counts = conn.execute(_counts_of, {"b": row.id}).one()
     return Flushed(
         status=Status(row.status),
         counts=tuple(counts),
@@ -287,23 +301,16 @@ def payloads_of(
     conn: Connection, batch: int, wanted: Sequence[int]
 ) -> dict[int, bytes]:
     """Read the payloads of chunks, by chunk number."""
-    query = select(payloads.c.number, payloads.c.data).where(
-        payloads.c.batch == batch, payloads.c.number.in_(wanted)
-    )
-    return {row.number: row.data for row in conn.execute(query)}
+    found = conn.execute(_payloads_of, {"b": batch, "wanted": wanted})
+    return {row.number: row.data for row in found}
 
 
 def segments_of(
     conn: Connection, batch: int, wanted: Sequence[int]
 ) -> dict[int, list[Segment]]:
     """Read the segments of chunks in the order they were appended, by chunk number."""
-    query = (
-        select(results.c.number, results.c.data)
-        .where(results.c.batch == batch, results.c.number.in_(wanted))
-        .order_by(results.c.id)
-    )
     found: dict[int, list[Segment]] = {}
-    for number, data in conn.execute(query):
+    for number, data in conn.execute(_segments_of, {"b": batch, "wanted": wanted}):
         found.setdefault(number, []).append(unpack_segment(data))
     return found
 
