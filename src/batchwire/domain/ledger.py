@@ -252,10 +252,13 @@ class Judge(msgspec.Struct, frozen=True):
         recipient); ``repeated`` holds the positions in the chunk that were repeats.
         """
         at_ms, fence, base = stamp
-        places: Sequence[int] = [at - base for at in map(_positions, messages)]
-        if places != sorted(places):
-            order = sorted(range(len(places)), key=places.__getitem__)
-            places = [places[i] for i in order]
+        positions = list(map(_positions, messages))
+        first = positions[0]
+        if positions == list(range(first, first + len(positions))):  # nearly always
+            places: Sequence[int] = range(first - base, first - base + len(positions))
+        else:
+            order = sorted(range(len(positions)), key=positions.__getitem__)
+            places = [positions[i] - base for i in order]
             messages = [messages[i] for i in order]
             answers = [answers[i] for i in order]
         errors: dict[int, tuple[str, str]] = {}
