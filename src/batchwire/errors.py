@@ -8,7 +8,8 @@ Everything that can go wrong, as one tree.
     │   ├── MalformedMessage
     │   ├── UnsupportedType
     │   ├── UnreadableList
-    │   └── BrokenTemplate
+    │   ├── BrokenTemplate
+    │   └── DeadLettersExceeded
     ├── BatchError                the request contradicts the batch
     │   ├── UnknownBatch
     │   ├── BatchConflict
@@ -96,6 +97,19 @@ class BrokenTemplate(MessageError):
         place = f"template, column {column}: " if column else "template: "
         super().__init__(place + problem)
         self.column = column
+
+
+class DeadLettersExceeded(MessageError):
+    """The consumer stopped: too much of what it receives cannot be handled."""
+
+    code = "dead_letters_exceeded"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"{found} could not be handled, so the consumer stopped before the topic"
+            " drains into the dead letters; `batchwire dlq list` shows them: mend their"
+            " producer, or this program, and start again"
+        )
 
 
 class BatchError(BatchwireError):
