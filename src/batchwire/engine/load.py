@@ -68,15 +68,11 @@ class Load:
             return len(self.packed.state.recorded)
         return len(self.messages) - self.intended
 
-    def intend(self, most: int, size: int) -> list[Slice]:
-        """Choose up to ``most`` further messages, in slices of ``size``."""
-        end = min(self.intended + most, len(self.messages))
-        chosen = [
-            Slice(self, self.messages[at : min(at + size, end)])
-            for at in range(self.intended, end, size)
-        ]
-        self.intended = end
-        return chosen
+    def intend(self, most: int) -> Slice | None:
+        """Choose up to ``most`` further messages; None where there is none."""
+        chosen = self.messages[self.intended : self.intended + most]
+        self.intended += len(chosen)
+        return Slice(self, chosen) if chosen else None
 
     def note(self, messages: list[Message], answers: Sequence[Answer]) -> None:
         """Remember who is to be tried again, and who must be suppressed."""
@@ -169,20 +165,18 @@ class Run:
         """Whether something may be due that is not in memory."""
         return self.clock.monotonic() >= self.claim_at
 
-    def intend(self, most: int) -> list[Slice]:
+    def intend(self, most: int) -> Slice | None:
         """Choose up to ``most`` further messages, no more than its own rate allows."""
         if self.pace.rate:
             if self.pace.delay_s(self.clock.monotonic()) > 0:
-                return []
+                return None
             most = min(most, max(1, int(self.pace.rate / 20)))
-        for load in self.loads.values():
-            slices = load.intend(most, self.line.traits.batch_size)
-            if slices and self.pace.rate:
-                parts = sum(m.parts for one in slices for m in one.messages)
-                self.pace.take(parts, self.clock.monotonic())
-            if slices:
-                return slices
-        return []
+        slices = (load.intend(most) for load in self.loads.values())
+        chosen = next(filter(None, slices), None)
+        if chosen is not None and self.pace.rate:
+            parts = sum(message.parts for message in chosen.messages)
+            self.pace.take(parts, self.clock.monotonic())
+        return chosen
 
     def limited_by(self) -> str:
         """Why this batch is not faster."""

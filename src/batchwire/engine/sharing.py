@@ -56,14 +56,13 @@ class Sharing:
         room = self._room(line) - line.waiting - self._ahead(line)
         while room > 0 and ready:
             run = min(ready, key=lambda r: r.turn)
-            slices = run.intend(min(room, max(_QUANTUM, line.capacity)))
-            if not slices:
+            one = run.intend(min(room, max(_QUANTUM, line.capacity)))
+            if one is None:
                 ready.remove(run)
                 continue
-            count = sum(len(one.messages) for one in slices)
-            run.turn += count / run.weight
-            room -= count
-            self.chosen.setdefault(run.batch.spec.batch_id, []).extend(slices)
+            run.turn += len(one.messages) / run.weight
+            room -= len(one.messages)
+            self.chosen.setdefault(run.batch.spec.batch_id, []).append(one)
         line.low_mark = self._room(line) // _LOW
 
     def _ahead(self, line: Line) -> int:

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Slice:
-    """Some messages of one chunk that go in one call; ``load`` is delivery's own."""
+    """Some messages of one chunk that go together; ``load`` is delivery's own."""
 
     __slots__ = ("is_troubled", "load", "messages")
 
@@ -118,7 +118,7 @@ class Line:
 
     async def _send(self) -> None:
         while True:
-            one = await self._next()
+            one = self._take() if self._is_free() else await self._next()
             is_trial = self.circuit.is_tripped
             count = len(one.messages)
             self.in_flight += count
@@ -141,7 +141,7 @@ class Line:
                 self._offered.clear()
                 self._run_low()
                 await self._offered.wait()
-            elif self.pace.is_free and not self.circuit.is_tripped and not self.refusal:
+            elif self._is_free():
                 return self._take()
             else:
                 async with self._turn:
@@ -159,8 +159,19 @@ class Line:
             return False
         return bool(self._line)
 
+    def _is_free(self) -> bool:
+        """Whether the head of the line may go without a look at the clock."""
+        is_open = self.pace.is_free and not self.circuit.is_tripped
+        return bool(self._line) and is_open and not self.refusal
+
     def _take(self) -> Slice:
-        one = self._line.popleft()
+        """Take what one call may carry from the head of the line."""
+        one, size = self._line[0], self.traits.batch_size
+        if len(one.messages) <= size:
+            self._line.popleft()
+        else:
+            rest, one = one, Slice(one.load, one.messages[:size])
+            del rest.messages[:size]
         self.waiting -= len(one.messages)
         if self.waiting < self.low_mark and not self.ran_low:
             self._run_low()
