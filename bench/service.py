@@ -12,7 +12,7 @@ import structlog
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
-from batchwire.bootstrap import spare_collections
+from batchwire.bootstrap import spare_collections, switch_often
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status, Trigger
@@ -66,6 +66,7 @@ class Service:
             self.store, self.clock, {self.provider: provider}, EngineSettings()
         )
         spare_collections()
+        switch_often()
         await engine.run(stop or asyncio.Event(), until_idle=stop is None)
         return await self.store.batch(BATCH_ID)
 
