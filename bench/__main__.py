@@ -8,6 +8,7 @@ from pathlib import Path
 from bench import (
     delivery_http,
     delivery_null,
+    delivery_postgres,
     ledger,
     memory,
     preparation,
@@ -22,6 +23,7 @@ Bench = Callable[[float, int, Path], list[Figure]]
 BENCHES: dict[str, Bench] = {
     "delivery-http": delivery_http.run,
     "delivery-null": delivery_null.run,
+    "delivery-postgres": delivery_postgres.run,
     "preparation": preparation.run,
     "ledger": ledger.run,
     "memory": memory.run,
