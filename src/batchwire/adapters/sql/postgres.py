@@ -48,6 +48,7 @@ class PostgresDatabase:
     """
 
     def __init__(self, url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self._url = url
         self._name = name_of(url)
         self._writers = pool(url, lock_timeout_s)
         self._pool_of_readers = pool(url, lock_timeout_s)
@@ -65,9 +66,13 @@ class PostgresDatabase:
 
     async def upgrade(self) -> tuple[str, str]:
         """See ``Database``; of several processes at once one does it."""
+        patient = pool(self._url, lock_timeout_s=0, command_timeout_s=None)
         with translated(self._name):
-            async with self._writers.begin() as conn:
-                return await conn.run_sync(_upgrade, self._name)
+            try:
+                async with patient.begin() as conn:
+                    return await conn.run_sync(_upgrade, self._name)
+            finally:
+                await patient.dispose()
 
     async def close(self) -> None:
         """See ``Database``."""
