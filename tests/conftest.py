@@ -10,6 +10,8 @@ import pytest
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.testing.postgres import Cluster, NoPostgres
 
+pytest_plugins = ["batchwire.testing.kafka.fixtures"]
+
 _TEMPLATE = "migrated"
 _number = count(1)
 

@@ -8,7 +8,8 @@ Everything that can go wrong, as one tree.
     │   ├── MalformedMessage
     │   ├── UnsupportedType
     │   ├── UnreadableList
-    │   └── BrokenTemplate
+    │   ├── BrokenTemplate
+    │   └── DeadLettersExceeded
     ├── BatchError                the request contradicts the batch
     │   ├── UnknownBatch
     │   ├── BatchConflict
@@ -26,6 +27,11 @@ Everything that can go wrong, as one tree.
     │   ├── UnknownSchema
     │   ├── EngineAlreadyRunning
     │   └── StaleLease
+    ├── BrokerError               the broker cannot do what it should
+    │   ├── BrokerUnreachable
+    │   ├── BrokerRefused
+    │   ├── TopicMissing
+    │   └── RecordTooLarge
     └── SettingsError             a setting is unknown or has a bad value
 
 ``code`` is stable: logs, metrics, exit codes and API problems use it. ``retryable``
@@ -91,6 +97,19 @@ class BrokenTemplate(MessageError):
         place = f"template, column {column}: " if column else "template: "
         super().__init__(place + problem)
         self.column = column
+
+
+class DeadLettersExceeded(MessageError):
+    """The consumer stopped: too much of what it receives cannot be handled."""
+
+    code = "dead_letters_exceeded"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"{found} could not be handled, so the consumer stopped before the topic"
+            " drains into the dead letters; `batchwire dlq list` shows them: mend their"
+            " producer, or this program, and start again"
+        )
 
 
 class BatchError(BatchwireError):
@@ -217,6 +236,38 @@ class StaleLease(StoreError):
     """The chunk was taken over by another worker; what we hold is void."""
 
     code = "stale_lease"
+
+
+class BrokerError(BatchwireError):
+    """The broker cannot do what it should; the record stays with its sender."""
+
+    code = "broker_error"
+
+
+class BrokerUnreachable(BrokerError):
+    """The broker does not answer; a record may have been written all the same."""
+
+    code = "broker_unreachable"
+    retryable = True
+
+
+class BrokerRefused(BrokerError):
+    """The broker refuses our credentials, or this user may not do that."""
+
+    code = "broker_refused"
+
+
+class TopicMissing(BrokerError):
+    """The topic does not exist; `batchwire topics create` makes it."""
+
+    code = "topic_missing"
+    retryable = True
+
+
+class RecordTooLarge(BrokerError):
+    """The record is larger than the topic takes; it can never be published."""
+
+    code = "record_too_large"
 
 
 class SettingsError(BatchwireError):

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from batchwire.domain.record import Record
 from batchwire.errors import MalformedMessage, UnsupportedType
 from batchwire.messages.codec import Decoded, decode
-from batchwire.messages.envelope import Record
 
 PAUSE = {"batch_id": "b-1", "operation": "pause"}
 

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from batchwire.domain.lifecycle import Operation, Phase
+from batchwire.domain.record import Headers, Place, Record
 from batchwire.errors import MalformedMessage
 from batchwire.messages.codec import decode, encode
-from batchwire.messages.envelope import EventContext, Headers, Place, Record
+from batchwire.messages.envelope import EventContext
 from batchwire.messages.requests import (
     AnyBatchMessage,
     BatchMessageRequest,

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 from hypothesis import example, given, strategies as st
 
+from batchwire.domain.record import Place, Record
 from batchwire.errors import MalformedMessage, MessageError, UnsupportedType
 from batchwire.messages.codec import Decoded, decode, encode
-from batchwire.messages.envelope import EventContext, Place, Record
+from batchwire.messages.envelope import EventContext
 from batchwire.messages.message import MessageType, wire_fields
 from batchwire.messages.requests import (
     BatchMessageRequest,

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from batchwire.domain.lifecycle import Operation
+from batchwire.domain.record import Record
 from batchwire.messages.codec import decode, encode
-from batchwire.messages.envelope import EventContext, Record
+from batchwire.messages.envelope import EventContext
 from batchwire.messages.message import MessageType
 from batchwire.messages.recipients import Recipient
 from batchwire.messages.requests import BatchMessageRequest, BatchOperationRequest

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from batchwire.adapters.http.settings import HttpSettings
+from batchwire.config.batch_events_group import BatchEventsGroup
 from batchwire.config.database_url import SQLITE, one_spelling
 from batchwire.config.engine_group import EngineGroup
 from batchwire.config.keys import KeyPath
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
     )
     engine: EngineGroup = Field(
         default=EngineGroup(), description="How the engine works."
+    )
+    batch_events: BatchEventsGroup = Field(
+        default=BatchEventsGroup(), description="Batch events, on Kafka or embedded."
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)

@@ -5,6 +5,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from batchwire.domain.record import Headers, Record
 from batchwire.errors import MalformedMessage
 from batchwire.messages import cloud_event
 from batchwire.messages.body import read_body, write_body
@@ -12,8 +13,6 @@ from batchwire.messages.envelope import (
     OBSERVED,
     SEQUENCE_DIGITS,
     EventContext,
-    Headers,
-    Record,
     read_header,
     write_headers,
 )

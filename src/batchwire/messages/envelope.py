@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import force_setattr
 
+from batchwire.domain.record import Headers
 from batchwire.messages import rules
 from batchwire.messages.requests import (
     AnyBatchMessage,
@@ -24,29 +25,6 @@ from batchwire.messages.times import format_time
 OBSERVED = "observed"  # value of header ``execution``: another system sends the batch
 
 SEQUENCE_DIGITS = 19  # so that texts sort as numbers up to 2**63 - 1
-
-Headers = tuple[tuple[str, bytes | None], ...]
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where a record stands in a log; ``partition`` and ``offset`` count from 0."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What a transport carries. ``headers`` may repeat a name: the last one counts.
-
-    ``place`` is known of records that were read, not of those to be written.
-    """
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-    place: Place | None = None
 
 
 class EventContext(msgspec.Struct, frozen=True, kw_only=True):

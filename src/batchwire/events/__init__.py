@@ -1,0 +1,1 @@
+"""Batch events in both directions: consumer, publisher, relay, service, integration."""

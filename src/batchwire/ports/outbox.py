@@ -1,0 +1,71 @@
+"""
+The door to what is to be published: kept durably, published later, in order.
+
+Two adapters: the table ``outbox`` of the database, written in the transaction of what
+it tells, and the spool file of a host that has no database of ours.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from batchwire.ports.bus import Outgoing
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A record that waits; ``position`` is the outbox's own, ascending."""
+
+    position: int
+    outgoing: Outgoing
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """How much waits: ``rows``, and the age of the oldest in seconds (0 where none)."""
+
+    rows: int = 0
+    oldest_s: float = 0.0
+
+
+class Outbox(Protocol):
+    """Records that wait to be published."""
+
+    async def add(self, records: Sequence[Outgoing]) -> list[int]:
+        """Keep them durably, in this order; returns their positions."""
+        ...
+
+    async def lease(self, owner: str) -> int:
+        """
+        Take what shards are free, renew those held; returns how many are ours now.
+
+        To be called every few seconds; a shard not renewed for 30 s is another's.
+        """
+        ...
+
+    async def release(self, owner: str) -> None:
+        """Give all shards back, at an orderly end."""
+        ...
+
+    async def pending(self, owner: str, most: int) -> list[Pending]:
+        """Read the oldest of our shards, in order per key; the same until ``done``."""
+        ...
+
+    async def done(self, owner: str, pending: Sequence[Pending]) -> int:
+        """
+        Forget what was published; returns how many.
+
+        What another relay has taken over meanwhile is left to it.
+        """
+        ...
+
+    async def refuse(self, owner: str, pending: Pending, reason: str) -> None:
+        """Move what can never be published to the dead letters (``too-large``)."""
+        ...
+
+    async def waiting(self, positions: Sequence[int]) -> set[int]:
+        """Which of these still wait."""
+        ...
+
+    async def depth(self) -> Depth:
+        """How much waits."""
+        ...
