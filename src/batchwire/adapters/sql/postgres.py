@@ -93,7 +93,6 @@ class PostgresDatabase:
         """See ``Database``."""
         with translated(self._name):
             await self._right.take()
-        await self.write(commits.tidy)
 
     async def has_engine(self) -> bool:
         """See ``Database``."""
