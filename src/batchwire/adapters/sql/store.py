@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from batchwire.adapters.sql import audit, batch_rows, chunk_rows, lists, log
+from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.tables import suppressions
 from batchwire.domain.batch import Batch, BatchSpec
@@ -18,7 +19,7 @@ from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewri
 _FEW_BLOCKS = 4  # of 256 KiB before compression
 _FEW_CHUNKS = 32
 _MANY_EVENTS = 500
-_MANY_NUMBERS = 10_000  # both databases take some 32,000 values in one statement
+_MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
 
 class SqlStore:
@@ -225,6 +226,7 @@ def _suppressed(conn: Connection, numbers: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for start in range(0, len(numbers), _MANY_NUMBERS):
         some = numbers[start : start + _MANY_NUMBERS]
-        query = select(suppressions.c.number).where(suppressions.c.number.in_(some))
+        number = suppressions.c.number
+        query = select(number).where(among(conn, number, some))
         found.update(conn.execute(query).scalars())
     return found
