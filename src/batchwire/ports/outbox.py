@@ -5,7 +5,7 @@ Two adapters: the table ``outbox`` of the database, written in the transaction o
 it tells, and the spool file of a host that has no database of ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -46,8 +46,14 @@ class Outbox(Protocol):
         """Give all shards back, at an orderly end."""
         ...
 
-    async def pending(self, owner: str, most: int) -> list[Pending]:
-        """Read the oldest of our shards, in order per key; the same until ``done``."""
+    async def pending(
+        self, owner: str, most: int, *, without: Collection[str] = ()
+    ) -> list[Pending]:
+        """
+        Read the oldest of our shards, in order per key; the same until ``done``.
+
+        ``without`` names topics whose records are passed over.
+        """
         ...
 
     async def done(self, owner: str, pending: Sequence[Pending]) -> int:

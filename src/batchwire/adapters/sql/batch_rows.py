@@ -18,7 +18,13 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import log
-from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks, operations
+from batchwire.adapters.sql.tables import (
+    OUTCOMES,
+    batches,
+    chunks,
+    observed,
+    operations,
+)
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import GENESIS, Fact, State
 from batchwire.domain.lifecycle import Status
@@ -98,6 +104,9 @@ def create(
     if first is not None:
         _must_repeat(first, spec, digest)
         return batch_of(first), False
+    other = select(observed.c.id).where(observed.c.batch_id == spec.batch_id)
+    if conn.execute(other).first() is not None:
+        raise BatchConflict(spec.batch_id, "another system executes it")
     conn.execute(
         insert(batches),
         {

@@ -121,6 +121,7 @@ def purge(conn: Connection, before: datetime, most: int) -> int:
     old = conn.execute(
         select(records.c.topic, records.c.position)
         .where(records.c.at < millis(before), records.c.position < slowest)
+        .order_by(records.c.topic, records.c.position)
         .limit(most)
     ).all()
     if old:
