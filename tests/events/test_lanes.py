@@ -2,7 +2,7 @@
 
 from collections import defaultdict, deque
 
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from batchwire.domain.record import Record
@@ -95,6 +95,7 @@ class LanesMachine(RuleBasedStateMachine):
 
 
 TestLanes = LanesMachine.TestCase
+TestLanes.settings = settings(max_examples=40, stateful_step_count=40)
 
 
 def test_a_lane_waits_for_its_head_and_others_go_on() -> None:

@@ -113,19 +113,21 @@ class BatchMessageConsumer:
         works = [self._committer.run(), self._parking.run(self._push), self._purge()]
         works += [self._process() for _ in range(self._config.consumer.processors)]
         tasks = [asyncio.create_task(work) for work in works]
+        stopping = asyncio.create_task(stop.wait())
         try:
             for member in self._members:
                 await member.subscription.open(member)
             while not stop.is_set():
                 self._meter.tell(self._lanes, self._members, self._clock)
                 await asyncio.wait(
-                    tasks, timeout=_TELL_S, return_when="FIRST_COMPLETED"
+                    (*tasks, stopping), timeout=_TELL_S, return_when="FIRST_COMPLETED"
                 )
                 for task in tasks:
                     if task.done():
                         self._is_broken = True
                         task.result()
         finally:
+            stopping.cancel()
             await self._end(tasks)
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:

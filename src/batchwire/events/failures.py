@@ -13,9 +13,10 @@ from batchwire.errors import (
     DeadLettersExceeded,
     IllegalOperation,
     MessageError,
+    StoreDamaged,
     StoreError,
-    StoreInDoubt,
     UnknownBatch,
+    UnknownSchema,
     UnsupportedType,
 )
 from batchwire.events.lanes import Item
@@ -33,6 +34,8 @@ _BY_ERROR: tuple[tuple[type[BatchwireError], Disposition], ...] = (
     (IllegalOperation, Disposition.ILLEGAL_TRANSITION),
     (UnknownBatch, Disposition.UNKNOWN_BATCH),
 )
+
+_UNUSABLE = (StoreDamaged, UnknownSchema)
 
 log = structlog.get_logger()
 
@@ -58,14 +61,15 @@ class Failures:
         Decide on an event whose handler raised; a number is to try again in so many s.
 
         A bug of a handler (an error that is not ours) counts as one that may pass; so
-        does a commit in doubt, since a repeat has no second effect.
+        do a commit in doubt, since a repeat has no second effect, and what a database
+        says that we do not know.
 
         Raises:
             StoreError: the database cannot be used at all; the event is not to blame.
 
         """
         if isinstance(error, BatchwireError) and not _may_pass(error):
-            if isinstance(error, StoreError):
+            if isinstance(error, _UNUSABLE):
                 raise error
             return self.bury(item, _disposition_of(error), str(error))
         item.attempts += 1
@@ -105,6 +109,7 @@ class Failures:
 
     def bury(self, item: Item, disposition: Disposition, message: str) -> Bury:
         """Make it a dead letter."""
+        message = message.replace("\0", "")  # which PostgreSQL does not take
         self._limit.count(is_dead=True)
         log.warning(
             "consume message failed",
@@ -130,11 +135,13 @@ class Failures:
 
     def _park(self, delay_s: float, reason: str, attempts: int) -> Park:
         due_at = self._clock.now() + timedelta(seconds=delay_s)
-        return Park(due_at=due_at, reason=reason, attempts=attempts)
+        return Park(due_at, reason.replace("\0", ""), attempts)
 
 
 def _may_pass(error: BatchwireError) -> bool:
-    return error.retryable or isinstance(error, StoreInDoubt)
+    if isinstance(error, StoreError):
+        return not isinstance(error, _UNUSABLE)
+    return error.retryable
 
 
 def _disposition_of(error: BatchwireError) -> Disposition:

@@ -135,7 +135,9 @@ class _Group:
         is_ours = arrival.batch_id in self._logbook.ours
         state = self._logbook.state(arrival.batch_id)
         if isinstance(effect, Note) and (is_ours or state is None):
-            return Applied.UNKNOWN  # one that became ours since is operated on next time
+            return (
+                Applied.UNKNOWN
+            )  # one that became ours since is operated on next time
         if is_ours:
             return Applied.CONFLICT
         fact = _fact(state or ObservedState(), effect)
@@ -227,7 +229,9 @@ def _parked_of(
     every, found = sorted(batch_ids), []
     for start in range(0, len(every), _MANY):
         wanted = {"consumer": consumer, "batch_ids": every[start : start + _MANY]}
-        found += [(row.event_id, row.batch_id) for row in conn.execute(_waiting, wanted)]
+        found += [
+            (row.event_id, row.batch_id) for row in conn.execute(_waiting, wanted)
+        ]
     return found
 
 
