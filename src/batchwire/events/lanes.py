@@ -35,9 +35,10 @@ class Item(msgspec.Struct, eq=False):
 
 class Lanes:
     """
-    All lanes. A lane is *ready* when it has items and its head is not worked on; it
-    *rests* while its head waits to be tried again.
+    All lanes.
 
+    A lane is *ready* when it has items and its head is not worked on; it *rests* while
+    its head waits to be tried again.
     ``count`` and ``size_bytes`` are those of everything not finished.
     """
 

@@ -107,7 +107,8 @@ class EmbeddedSubscription:
     @property
     def state(self) -> SubscriptionState:
         """See the port."""
-        is_joined = self._next is not None
+        has_ended = self._task is None or self._task.done()
+        is_joined = self._next is not None and not has_ended
         lag = {self._partition: self._lag} if is_joined else {}
         return SubscriptionState(
             is_joined=is_joined, polled_at=self._polled_at, lag=lag

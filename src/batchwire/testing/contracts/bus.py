@@ -246,8 +246,7 @@ class BusContract:
         """And stays a member: the rest comes in order, nothing twice."""
         await opened.publish(*(numbered(n) for n in range(1000)))
         collector = Pausing(after=1)
-        member = await opened.member(collector)
-        collector.member = member
+        collector.member = await opened.member(collector)
         await collector.count(1)
         await asyncio.sleep(self.QUIET_S)
         before = len(collector.records)
@@ -257,7 +256,7 @@ class BusContract:
         assert not collector.has("revoked")
         assert not collector.has("lost")
         collector.after = 0
-        member.resume()
+        collector.resume()
         await collector.count(1001)
         assert collector.values == [b"%d" % n for n in range(1001)]
 

@@ -1,0 +1,79 @@
+"""The embedded transport keeps the promises of the bus."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from batchwire.adapters.sql import topic_rows
+from batchwire.adapters.sql.embedded_bus import (
+    LARGEST,
+    EmbeddedProducer,
+    EmbeddedSubscription,
+)
+from batchwire.adapters.sql.sqlite import SqliteDatabase
+from batchwire.adapters.system.clock import SystemClock
+from batchwire.testing.contracts.bus import BusContract, Collector, Open, numbered
+
+
+@dataclass
+class EmbeddedBus:
+    """Makes clients of one database; one partition."""
+
+    database: SqliteDatabase
+    topic: str = "topic"
+    partitions: int = 1
+    too_large: int = LARGEST + 1
+
+    def producer(self) -> EmbeddedProducer:
+        return EmbeddedProducer(self.database, SystemClock())
+
+    def subscription(self, group: str) -> EmbeddedSubscription:
+        return EmbeddedSubscription(self.database, SystemClock(), self.topic, group)
+
+
+@pytest.mark.timeout(60)
+class TestEmbeddedBus(BusContract):
+    """On a file, as in service."""
+
+    @pytest.fixture
+    async def bus(self, tmp_path: Path) -> AsyncIterator[EmbeddedBus]:
+        database = SqliteDatabase(str(tmp_path / "bus.db"))
+        await database.open()
+        yield EmbeddedBus(database)
+        await database.close()
+
+    async def test_a_second_member_takes_over_where_the_first_leaves(
+        self, opened: Open
+    ) -> None:
+        await opened.publish(*(numbered(n) for n in range(4)))
+        first, second = Collector(), Collector()
+        member = await opened.member(first)
+        await first.count(4)
+        await opened.member(second)
+        member.finish({one: 2 for one in first.positions})
+        await member.close()
+        await second.count(2)
+        assert second.values == [b"2", b"3"]
+
+    async def test_a_group_that_comes_after_a_purge_reads_what_is_left_once(
+        self, bus: EmbeddedBus, opened: Open
+    ) -> None:
+        await opened.publish(*(numbered(n) for n in range(10)))
+        first = Collector()
+        member = await opened.member(first)
+        await first.count(10)
+        member.finish({one: 6 for one in first.positions})
+        await member.close()
+        before = SystemClock().now() + timedelta(hours=1)
+        assert await bus.database.write(topic_rows.purge, before, 4) == 4
+        assert await bus.database.write(topic_rows.purge, before, 4) == 2
+        assert await bus.database.write(topic_rows.purge, before, 4) == 0
+        late = Collector()
+        await opened.member(late, "another-group")
+        await late.count(4)
+        await opened.publish(numbered(10))
+        await late.count(5)
+        assert late.values == [b"%d" % n for n in range(6, 11)]
