@@ -2,7 +2,7 @@
 
 import typer
 
-from batchwire.bootstrap import upgraded
+from batchwire.bootstrap.databases import upgraded
 from batchwire.cli import output, session
 from batchwire.cli.options import Json
 

@@ -163,7 +163,8 @@ class BatchEventService:
             await self.consumer.run(stop)
         except DeadLettersExceeded as error:
             self.failure = str(error)
-            log.error("consumer_stopped", error_code=error.code, error=str(error))
+        if self.failure:
+            log.error("consumer_stopped", error=self.failure)
 
     async def _kept(
         self, loop: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from batchwire.adapters.sql import commits, migrate
 from batchwire.adapters.sql.database import to_its_end
+from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.postgres_connect import (
     LOCK_TIMEOUT_S,
     arguments,
@@ -19,6 +20,7 @@ from batchwire.adapters.sql.postgres_connect import (
 from batchwire.adapters.sql.postgres_errors import is_passing, translated
 from batchwire.adapters.sql.postgres_right import SCHEMA, Right, is_taken
 from batchwire.errors import StoreError, StoreInDoubt
+from batchwire.messages.announcement import Announcer
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -47,9 +49,16 @@ class PostgresDatabase:
     with row locks; reads see one moment (REPEATABLE READ).
     """
 
-    def __init__(self, url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        announcer: Announcer | None = None,
+        *,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+    ) -> None:
         self._name = name_of(url)
-        self._writers = pool(url, lock_timeout_s)
+        told = {ANNOUNCER: announcer}
+        self._writers = pool(url, lock_timeout_s).execution_options(**told)
         self._pool_of_readers = pool(url, lock_timeout_s)
         self._readers = self._pool_of_readers.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from batchwire.adapters.sql import migrate
 from batchwire.adapters.sql.database import to_its_end
+from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.sqlite_connect import (
     BUSY_TIMEOUT_S,
     READERS,
@@ -18,6 +19,7 @@ from batchwire.adapters.sql.sqlite_connect import (
     translated,
 )
 from batchwire.errors import EngineAlreadyRunning
+from batchwire.messages.announcement import Announcer
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -31,12 +33,20 @@ class SqliteDatabase:
     An SQLite file; opening it migrates it. Implements ``database.Database``.
 
     One connection writes; a few read beside it (WAL), all in threads: a transaction is
-    one hop. ``busy_timeout_s``: how long a call waits for other processes.
+    one hop. ``busy_timeout_s``: how long a call waits for other processes. ``announcer``
+    makes the records of the topic; without one the topic is told nothing.
     """
 
-    def __init__(self, path: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        path: str,
+        announcer: Announcer | None = None,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
         self._path = path
-        self.writer = connect(path, is_writer=True, busy_timeout_s=busy_timeout_s)
+        writer = connect(path, is_writer=True, busy_timeout_s=busy_timeout_s)
+        self.writer = writer.execution_options(**{ANNOUNCER: announcer})
         self._reader = connect(path, is_writer=False, busy_timeout_s=busy_timeout_s)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")

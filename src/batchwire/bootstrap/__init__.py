@@ -1,28 +1,23 @@
 """The only place where adapters meet ports: from settings to a working service."""
 
 import gc
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from batchwire.adapters.http.provider import HttpProvider
 from batchwire.adapters.sandbox import Behaviour, SandboxProvider
-from batchwire.adapters.sql.database import Database
-from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
+from batchwire.bootstrap.databases import database
+from batchwire.bootstrap.events import Events, batch_handlers
 from batchwire.config import ProviderSettings, Settings
 from batchwire.config.settings import HttpProviderSettings
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake
 from batchwire.engine.run import Engine
-from batchwire.errors import SettingsError
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
-
-_OF_POSTGRESQL = ("asyncpg", "greenlet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +31,7 @@ class App:
     control: Control
     providers: Mapping[str, Provider]
     engine: Engine
+    events: Events
 
 
 @asynccontextmanager
@@ -49,60 +45,26 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
 
     """
     clock = SystemClock()
-    store = SqlStore(database(settings), clock)
+    kept = database(settings)
+    store = SqlStore(kept, clock)
     providers = {n: provider(n, one, clock) for n, one in settings.providers.items()}
     engine_settings = settings.engine.build()
+    intake, control = Intake(store, clock), Control(store, clock)
+    handlers = batch_handlers(settings, intake, control, providers)
     try:
         await store.open()
         yield App(
             settings=settings,
             clock=clock,
             store=store,
-            intake=Intake(store, clock),
-            control=Control(store, clock),
+            intake=intake,
+            control=control,
             providers=providers,
             engine=Engine(store, clock, providers, engine_settings),
+            events=Events(settings, kept, clock, handlers),
         )
     finally:
         await store.close()
-
-
-async def upgraded(settings: Settings) -> tuple[str, str]:
-    """
-    Bring the database's schema to this program's; returns the versions before and after.
-
-    Raises:
-        StoreError: the database cannot be used.
-
-    """
-    one = database(settings)
-    try:
-        return await one.upgrade()
-    finally:
-        await one.close()
-
-
-def database(settings: Settings) -> Database:
-    """
-    Make the database that the settings name. Nothing is opened yet.
-
-    Raises:
-        SettingsError: what PostgreSQL needs is not installed.
-
-    """
-    if settings.database_path:
-        return SqliteDatabase(settings.database_path)
-    missing = [one for one in _OF_POSTGRESQL if importlib.util.find_spec(one) is None]
-    if missing:
-        message = (
-            f"database_url: PostgreSQL needs {' and '.join(missing)};"
-            " `pip install 'batchwire[postgres]'` installs it"
-        )
-        raise SettingsError(message)
-    # Not an import statement: who has SQLite need not have, nor load, its driver.
-    module = importlib.import_module("batchwire.adapters.sql.postgres")
-    made: Database = module.PostgresDatabase(settings.database_url)
-    return made
 
 
 def spare_collections() -> None:
