@@ -119,11 +119,15 @@ class Member:
 
     def _poll(self, timeout_s: float) -> list[Record]:
         """Wait for the first record only: ``consume`` would wait for the last."""
-        first = self._client.poll(timeout_s)
-        self._membership.polled(time.monotonic())
-        if first is None:
+        try:
+            first = self._client.poll(timeout_s)
+            self._membership.polled(time.monotonic())
+            if first is None:
+                return []
+            more = self._client.consume(self._settings.batch_records - 1, 0)
+        except KafkaException as ended:  # a fatal error is raised, not called back
+            self._on_error(ended.args[0])
             return []
-        more = self._client.consume(self._settings.batch_records - 1, 0)
         return self._records((first, *more))
 
     def _records(self, messages: Iterable[Message]) -> list[Record]:
