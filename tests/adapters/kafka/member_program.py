@@ -18,14 +18,17 @@ class Printing(Collector):
     subscription: KafkaSubscription
 
     def received(self, records: Sequence[Record]) -> None:
+        """Say how many there are now."""
         super().received(records)
         say("received", len(self.records))
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Say how many came."""
         super().assigned(partitions)
         say("assigned", len(partitions))
 
     def lost(self, partitions: Sequence[Partition]) -> None:
+        """Finish, which must have no effect any more."""
         super().lost(partitions)
         self.subscription.finish(self.positions)
         say("lost", len(partitions))
@@ -42,7 +45,6 @@ async def main(address: str, topic: str) -> None:
             connection=KafkaConnectionSettings(brokers=(address,)),
             topic=topic,
             group_id=topic,
-            max_poll_interval_s=1.0,
         )
     )
     await listener.subscription.open(listener)

@@ -90,6 +90,7 @@ class Finishing(Collector):
         self._running: list[Record] = []
 
     def received(self, records: Sequence[Record]) -> None:
+        """Begin to work on them."""
         super().received(records)
         self._running += records
         asyncio.get_running_loop().call_later(0.02, self.finish)
@@ -105,10 +106,12 @@ class Finishing(Collector):
             )
 
     async def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Finish first."""
         self.finish()
         await super().revoked(partitions)
 
     def lost(self, partitions: Sequence[Partition]) -> None:
+        """Drop what runs."""
         self._running = []
         super().lost(partitions)
 
@@ -169,33 +172,51 @@ async def test_a_listener_beyond_its_budget_stops_nobody_and_commits_nothing(
 
 
 async def test_what_is_lost_is_not_committed_and_the_member_comes_back(
-    kafka: str, topic: str, kafka_admin: AdminClient
+    tmp_path: Path,
 ) -> None:
-    """Stopped for longer than the poll interval, as by SIGSTOP or a deep sleep."""
-    await publish(kafka, topic, range(100))
-    program = str(Path(__file__).with_name("member_program.py"))
+    """Stopped by SIGSTOP for longer than its session: the broker has put it out."""
+    session = {
+        "group.consumer.min.session.timeout.ms": "1000",
+        "group.consumer.session.timeout.ms": "1000",
+    }
+    with or_skip(), running_broker(tmp_path / "kafka", session) as broker:
+        _create(broker.address)
+        await publish(broker.address, "t", range(100))
+        admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
+        async with _program(broker.address, "t") as process:
+            events = process.stdout
+            assert events
+            await _until(events, "received", 100)
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(3)
+            process.send_signal(signal.SIGCONT)
+            await _until(events, "lost", 1)
+            assert await asyncio.to_thread(committed, admin, "t") == {}
+            await _until(events, "received", 200)  # all of it again
+        assert await asyncio.to_thread(committed, admin, "t") == {0: 100}
+
+
+@asynccontextmanager
+async def _program(
+    address: str, topic: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a member of its own; at the end it finishes all, and leaves."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        program,
-        kafka,
+        str(Path(__file__).with_name("member_program.py")),
+        address,
         topic,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    assert process.stdout
-    assert process.stdin
-    events = process.stdout
-    await _until(events, "received", 100)
-    process.send_signal(signal.SIGSTOP)
-    await asyncio.sleep(2.5)
-    process.send_signal(signal.SIGCONT)
-    await _until(events, "lost", 4)
-    assert await asyncio.to_thread(committed, kafka_admin, topic) == {}
-    await _until(events, "assigned", 4)
-    await _until(events, "received", 200)  # all of it again
-    process.stdin.close()
-    assert await process.wait() == 0
-    assert sum((await asyncio.to_thread(committed, kafka_admin, topic)).values()) == 100
+    try:
+        yield process
+        await process.communicate(b"")  # the end of its input is its end
+        assert process.returncode == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def _until(events: asyncio.StreamReader, event: str, count: int) -> None:
