@@ -95,7 +95,6 @@ class Member:
         wanted = member_configuration(self._settings, self._protocol)
         callbacks = {
             **self._watch.callbacks,
-            "error_cb": self._on_error,
             "stats_cb": self._on_statistics,
             "on_commit": self._log.committed,
         }
@@ -132,7 +131,7 @@ class Member:
                 return []
             more = self._client.consume(self._settings.batch_records - 1, 0)
         except KafkaException as ended:  # a fatal error is raised, not called back
-            self._on_error(ended.args[0])
+            self._befallen(ended.args[0])
             return []
         return self._records((first, *more))
 
@@ -141,7 +140,7 @@ class Member:
         for message in messages:
             error = message.error()
             if error is not None:
-                self._on_error(error)
+                self._befallen(error)
             elif self._membership.holds(message.partition() or 0):
                 records.append(record_of(message, self._settings.topic))
         return records
@@ -185,6 +184,7 @@ class Member:
             self._log.failed(refused.args[0])
 
     def _assigned(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        self._log.well()
         self._membership.assigned(each.partition for each in partitions)
         self._delivery.assigned(_ours(partitions))
         client.incremental_assign(partitions)
@@ -203,8 +203,8 @@ class Member:
         self._delivery.lost(_ours(partitions))
         self._log.lost(len(partitions))
 
-    def _on_error(self, error: KafkaError) -> None:
-        self._watch.on_error(error)
+    def _befallen(self, error: KafkaError) -> None:
+        """Take an error of the group, the topic or a partition: it comes as a message."""
         if error.fatal() or error.code() == _FATAL:
             self._fatal = error
         self._log.failed(error)

@@ -12,7 +12,7 @@ _RESET = "offset reset"
 
 class MemberLog(logging.Handler):
     """
-    Says what befalls a member; the same error twice in a row is said once.
+    Says what befalls a member; the same error is said once until all is well.
 
     It listens to librdkafka's log too, for the one event that has no callback: the
     committed offset is no longer in the topic.
@@ -21,18 +21,19 @@ class MemberLog(logging.Handler):
     def __init__(self, topic: str, group: str) -> None:
         super().__init__()
         self._log = structlog.get_logger().bind(topic=topic, group=group)
-        self._last = ""
+        self._said: set[str] = set()
         self._commit_error = ""
 
     def failed(self, error: KafkaError) -> None:
-        """Take an error of the client or of a partition."""
-        name, before = error.name(), self._last
-        self._last = name
-        if name != before:
-            level = logging.ERROR if error.fatal() else logging.WARNING
-            self._log.log(
-                level, "subscription_failed", error_code=name, error=error.str()
-            )
+        """Take an error of the group, the topic or a partition."""
+        name, said = error.name(), error.str()
+        if name not in self._said:
+            self._said.add(name)
+            self._log.warning("subscription_failed", error_code=name, error=said)
+
+    def well(self) -> None:
+        """Say errors again from now on: partitions were assigned."""
+        self._said.clear()
 
     def committed(self, error: KafkaError | None, _: Sequence[TopicPartition]) -> None:
         """Take the outcome of a commit."""
