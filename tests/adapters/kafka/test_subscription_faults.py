@@ -172,13 +172,12 @@ async def test_a_member_with_a_name_keeps_its_partitions_over_a_restart(
     kafka: str, topic: str
 ) -> None:
     """A rolling restart moves nothing to the others."""
-    other = Collector()
+    other, first, again = Collector(), Collector(), Collector()
     async with member(kafka, topic, other, instance_id="other"):
-        async with member(kafka, topic, Collector(), instance_id="named") as first:
-            await eventually(lambda: first.state.is_joined)
-            await other.until(lambda: other.has("revoked"))
+        await other.until(lambda: other.has("assigned"))
+        async with member(kafka, topic, first, instance_id="named"):
+            await first.until(lambda: first.has("assigned"))
         before = list(other.events)
-        again = Collector()
         async with member(kafka, topic, again, instance_id="named"):
             await again.until(lambda: again.has("assigned"))
             assert other.events == before

@@ -157,7 +157,7 @@ class Member:
             self._store()
             late += self._poll(0)
         self._pause(is_paused=False)
-        if late:
+        if late := self._membership.still_held(late):
             self._hand_over(late)
 
     @property
@@ -188,8 +188,9 @@ class Member:
         self._membership.assigned(each.partition for each in partitions)
         self._delivery.assigned(_ours(partitions))
         client.incremental_assign(partitions)
-        if self._is_paused:
-            client.pause(partitions)
+        # Said either way: librdkafka remembers that a partition was paused when it
+        # went, and would never fetch from it when it comes back.
+        (client.pause if self._is_paused else client.resume)(partitions)
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         budget_s = self._settings.revoke_budget_s
