@@ -18,7 +18,7 @@ from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
 from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
-from batchwire.adapters.sql.tables import inbox, outbox, parked
+from batchwire.adapters.sql.tables import inbox, outbox, parked, repeats
 from batchwire.domain import observed
 from batchwire.domain.dead_letter import DeadLetter
 from batchwire.domain.events import EventType, Fact
@@ -92,6 +92,9 @@ class _Group:
         results = [self._one(arrival, effect) for arrival, effect in self._work]
         self._logbook.write()
         _handled.execute(self._conn, self._handled)
+        repeated = results.count(Applied.DUPLICATE)
+        if repeated:
+            _count_repeats(self._conn, self._consumer, repeated)
         return results
 
     def _one(self, arrival: Arrival, effect: Effect) -> Applied:
@@ -191,6 +194,19 @@ class _Group:
             topic=effect.dead_letter_topic, record=dead_letter.to_record(letter)
         )
         self._conn.execute(insert(outbox), outbox_row(copy, millis(self._now)))
+
+
+def _count_repeats(conn: Connection, consumer: str, count: int) -> None:
+    here = repeats.c.consumer == consumer
+    more = update(repeats).where(here).values(count=repeats.c.count + count)
+    if not conn.execute(more).rowcount:
+        conn.execute(insert(repeats), {"consumer": consumer, "count": count})
+
+
+def count_repeats(conn: Connection, consumer: str) -> int:
+    """Count the events that were here before, since ever."""
+    query = select(repeats.c.count).where(repeats.c.consumer == consumer)
+    return conn.execute(query).scalar() or 0
 
 
 def _known_events(conn: Connection, consumer: str, event_ids: list[str]) -> set[str]:
