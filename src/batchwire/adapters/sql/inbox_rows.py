@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import dead_letter_rows
+from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
@@ -40,10 +41,6 @@ from batchwire.ports.inbox import (
 
 _MANY = 500  # values in one statement
 
-_seen = select(inbox.c.event_id).where(
-    inbox.c.consumer == bindparam("consumer"),
-    inbox.c.event_id.in_(bindparam("event_ids", expanding=True)),
-)
 _waiting = select(parked.c.event_id, parked.c.batch_id).where(
     parked.c.consumer == bindparam("consumer")
 )
@@ -213,8 +210,10 @@ def _known_events(conn: Connection, consumer: str, event_ids: list[str]) -> set[
     seen: set[str] = set()
     for start in range(0, len(event_ids), _MANY):
         some = event_ids[start : start + _MANY]
-        wanted = {"consumer": consumer, "event_ids": some}
-        seen.update(conn.execute(_seen, wanted).scalars())
+        query = select(inbox.c.event_id).where(
+            inbox.c.consumer == consumer, among(conn, inbox.c.event_id, some)
+        )
+        seen.update(conn.execute(query).scalars())
         seen |= dead_letter_rows.waiting_events(conn, some)
     return seen
 
