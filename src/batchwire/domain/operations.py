@@ -26,10 +26,15 @@ from batchwire.domain.outcome import Outcome
 from batchwire.errors import IllegalOperation
 
 SERVICE = "batchwire"  # the operator_id of what the service does by itself
+VIA_TOPIC = "topic"  # ``via`` of what a record on the topic asked for
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation that somebody asks for (``BatchOperationRequest``)."""
+    """
+    An operation that somebody asks for (``BatchOperationRequest``).
+
+    ``via`` says how it came: empty, or ``VIA_TOPIC``.
+    """
 
     batch_id: str
     operation: Operation
@@ -37,6 +42,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     operator_id: str = ""
     reason: str = ""
     phase: Phase = Phase.NONE
+    via: str = ""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,11 +133,11 @@ def move(batch: Batch, to: Status, now: datetime, *, reason: str, by: str) -> Fa
     return Fact(type=EventType.STATUS, data=data, delta=delta)
 
 
-def created(status: Status, request_id: str, user_id: str) -> Fact:
-    """Make the first fact of a batch."""
+def created(status: Status, request_id: str, user_id: str, *, via: str = "") -> Fact:
+    """Make the first fact of a batch; ``via`` as in ``Command``."""
     return Fact(
         type=EventType.REQUEST,
-        data={"request_id": request_id, "user_id": user_id},
+        data={"request_id": request_id, "user_id": user_id, **_via(via)},
         delta={"status": status, "phase": status.phase or Phase.PREPARATION},
     )
 
@@ -180,7 +186,12 @@ def _asked(command: Command) -> dict[str, Any]:
         "operator_id": command.operator_id,
         "reason": command.reason,
         "phase": command.phase,
+        **_via(command.via),
     }
+
+
+def _via(via: str) -> dict[str, str]:
+    return {"via": via} if via else {}
 
 
 def _refused(

@@ -67,10 +67,12 @@ class Intake:
         self._clock = clock
 
     async def take(
-        self, submission: Submission, data: AsyncIterator[bytes]
+        self, submission: Submission, data: AsyncIterator[bytes], *, via: str = ""
     ) -> tuple[Batch, bool]:
         """
         Store the list and create the batch; the same request again gives the first.
+
+        ``via`` says how the request came, for the event log.
 
         Returns the batch, and whether it is new.
 
@@ -90,7 +92,8 @@ class Intake:
         try:
             await self._store_blocks(reading, data)
             _check_template(template, submission, reading.spec)
-            batch, is_new = await self._create(submission, reading, now)
+            spec = _spec(submission, reading.spec, now)
+            batch, is_new = await self._create(spec, reading.digest(submission), via)
             is_used = is_new
         finally:
             if not is_used:
@@ -119,16 +122,19 @@ class Intake:
             await self._store.add_list_blocks(reading.list_id, stored, ready)
 
     async def _create(
-        self, submission: Submission, reading: "_Reading", now: datetime
+        self, spec: BatchSpec, digest: bytes, via: str
     ) -> tuple[Batch, bool]:
-        fields = msgspec.structs.asdict(submission)
-        for name in ("source", "number_column"):
-            del fields[name]
-        spec = BatchSpec(**fields, list=reading.spec, created_at=now)
-        is_early = spec.schedule_time is not None and spec.schedule_time > now
-        status = Status.SCHEDULED if is_early else Status.PREPARATION_READY
-        fact = operations.created(status, spec.request_id, spec.user_id)
-        return await self._store.create(spec, reading.digest(submission), (fact,))
+        early = spec.schedule_time is not None and spec.schedule_time > spec.created_at
+        status = Status.SCHEDULED if early else Status.PREPARATION_READY
+        fact = operations.created(status, spec.request_id, spec.user_id, via=via)
+        return await self._store.create(spec, digest, (fact,))
+
+
+def _spec(submission: Submission, list_spec: ListSpec, now: datetime) -> BatchSpec:
+    fields = msgspec.structs.asdict(submission)
+    for name in ("source", "number_column"):
+        del fields[name]
+    return BatchSpec(**fields, list=list_spec, created_at=now)
 
 
 class _Reading:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from batchwire.domain.dead_letter import Disposition
 from batchwire.domain.observed import Announcement, Report
 from batchwire.domain.record import Record
 
@@ -28,19 +29,6 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: str
     record: Record
     parked_id: int = 0
-
-
-class Disposition(StrEnum):
-    """Why a record is a dead letter (header ``x-dlq-disposition``)."""
-
-    MALFORMED = "malformed"
-    UNSUPPORTED_TYPE = "unsupported-type"
-    ILLEGAL_TRANSITION = "illegal-transition"
-    UNKNOWN_BATCH = "unknown-batch"
-    CONFLICT = "conflict"
-    RETRIES_EXHAUSTED = "retries-exhausted"
-    TOO_LARGE = "too-large"
-    MANUAL = "manual"
 
 
 class Handled(msgspec.Struct, frozen=True, tag=True):
@@ -73,12 +61,16 @@ class Park(msgspec.Struct, frozen=True, tag=True):
 
 
 class Bury(msgspec.Struct, frozen=True, tag=True):
-    """Make it a dead letter, here and on the dead-letter topic."""
+    """
+    Make it a dead letter: here, and by the outbox on the dead-letter topic.
+
+    ``topic`` is where it comes from, ``dead_letter_topic`` where its copy goes.
+    """
 
     disposition: Disposition
     message: str
     topic: str
-    group: str
+    dead_letter_topic: str
     deliveries: int = 1
 
 
@@ -92,7 +84,8 @@ class Applied(StrEnum):
     DUPLICATE = "duplicate"  # its event was here before: no effect
     STALE = "stale"  # older than what is known: in the log, but no change
     PARKED = "parked"  # waits behind earlier events of its batch in the retry table
-    CONFLICT = "conflict"  # the batch is ours, or another source's: buried
+    UNKNOWN = "unknown"  # nothing is known of its batch: nothing was written
+    CONFLICT = "conflict"  # the batch is ours to execute: nothing was written
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True):

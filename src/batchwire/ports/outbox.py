@@ -42,6 +42,10 @@ class Outbox(Protocol):
         """
         ...
 
+    async def release(self, owner: str) -> None:
+        """Give all shards back, at an orderly end."""
+        ...
+
     async def pending(self, owner: str, most: int) -> list[Pending]:
         """Read the oldest of our shards, in order per key; the same until ``done``."""
         ...

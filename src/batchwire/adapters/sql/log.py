@@ -7,8 +7,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from batchwire.adapters.sql.tables import OUTCOMES, batches, events
+from batchwire.adapters.sql.record_rows import outbox_row
+from batchwire.adapters.sql.tables import OUTCOMES, batches, events, outbox
+from batchwire.domain.batch import BatchSpec
 from batchwire.domain.events import Event, EventType, Fact, State, step
+from batchwire.messages.announcement import Announcer
+from batchwire.ports.bus import Outgoing
+
+AGGREGATE = "batch"
+ANNOUNCER = "announcer"  # the execution option that has it
 
 
 class _Body(msgspec.Struct):
@@ -18,9 +25,16 @@ class _Body(msgspec.Struct):
 
 _body = msgspec.json.Decoder(_Body)
 _state = msgspec.json.Decoder(State)
+_spec = msgspec.json.Decoder(BatchSpec)
 _live = select(batches.c.parts, *(batches.c[name] for name in OUTCOMES)).where(
     batches.c.id == bindparam("batch")
 )
+
+
+def announcer_of(conn: Connection) -> Announcer | None:
+    """Find who makes the records of the topic; None where nobody is told."""
+    announcer: Announcer | None = conn.get_execution_options().get(ANNOUNCER)
+    return announcer
 
 
 def append(
@@ -37,6 +51,8 @@ def append(
     state = _state.decode(row.state)
     previous = row.last_hash
     rows = []
+    announced = []
+    announcer = announcer_of(conn)
     for fact in facts:
         event = Event(
             batch_id=row.batch_id,
@@ -48,8 +64,16 @@ def append(
         )
         previous = event.digest(previous)
         state = step(state, event)
-        rows.append(_row(event, previous))
+        rows.append(row_of_event(event, previous, AGGREGATE))
+        if announcer is not None:
+            spec = _spec.decode(row.spec)
+            record = announcer.record(event, previous, state, spec)
+            if record is not None:
+                announced.append(Outgoing(topic=announcer.topic, record=record))
     conn.execute(insert(events), rows)
+    if announced:
+        at_ms = int(now.timestamp() * 1000)
+        conn.execute(insert(outbox), [outbox_row(one, at_ms) for one in announced])
     conn.execute(
         update(batches).where(batches.c.id == row.id),
         {"state": state.encode(), "last_hash": previous, "status": state.status},
@@ -81,9 +105,10 @@ def event_of(row: Row[Any]) -> Event:
     )
 
 
-def _row(event: Event, digest: bytes) -> dict[str, object]:
+def row_of_event(event: Event, digest: bytes, aggregate: str) -> dict[str, object]:
+    """Make the row of an event; ``digest`` is its own hash."""
     return {
-        "aggregatetype": "batch",
+        "aggregatetype": aggregate,
         "aggregateid": event.batch_id,
         "sequence": event.sequence,
         "type": event.type,

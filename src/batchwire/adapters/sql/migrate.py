@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from batchwire.errors import UnknownSchema
 
-HEAD = "0001"
-_KNOWN = frozenset({HEAD})
+HEAD = "0002"
+_KNOWN = frozenset({"0001", HEAD})
 
 
 def configuration() -> Config:

@@ -113,7 +113,7 @@ results = Table(
     Index("results_by_chunk", "batch", "number"),
 )
 
-# Event log and outbox in one; the names are those of Debezium's outbox router.
+# The event log of our own batches (aggregatetype batch) and of observed ones.
 events = Table(
     "events",
     metadata,
@@ -125,7 +125,6 @@ events = Table(
     Column("at", String(40), nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    Column("published_at", BigInteger),
     UniqueConstraint("aggregateid", "sequence"),
 )
 
@@ -135,6 +134,7 @@ operations = Table(
     metadata,
     Column("request_id", String(255), primary_key=True),
     Column("batch_id", String(128), nullable=False),
+    Column("operation", String(16), nullable=False, server_default=""),
     Column("at", BigInteger, nullable=False),
     Column("refusal", LargeBinary),
 )
@@ -145,4 +145,124 @@ suppressions = Table(
     Column("number", String(16), primary_key=True),
     Column("reason", String(255), nullable=False),
     Column("since", BigInteger, nullable=False),
+)
+
+# What waits to be published; the names are those of Debezium's outbox event router. A
+# row lives until its record is acknowledged.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", _serial, primary_key=True),
+    Column("id", String(255), nullable=False),
+    Column("aggregatetype", String(32), nullable=False),
+    Column("aggregateid", String(255), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("payload", LargeBinary),
+    Column("key", LargeBinary),
+    Column("headers", LargeBinary, nullable=False),
+    Column("topic", String(249), nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # no id ever comes back
+)
+
+# Who is at work: a worker that does not renew its row for 30 s is taken for dead.
+workers = Table(
+    "workers",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+)
+
+# Who publishes which part of the outbox: crc32(key) mod 64.
+shards = Table(
+    "shards",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(64), nullable=False),
+)
+
+# Which events were handled: one row, one effect.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("consumer", String(249), primary_key=True),
+    Column("event_id", String(255), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("inbox_by_time", "at"),
+    sqlite_with_rowid=False,
+)
+
+# Batches that other systems execute.
+observed = Table(
+    "observed",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("batch_id", String(128), nullable=False, unique=True),
+    Column("last_hash", LargeBinary, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+# Events that are tried again later, and those of the same batch behind them.
+parked = Table(
+    "parked",
+    metadata,
+    Column("id", _serial, primary_key=True),
+    Column("consumer", String(249), nullable=False),
+    Column("event_id", String(255), nullable=False),
+    Column("batch_id", String(255), nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("reason", String, nullable=False),
+    UniqueConstraint("consumer", "event_id"),
+    Index("parked_by_batch", "consumer", "batch_id", "id"),
+    sqlite_autoincrement=True,  # no id ever comes back
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", _serial, primary_key=True),
+    Column("event_id", String(255), nullable=False),
+    Column("batch_id", String(255), nullable=False),
+    Column("disposition", String(32), nullable=False),
+    Column("message", String, nullable=False),
+    Column("topic", String(249), nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    Column("group_id", String(249), nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+    Column("replays", Integer, nullable=False, server_default="0"),
+    Column("redriven_at", BigInteger),
+    Index("dead_letters_by_batch", "batch_id", "id"),
+    Index("dead_letters_by_event", "event_id"),
+    sqlite_autoincrement=True,  # no id ever comes back
+)
+
+# The embedded topic: one partition a topic, its offsets without gap.
+records = Table(
+    "records",
+    metadata,
+    Column("topic", String(249), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("record", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("topic", String(249), primary_key=True),
+    Column("next", BigInteger, nullable=False),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("topic", String(249), primary_key=True),
+    Column("group_id", String(249), primary_key=True),
+    Column("next", BigInteger, nullable=False),
 )

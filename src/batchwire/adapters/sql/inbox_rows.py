@@ -1,0 +1,263 @@
+"""What was consumed: each event once, in the transaction of its effect."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from batchwire.adapters.sql import dead_letter_rows
+from batchwire.adapters.sql.batch_rows import millis, moment
+from batchwire.adapters.sql.observed_rows import Logbook
+from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
+from batchwire.adapters.sql.tables import inbox, outbox, parked
+from batchwire.domain import observed
+from batchwire.domain.dead_letter import DeadLetter
+from batchwire.domain.events import EventType, Fact
+from batchwire.domain.observed import ObservedState
+from batchwire.messages import dead_letter
+from batchwire.ports.bus import Outgoing
+from batchwire.ports.inbox import (
+    Announce,
+    Applied,
+    Arrival,
+    Bury,
+    Effect,
+    Handled,
+    Note,
+    Observe,
+    Park,
+    Parked,
+)
+
+_MANY = 500  # values in one statement
+
+_seen = select(inbox.c.event_id).where(
+    inbox.c.consumer == bindparam("consumer"),
+    inbox.c.event_id.in_(bindparam("event_ids", expanding=True)),
+)
+_waiting = select(parked.c.event_id, parked.c.batch_id).where(
+    parked.c.consumer == bindparam("consumer")
+)
+_unpark = delete(parked).where(parked.c.id == bindparam("parked_id"))
+_again = (
+    update(parked)
+    .where(parked.c.id == bindparam("parked_id"))
+    .values(
+        attempts=parked.c.attempts + 1,
+        due_at=bindparam("due"),
+        reason=bindparam("why"),
+    )
+)
+
+
+def apply(
+    conn: Connection, work: Sequence[tuple[Arrival, Effect]], now: datetime
+) -> list[Applied]:
+    """Write the effects in their order; see the port."""
+    return _Group(conn, work, now).apply()
+
+
+class _Group:
+    """One transaction's share of consumed events."""
+
+    def __init__(
+        self, conn: Connection, work: Sequence[tuple[Arrival, Effect]], now: datetime
+    ) -> None:
+        self._conn = conn
+        self._work = work
+        self._now = now
+        self._consumer = work[0][0].consumer
+        self._seen = _known_events(conn, self._consumer, [a.event_id for a, _ in work])
+        waiting = conn.execute(_waiting, {"consumer": self._consumer}).all()
+        self._parked_events = {event_id for event_id, _ in waiting}
+        self._parked_batches = {batch_id for _, batch_id in waiting}
+        self._logbook = Logbook(
+            conn,
+            {a.batch_id for a, e in work if isinstance(e, Observe | Announce | Note)},
+        )
+        self._handled: list[dict[str, Any]] = []
+
+    def apply(self) -> list[Applied]:
+        results = [self._one(arrival, effect) for arrival, effect in self._work]
+        self._logbook.write()
+        if self._handled:
+            self._conn.execute(insert(inbox), self._handled)
+        return results
+
+    def _one(self, arrival: Arrival, effect: Effect) -> Applied:
+        if arrival.parked_id:
+            if not self._is_still_parked(arrival):
+                return Applied.DUPLICATE
+        elif self._is_known(arrival):
+            return Applied.DUPLICATE
+        elif arrival.batch_id in self._parked_batches:
+            self._park(arrival, Park(due_at=self._now, reason="waits behind others"))
+            return Applied.PARKED
+        return self._write(arrival, effect)
+
+    def _write(self, arrival: Arrival, effect: Effect) -> Applied:
+        match effect:
+            case Park():
+                self._park(arrival, effect)
+                return Applied.DONE
+            case Bury():
+                self._bury(arrival, effect)
+                return self._finish(arrival, is_handled=False)
+            case Handled():
+                return self._finish(arrival)
+            case Observe() | Announce() | Note():
+                return self._observe(arrival, effect)
+
+    def _observe(self, arrival: Arrival, effect: Observe | Announce | Note) -> Applied:
+        if arrival.batch_id in self._logbook.ours:
+            return Applied.CONFLICT
+        state = self._logbook.state(arrival.batch_id)
+        if isinstance(effect, Note) and state is None:
+            return Applied.UNKNOWN
+        fact = _fact(state or ObservedState(), effect)
+        self._logbook.append(arrival.batch_id, fact, self._now)
+        result = self._finish(arrival)
+        return Applied.STALE if fact.data.get("stale") else result
+
+    def _finish(self, arrival: Arrival, *, is_handled: bool = True) -> Applied:
+        """Remember the event; a dead letter is remembered by its own row."""
+        self._seen.add(arrival.event_id)
+        if is_handled:
+            at_ms = millis(self._now)
+            self._handled.append(
+                {
+                    "consumer": self._consumer,
+                    "event_id": arrival.event_id,
+                    "at": at_ms,
+                }
+            )
+        if arrival.parked_id:
+            self._conn.execute(_unpark, {"parked_id": arrival.parked_id})
+        return Applied.DONE
+
+    def _is_known(self, arrival: Arrival) -> bool:
+        return arrival.event_id in self._seen or arrival.event_id in self._parked_events
+
+    def _is_still_parked(self, arrival: Arrival) -> bool:
+        return (
+            arrival.event_id in self._parked_events
+            and arrival.event_id not in self._seen
+        )
+
+    def _park(self, arrival: Arrival, effect: Park) -> None:
+        due_ms = millis(effect.due_at)
+        if arrival.parked_id:
+            again = {
+                "parked_id": arrival.parked_id,
+                "due": due_ms,
+                "why": effect.reason,
+            }
+            self._conn.execute(_again, again)
+            return
+        self._conn.execute(
+            insert(parked),
+            {
+                "consumer": self._consumer,
+                "event_id": arrival.event_id,
+                "batch_id": arrival.batch_id,
+                "record": packed(arrival.record),
+                "attempts": 1,
+                "first_at": millis(self._now),
+                "due_at": due_ms,
+                "reason": effect.reason,
+            },
+        )
+        self._parked_events.add(arrival.event_id)
+        self._parked_batches.add(arrival.batch_id)
+
+    def _bury(self, arrival: Arrival, effect: Bury) -> None:
+        letter = DeadLetter(
+            event_id=arrival.event_id,
+            batch_id=arrival.batch_id,
+            disposition=effect.disposition,
+            message=effect.message,
+            record=arrival.record,
+            topic=effect.topic,
+            group=self._consumer,
+            deliveries=effect.deliveries,
+            failed_at=self._now,
+            replays=dead_letter_rows.replays_of(self._conn, arrival.event_id),
+        )
+        dead_letter_rows.keep(self._conn, [letter])
+        copy = Outgoing(
+            topic=effect.dead_letter_topic, record=dead_letter.to_record(letter)
+        )
+        self._conn.execute(insert(outbox), outbox_row(copy, millis(self._now)))
+
+
+def _known_events(conn: Connection, consumer: str, event_ids: list[str]) -> set[str]:
+    seen: set[str] = set()
+    for start in range(0, len(event_ids), _MANY):
+        some = event_ids[start : start + _MANY]
+        wanted = {"consumer": consumer, "event_ids": some}
+        seen.update(conn.execute(_seen, wanted).scalars())
+        seen |= dead_letter_rows.waiting_events(conn, some)
+    return seen
+
+
+def _fact(state: ObservedState, effect: Observe | Announce | Note) -> Fact:
+    match effect:
+        case Observe(report):
+            return observed.reported(state, report)
+        case Announce(announcement):
+            return observed.announced(state, announcement)
+        case Note(data):
+            return Fact(type=EventType.OPERATION, data=data)
+
+
+def due(conn: Connection, consumer: str, most: int, now: datetime) -> list[Parked]:
+    """Read the first parked event of each batch, where it is due."""
+    first = (
+        select(func.min(parked.c.id))
+        .where(parked.c.consumer == consumer)
+        .group_by(parked.c.batch_id)
+    )
+    query = (
+        select(parked)
+        .where(parked.c.id.in_(first), parked.c.due_at <= millis(now))
+        .order_by(parked.c.id)
+        .limit(most)
+    )
+    return [
+        Parked(
+            parked_id=row.id,
+            event_id=row.event_id,
+            batch_id=row.batch_id,
+            record=unpacked(row.record),
+            attempts=row.attempts,
+            first_at=moment(row.first_at) or now,
+            reason=row.reason,
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def purge(conn: Connection, before: datetime, most: int) -> int:
+    """Forget events handled before then, the oldest first, at most so many."""
+    old = (
+        select(inbox.c.consumer, inbox.c.event_id)
+        .where(inbox.c.at < millis(before))
+        .order_by(inbox.c.at)
+        .limit(most)
+    )
+    rows = conn.execute(old).all()
+    if rows:
+        gone = delete(inbox).where(
+            inbox.c.consumer == bindparam("c"), inbox.c.event_id == bindparam("e")
+        )
+        conn.execute(gone, [{"c": c, "e": e} for c, e in rows])
+    return len(rows)

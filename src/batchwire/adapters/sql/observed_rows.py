@@ -1,0 +1,122 @@
+"""Batches that other systems execute: a log as ours have, and a state of their own."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from batchwire.adapters.sql import log
+from batchwire.adapters.sql.tables import batches, events, observed
+from batchwire.domain.events import GENESIS, Event, Fact
+from batchwire.domain.observed import ObservedState, step
+
+AGGREGATE = "observed"
+
+_state = msgspec.json.Decoder(ObservedState)
+_known = select(observed).where(
+    observed.c.batch_id.in_(bindparam("batch_ids", expanding=True))
+)
+_ours = select(batches.c.batch_id).where(
+    batches.c.batch_id.in_(bindparam("batch_ids", expanding=True))
+)
+_changed = (
+    update(observed)
+    .where(observed.c.id == bindparam("row"))
+    .values(last_hash=bindparam("hash"), state=bindparam("new"))
+)
+
+
+class Logbook:
+    """
+    The observed batches that one transaction touches, read and written together.
+
+    Facts are applied in memory in their order; ``write`` stores all of them at once.
+    """
+
+    def __init__(self, conn: Connection, batch_ids: Iterable[str]) -> None:
+        self._conn = conn
+        wanted = {"batch_ids": list(batch_ids)}
+        rows = conn.execute(_known.with_for_update(), wanted)
+        self._rows = {row.batch_id: _Pages(row.id, row) for row in rows}
+        self._events: list[dict[str, Any]] = []
+        self.ours = set(conn.execute(_ours, wanted).scalars())
+
+    def state(self, batch_id: str) -> ObservedState | None:
+        """Give the state of an observed batch; None where there is none yet."""
+        pages = self._rows.get(batch_id)
+        return pages.state if pages else None
+
+    def append(self, batch_id: str, fact: Fact, now: datetime) -> None:
+        """Append a fact; the first one of a batch makes it."""
+        pages = self._rows.setdefault(batch_id, _Pages(None, None))
+        event = Event(
+            batch_id=batch_id,
+            sequence=pages.state.sequence + 1,
+            type=fact.type,
+            at=now,
+            data=fact.data,
+            delta=fact.delta,
+        )
+        pages.hash = event.digest(pages.hash)
+        pages.state = step(pages.state, event)
+        pages.is_changed = True
+        self._events.append(log.row_of_event(event, pages.hash, AGGREGATE))
+
+    def write(self) -> None:
+        """Store what was appended."""
+        if not self._events:
+            return
+        self._conn.execute(insert(events), self._events)
+        changed = [(b, p) for b, p in self._rows.items() if p.is_changed]
+        new = [
+            {"batch_id": b, "last_hash": p.hash, "state": p.state.encode()}
+            for b, p in changed
+            if p.row_id is None
+        ]
+        if new:
+            self._conn.execute(insert(observed), new)
+        old = [
+            {"row": p.row_id, "hash": p.hash, "new": p.state.encode()}
+            for _, p in changed
+            if p.row_id is not None
+        ]
+        if old:
+            self._conn.execute(_changed, old)
+
+
+class _Pages:
+    def __init__(self, row_id: int | None, row: Row[Any] | None) -> None:
+        self.row_id = row_id
+        self.hash: bytes = row.last_hash if row else GENESIS
+        self.state = _state.decode(row.state) if row else ObservedState()
+        self.is_changed = False
+
+
+def find(conn: Connection, limit: int) -> list[tuple[str, ObservedState]]:
+    """Read observed batches, newest first."""
+    query = select(observed).order_by(observed.c.id.desc())
+    if limit:
+        query = query.limit(limit)
+    return [(row.batch_id, _state.decode(row.state)) for row in conn.execute(query)]
+
+
+def one(conn: Connection, batch_id: str) -> ObservedState | None:
+    """Read one; None where there is none."""
+    row = row_of(conn, batch_id)
+    return _state.decode(row.state) if row else None
+
+
+def row_of(conn: Connection, batch_id: str) -> Row[Any] | None:
+    """Find the row of an observed batch."""
+    query = select(observed).where(observed.c.batch_id == batch_id)
+    return conn.execute(query).first()
+
+
+def fold(facts: Sequence[Event]) -> ObservedState:
+    """Apply events in order to the empty state."""
+    state = ObservedState()
+    for event in facts:
+        state = step(state, event)
+    return state

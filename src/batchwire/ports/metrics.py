@@ -1,0 +1,31 @@
+"""
+The door to what is measured. The names are ``domain.metric_list``, and no others.
+
+``metrics.add(CONSUMER_RECEIVED, n, type=…)``, ``metrics.set(OUTBOX_PENDING, n)``,
+``metrics.observe(CONSUMER_PROCESSING, seconds)``.
+"""
+
+from typing import Protocol
+
+from batchwire.domain.metric import Counter, Gauge, Histogram
+
+
+class Metrics(Protocol):
+    """
+    Takes figures: a microsecond a call, from any thread, never waits, keeps no history.
+
+    Labels are the metric's own, all of them, by name; others, and values that its list
+    does not have, raise ``ValueError``: a defect of the caller.
+    """
+
+    def add(self, metric: Counter, amount: float = 1, /, **labels: str) -> None:
+        """Count ``amount`` more, not negative."""
+        ...
+
+    def set(self, metric: Gauge, value: float, /, **labels: str) -> None:
+        """Say how much it is now."""
+        ...
+
+    def observe(self, metric: Histogram, value: float, /, **labels: str) -> None:
+        """Take one value, in the metric's unit."""
+        ...
