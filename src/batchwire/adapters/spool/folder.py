@@ -15,6 +15,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _LOCK = "lock"
@@ -77,7 +78,8 @@ class Folder:
             if path.name != _LOCK:
                 path.unlink()
         (self.path / _LOCK).unlink()
-        self.path.rmdir()
+        with suppress(OSError):  # somebody else's file is in it: without a lock it is
+            self.path.rmdir()  # no folder of ours any more
         self.release()
 
     def release(self) -> None:
@@ -87,10 +89,10 @@ class Folder:
 
 
 def _locked(path: Path, flags: int = 0) -> int | None:
-    """Open and lock a file; None where it is gone or somebody else holds it."""
+    """Open and lock a file; None where it is gone, another user's, or held."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,6 +8,7 @@ deleted when all in it is sent, and never changed in between.
 import os
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from batchwire.adapters.spool.frame import size_at, split
@@ -57,23 +58,30 @@ class Segments:
         if number != self._number:
             self._seek(number)
         frames = self._page(most)
-        if not frames and self._next_segment() == number:
+        if not frames and self.next_first() == number:
             self._seek(number)
             frames = self._page(most)
         return frames
 
-    def first_from(self, number: int) -> int:
-        """Return the first event from that number on that a segment can hold."""
-        begins = self._next_segment()
-        return number if begins is None else max(number, begins)
+    def next_first(self) -> int | None:
+        """Return the number with which the segment after this one begins."""
+        place = bisect_right(self.firsts, self._segment)
+        return self.firsts[place] if place < len(self.firsts) else None
+
+    def begun(self, first: int) -> Path:
+        """Name a new last segment, to be written from now on."""
+        if not self.firsts or self.firsts[-1] != first:
+            self.firsts.append(first)
+        return self.path(first)
 
     def drop(self, number: int) -> int:
         """Delete the segments that hold nothing from that number on; returns bytes."""
         freed = 0
         while len(self.firsts) > 1 and self.firsts[1] <= number:
             path = self.path(self.firsts.pop(0))
-            freed += path.stat().st_size
-            path.unlink()
+            with suppress(FileNotFoundError):
+                freed += path.stat().st_size
+                path.unlink()
         return freed
 
     def _seek(self, number: int) -> None:
@@ -86,10 +94,6 @@ class Segments:
         self._number, self._segment, self._offset = first, first, 0
         while self._number < number and self._page(number - self._number):
             pass
-
-    def _next_segment(self) -> int | None:
-        place = bisect_right(self.firsts, self._segment)
-        return self.firsts[place] if place < len(self.firsts) else None
 
     def _page(self, most: int) -> list[bytes]:
         """Read on in this segment."""
@@ -104,5 +108,8 @@ class Segments:
         return frames
 
     def _bytes(self, size: int) -> bytes:
-        with self.path(self._segment).open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), size, self._offset)
+        try:
+            with self.path(self._segment).open("rb", buffering=0) as file:
+                return os.pread(file.fileno(), size, self._offset)
+        except FileNotFoundError:  # somebody has deleted it: its events are lost
+            return b""
