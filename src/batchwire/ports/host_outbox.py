@@ -2,35 +2,40 @@
 
 from typing import Protocol
 
-from batchwire.ports.bus import Outgoing
-from batchwire.ports.outbox import Outbox
+from batchwire.ports.outbox import Waiting
 
 
-class HostOutbox(Outbox, Protocol):
+class HostOutbox(Waiting, Protocol):
     """
-    An outbox in the process of a host; one relay reads it, on a thread of its own.
+    Reports that wait in the process of a host; one relay reads them as records.
 
-    Here ``lease`` takes over what processes that are gone have left.
+    Here ``lease`` takes over what processes that are gone have left. A report of which
+    no record can be made is logged, counted, and forgotten.
     """
 
     @property
     def kept(self) -> int:
-        """How many records ``append`` has kept."""
+        """How many reports ``append`` has kept."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """How many were kept, and made no record or could not be read again."""
         ...
 
     @property
     def waiting_rows(self) -> int:
-        """How many records are not sent, those taken over among them."""
+        """How many are not sent, those taken over among them."""
         ...
 
     @property
     def problem(self) -> str:
-        """Why a killed process would lose records now; empty where it would not."""
+        """Why a killed process would lose reports now; empty where it would not."""
         ...
 
-    def append(self, outgoing: Outgoing) -> None:
+    def append(self, report: bytes) -> None:
         """
-        Keep a record; waits for no disk and no broker. For any thread.
+        Keep a report behind all others; waits for no disk and no broker. Any thread.
 
         Raises:
             StoreError: it is not kept.

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import structlog
 
-from batchwire.adapters.spool.frame import Kept, unpack
+from batchwire.adapters.spool.frame import unpack
 
 log = structlog.get_logger()
 
@@ -41,10 +41,10 @@ class Backlog:
     def __init__(self, source: Source, start: int) -> None:
         self._source = source
         self._next = start  # to be read
-        self._read: dict[int, Kept] = {}
+        self._read: dict[int, bytes] = {}
         self.lost = 0
 
-    def oldest(self, most: int) -> list[tuple[int, Kept]]:
+    def oldest(self, most: int) -> list[tuple[int, bytes]]:
         """Return the oldest that are not sent, with their numbers."""
         while len(self._read) < most and self._next < self._source.end:
             self._read_on(most - len(self._read))
@@ -63,11 +63,11 @@ class Backlog:
         if not frames:
             self._skip()
         for frame in frames:
-            kept = unpack(frame)
-            if kept is None:
+            payload = unpack(frame)
+            if payload is None:
                 self._lose(self._next, 1)
             else:
-                self._read[self._next] = kept
+                self._read[self._next] = payload
             self._next += 1
 
     def _skip(self) -> None:

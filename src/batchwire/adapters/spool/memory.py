@@ -23,6 +23,10 @@ class Memory:
         self.size_bytes += len(frame)
         return True
 
+    def close(self) -> None:
+        """Take no more."""
+        self._most_bytes = 0
+
     def first(self) -> bytes:
         """Return the first one."""
         return self._frames[0]

@@ -1,6 +1,6 @@
 """The spool as an outbox: what others left first, then what this process keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,7 @@ from batchwire.adapters.spool.folder import Folder
 from batchwire.adapters.spool.leftover import Leftover
 from batchwire.adapters.spool.spool import Spool
 from batchwire.ports.bus import Outgoing
-from batchwire.ports.clock import Clock
-from batchwire.ports.outbox import Depth, Pending
+from batchwire.ports.outbox import Pending
 
 PAGE = 200  # events read at once: so long at most we keep the interpreter to ourselves
 
@@ -20,6 +19,8 @@ PAGE = 200  # events read at once: so long at most we keep the interpreter to ou
 # over 1, 2, 3 …, our own the largest, so that positions ascend in the order of sending.
 _SHIFT = 48
 _OWN = 1 << 14
+
+Read = Callable[[bytes], Outgoing | None]
 
 log = structlog.get_logger()
 
@@ -32,57 +33,59 @@ class _Taken:
 
 class SpoolOutbox:
     """
-    Implements ``ports.host_outbox.HostOutbox`` for one relay, whatever its owner.
+    Implements ``ports.host_outbox.HostOutbox``.
 
-    Its shards are folders: ours, and those of processes that are gone.
+    ``read`` gives the record of a report, or None where there can be none. The shards
+    are folders: ours, and those of processes that are gone.
     """
 
-    def __init__(self, directory: Path, own: Spool, clock: Clock) -> None:
+    def __init__(self, directory: Path, own: Spool, read: Read) -> None:
         self._directory = directory
         self._own = own
-        self._clock = clock
+        self._read = read
         self._backlog = Backlog(own, 0)
         self._taken: dict[int, _Taken] = {}
         self._numbers = 0
+        self._unusable = 0
+        self._damaged = 0
+
+    @property
+    def kept(self) -> int:
+        """How many reports this process has kept."""
+        return self._own.end
+
+    @property
+    def lost(self) -> int:
+        """How many were kept, and made no record or could not be read again."""
+        damaged = sum(one.backlog.lost for one in list(self._taken.values()))
+        return self._unusable + self._damaged + damaged + self._backlog.lost
 
     @property
     def waiting_rows(self) -> int:
-        """How many events are not sent, of all folders that are ours."""
+        """How many are not sent, those taken over among them."""
         taken = list(self._taken.values())
         return self._own.waiting + sum(one.left.waiting for one in taken)
 
     @property
-    def kept(self) -> int:
-        """How many events this process has kept."""
-        return self._own.end
-
-    @property
     def problem(self) -> str:
-        """Why a killed process would lose events now; empty where it would not."""
+        """Why a killed process would lose reports now; empty where it would not."""
         return self._own.problem
 
-    def append(self, outgoing: Outgoing) -> None:
+    def append(self, report: bytes) -> None:
         """
-        Keep a record behind all others; for any thread.
+        Keep a report behind all others; for any thread.
 
         Raises:
             SpoolFull: it is not kept.
 
         """
-        self._own.append(outgoing)
+        self._own.append(report)
 
     def leave(self) -> None:
         """Let go of everything in a forked child: it stays the parent's."""
         self._own.leave()
         for one in self._taken.values():
             one.left.leave()
-
-    async def add(self, records: Sequence[Outgoing]) -> list[int]:
-        """Keep records behind all others, with nobody's in between."""
-        first = self._own.end
-        for one in records:
-            self._own.append(one)
-        return [_position(_OWN, number) for number in range(first, self._own.end)]
 
     async def lease(self, owner: str) -> int:
         """Take over the folders of processes that are gone."""
@@ -105,13 +108,13 @@ class SpoolOutbox:
         """Read the oldest folder that has something; nobody else reads it."""
         del owner
         self._own.settle()
-        most = min(most, PAGE)
         for folder, one in list(self._taken.items()):
-            if found := _pending(folder, one.backlog, most):
+            if found := self._records(folder, one.backlog, most):
                 return found
+            self._damaged += one.backlog.lost
             del self._taken[folder]
             one.left.close()
-        return _pending(_OWN, self._backlog, most)
+        return self._records(_OWN, self._backlog, most)
 
     async def done(self, owner: str, pending: Sequence[Pending]) -> int:
         """Forget what was published."""
@@ -129,21 +132,6 @@ class SpoolOutbox:
         log.error("Failed to publish", batch_id=batch_id, error=reason)
         await self.done(owner, [pending])
 
-    async def waiting(self, positions: Sequence[int]) -> set[int]:
-        """Which of these, all from ``add``, still wait."""
-        sent = self._own.end - self._own.waiting
-        return {p for p in positions if p % (1 << _SHIFT) >= sent}
-
-    async def depth(self) -> Depth:
-        """How much waits."""
-        oldest = await self.pending("", 1)
-        if not oldest:
-            return Depth()
-        folder, number = divmod(oldest[0].position, 1 << _SHIFT)
-        kept = dict(self._backlog_of(folder).oldest(1))[number]
-        age_s = max(0.0, self._clock.now().timestamp() - kept.at_ms / 1000)
-        return Depth(rows=self.waiting_rows, oldest_s=age_s)
-
     def _take(self, left: Leftover, owner: str) -> None:
         if not left.waiting:
             left.close()
@@ -155,11 +143,17 @@ class SpoolOutbox:
     def _backlog_of(self, folder: int) -> Backlog:
         return self._backlog if folder == _OWN else self._taken[folder].backlog
 
-
-def _pending(folder: int, backlog: Backlog, most: int) -> list[Pending]:
-    oldest = backlog.oldest(most)
-    return [Pending(_position(folder, n), kept.outgoing) for n, kept in oldest]
-
-
-def _position(folder: int, number: int) -> int:
-    return folder << _SHIFT | number
+    def _records(self, folder: int, backlog: Backlog, most: int) -> list[Pending]:
+        """Make records of the oldest reports; those of which none can be are gone."""
+        found: list[Pending] = []
+        while not found and (oldest := backlog.oldest(min(most, PAGE))):
+            unusable = []
+            for number, report in oldest:
+                outgoing = self._read(report)
+                if outgoing is None:
+                    unusable.append(number)
+                else:
+                    found.append(Pending(folder << _SHIFT | number, outgoing))
+            if unusable:
+                self._unusable += backlog.sent(unusable)
+        return found

@@ -4,7 +4,6 @@ What this process keeps: on disk, or in a little memory while the disk cannot be
 ``append`` is called by the host's threads, everything else by the thread that sends.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from batchwire.adapters.spool.memory import Memory
 from batchwire.adapters.spool.segments import Segments
 from batchwire.adapters.spool.writer import Writer
 from batchwire.errors import SpoolFull
-from batchwire.ports.bus import Outgoing
 
 log = structlog.get_logger()
 
@@ -58,7 +56,6 @@ class Spool:
         self._disk_bytes = 0
         self._sent = 0
         self._problem = ""
-        self._is_closed = False
         self.end = 0
         self.settle()
 
@@ -77,7 +74,7 @@ class Spool:
         """Why the disk cannot be written, or empty: a killed process loses nothing."""
         return self._problem
 
-    def append(self, outgoing: Outgoing) -> None:
+    def append(self, payload: bytes) -> None:
         """
         Keep an event: it outlives this process from now on, or waits in memory.
 
@@ -87,10 +84,8 @@ class Spool:
             SpoolFull: neither disk nor memory may take it; it is not kept.
 
         """
-        frame = pack(outgoing, time.time_ns() // 1_000_000)
+        frame = pack(payload)
         with self._lock:
-            if self._is_closed:
-                raise SpoolFull("the spool is closed")
             if not self._is_written(frame) and not self._memory.takes(frame):
                 raise SpoolFull(f"no room in memory, and no disk: {self._problem}")
             self.end += 1
@@ -139,8 +134,9 @@ class Spool:
     def close(self) -> None:
         """Let go of the folder; it is removed where nothing in it waits."""
         with self._lock:
-            self._is_closed = True
             self._close_writer()
+            self._problem = "the spool is closed"
+            self._memory.close()
             folder, self._folder = self._folder, None
             if folder is not None and not self.waiting:
                 folder.remove()

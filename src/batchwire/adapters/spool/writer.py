@@ -1,12 +1,22 @@
 """The segment that is being written."""
 
+import ctypes
 import errno
 import os
 from pathlib import Path
 
+# write(2) without letting go of the interpreter, as os.write does. A thread that waits
+# for it, ours that sends among them, would take it in the middle of the host's call and
+# give it back when it blocks, or after 5 ms. Measured, two cores, a host that computes
+# for 0.5 ms between its calls, broker up: p99 of a call 4.6 ms with os.write, 0.14 ms
+# with this.
+_write = ctypes.PyDLL(None, use_errno=True).write
+_write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+_write.restype = ctypes.c_ssize_t
+
 
 class Writer:
-    """Appends whole frames to one file, or nothing of them."""
+    """Appends whole frames to one file."""
 
     def __init__(self, path: Path) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
@@ -22,9 +32,10 @@ class Writer:
                 nothing may be appended to this segment any more.
 
         """
-        written = os.write(self._fd, frame)
-        if written < len(frame):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = _write(self._fd, frame, len(frame))
+        if written != len(frame):
+            code = ctypes.get_errno() if written < 0 else errno.ENOSPC
+            raise OSError(code, os.strerror(code))
         self.size_bytes += written
 
     def close(self) -> None:
