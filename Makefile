@@ -12,7 +12,7 @@ setup: $(STAMP) ## make the virtual environment and install everything into it
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[postgres]' --group dev
 	@touch $@
 
 demo: $(STAMP) ## 10,000 recipients through a provider, paused, killed, resumed, retried

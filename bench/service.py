@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
 from batchwire.bootstrap import spare_collections
@@ -73,7 +74,7 @@ class Service:
 async def service(database: Path, provider: str = "bench") -> AsyncIterator[Service]:
     """Open the service on a file."""
     clock = SystemClock()
-    store = SqlStore(str(database), clock)
+    store = SqlStore(SqliteDatabase(str(database)), clock)
     await store.open()
     try:
         yield Service(

@@ -1,3 +1,54 @@
-"""What every room's tests may ask for."""
+"""What tests of several rooms need: a PostgreSQL of this process, and databases on it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+
+import pytest
+
+from batchwire.adapters.sql.postgres import PostgresDatabase
+from batchwire.testing.postgres import Cluster, NoPostgres
 
 pytest_plugins = ["batchwire.testing.kafka.fixtures"]
+
+_TEMPLATE = "migrated"
+_number = count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Give the server; without the means it skips here and fails in CI."""
+    try:
+        one = Cluster()
+        one.start()
+    except NoPostgres as why:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(why))
+    yield one
+    one.remove()
+
+
+@pytest.fixture(scope="session")
+def migrated(cluster: Cluster) -> str:
+    """Give the name of a database to copy, which has the schema and nothing else."""
+
+    async def make() -> None:
+        await cluster.execute(f"CREATE DATABASE {_TEMPLATE}")
+        database = PostgresDatabase(cluster.url(_TEMPLATE))
+        await database.open()
+        await database.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(make())
+    return _TEMPLATE
+
+
+@pytest.fixture
+async def postgres_url(cluster: Cluster, migrated: str) -> AsyncIterator[str]:
+    """Give the URL of a migrated database for one test."""
+    name = f"test_{next(_number)}"
+    await cluster.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
+    yield cluster.url(name)
+    await cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -8,7 +8,8 @@ Everything that can go wrong, as one tree.
     │   ├── MalformedMessage
     │   ├── UnsupportedType
     │   ├── UnreadableList
-    │   └── BrokenTemplate
+    │   ├── BrokenTemplate
+    │   └── DeadLettersExceeded
     ├── BatchError                the request contradicts the batch
     │   ├── UnknownBatch
     │   ├── BatchConflict
@@ -21,6 +22,7 @@ Everything that can go wrong, as one tree.
     │   ├── StoreFull
     │   ├── StoreReadOnly
     │   ├── StoreUnreachable
+    │   ├── StoreInDoubt
     │   ├── StoreDamaged
     │   ├── UnknownSchema
     │   ├── EngineAlreadyRunning
@@ -96,6 +98,19 @@ class BrokenTemplate(MessageError):
         place = f"template, column {column}: " if column else "template: "
         super().__init__(place + problem)
         self.column = column
+
+
+class DeadLettersExceeded(MessageError):
+    """The consumer stopped: too much of what it receives cannot be handled."""
+
+    code = "dead_letters_exceeded"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"{found} could not be handled, so the consumer stopped before the topic"
+            " drains into the dead letters; `batchwire dlq list` shows them: mend their"
+            " producer, or this program, and start again"
+        )
 
 
 class BatchError(BatchwireError):
@@ -194,6 +209,12 @@ class StoreUnreachable(StoreError):
     retryable = True
 
 
+class StoreInDoubt(StoreError):
+    """The database went away during a commit and did not come back to say of it."""
+
+    code = "store_in_doubt"
+
+
 class StoreDamaged(StoreError):
     """The file is no database, or its content contradicts itself."""
 
@@ -201,7 +222,7 @@ class StoreDamaged(StoreError):
 
 
 class UnknownSchema(StoreError):
-    """The database was migrated by a newer program than this one."""
+    """The schema is of a newer program than this one, or of an older; says the remedy."""
 
     code = "unknown_schema"
 

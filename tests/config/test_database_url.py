@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from batchwire.config.database_url import sqlite_url
+from batchwire.config.database_url import one_spelling
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,29 @@ from batchwire.config.database_url import sqlite_url
         ("~/b.db", f"sqlite:///{Path.home()}/b.db"),
     ],
 )
-def test_a_path_or_an_sqlite_url_becomes_one_spelling(text: str, url: str) -> None:
-    assert sqlite_url(text) == url
-    assert sqlite_url(url) == url
+def test_a_path_or_an_database_url_becomes_one_spelling(text: str, url: str) -> None:
+    assert one_spelling(text) == url
+    assert one_spelling(url) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("postgresql://h/db", "postgresql://h/db"),
+        ("postgres://u:p%40@h:5433/db", "postgresql://u:p%40@h:5433/db"),
+        (" PostgreSQL+asyncpg://u@h/db\n", "postgresql://u@h/db"),
+        ("postgresql:///db?host=/run/pg", "postgresql:///db?host=/run/pg"),
+        ("postgresql://h/db?sslmode=require", "postgresql://h/db?sslmode=require"),
+    ],
+)
+def test_a_url_of_postgresql_becomes_one_spelling(text: str, url: str) -> None:
+    assert one_spelling(text) == url
+    assert one_spelling(url) == url
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("postgresql://h/db", "^postgresql is no database for this version"),
         ("sqlite+aiosqlite:///b.db", r"^sqlite\+aiosqlite is no database for this"),
         ("mysql+x://h/db", r"^mysql\+x is no database for this version"),
         ("sqlite://b.db", "^an SQLite URL has three slashes"),
@@ -41,8 +55,14 @@ def test_a_path_or_an_sqlite_url_becomes_one_spelling(text: str, url: str) -> No
         ("sqlite:///:memory:", "^must name a file: what is sent is remembered there"),
         ("data/", "^must name a file, not a directory"),
         ("b.db?mode=ro", "no options"),
+        ("postgresql://h", "^must name the database: postgresql://HOST/"),
+        ("postgresql://h/", "^must name the database"),
+        ("postgresql://u:p/w@h/db", "^cannot be read; in user and password / is"),
+        ("postgresql://u:p@w@h/db", "^cannot be read"),
+        ("postgresql://u:p#w@h/db", "^cannot be read"),
+        ("postgresql://h:port/db", "^cannot be read"),
     ],
 )
 def test_anything_else_is_refused_in_a_sentence(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        sqlite_url(text)
+        one_spelling(text)

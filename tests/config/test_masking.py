@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchwire.config.masking import shown, without_users
+from batchwire.config.masking import shown, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,24 @@ def test_what_is_not_set_is_not_masked() -> None:
 
 
 def test_users_in_urls_are_hidden_anywhere_in_a_text() -> None:
-    assert without_users("at a://u:p@h/x and b://u@h") == "at a://***@h/x and b://***@h"
+    hidden = without_secrets("at a://u:p@h/x and b://u@h")
+    assert hidden == "at a://***@h/x and b://***@h"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://u:p/w@h/db", "postgresql://***@h/db"),
+        ("postgresql://u:p@w?x@h/db", "postgresql://***@h/db"),
+        (
+            "postgresql://h/db?user=u&password=pw",
+            "postgresql://h/db?user=u&password=***",
+        ),
+        (
+            "postgresql://h/db?sslpassword=p&x=1",
+            "postgresql://h/db?sslpassword=***&x=1",
+        ),
+    ],
+)
+def test_no_secret_of_a_url_is_shown_however_it_is_written(url: str, told: str) -> None:
+    assert without_secrets(url) == told

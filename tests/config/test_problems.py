@@ -65,10 +65,11 @@ def problems_of(folder: Path, text: str) -> list[str]:
             "default_region = 44 (b.yaml, line 1): must be a text",
         ),
         (
-            "database_url: postgresql://me:pw@db/sms",
+            "database_url: mysql://me:pw@db/sms",
             (
-                "database_url = postgresql://***@db/sms (b.yaml, line 1): postgresql is no"
-                " database for this version; write sqlite:///PATH or a path"
+                "database_url = mysql://***@db/sms (b.yaml, line 1): mysql is no database"
+                " for this version; write sqlite:///PATH, a path, or"
+                " postgresql://HOST/DATABASE"
             ),
         ),
         (

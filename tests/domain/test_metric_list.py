@@ -5,10 +5,10 @@ import re
 import pytest
 
 from batchwire.domain import metric_list
+from batchwire.domain.dead_letter import Disposition
 from batchwire.domain.metric import Counter, Histogram, Label, Metric
 from batchwire.domain.metric_list import METRICS
 from batchwire.messages.message import MessageType
-from batchwire.ports.inbox import Disposition
 
 NAMES = [one.name for one in METRICS] + [one.also for one in METRICS if one.also]
 each = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.testing.builders import FastClock
 
@@ -17,7 +18,7 @@ def clock(request: pytest.FixtureRequest) -> FastClock:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: FastClock) -> AsyncIterator[SqlStore]:
-    store = SqlStore(str(tmp_path / "batchwire.db"), clock)
+    store = SqlStore(SqliteDatabase(str(tmp_path / "batchwire.db")), clock)
     await store.open()
     yield store
     await store.close()

@@ -13,7 +13,8 @@ from tests.faults.conftest import Watch, World, accepted
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
-from batchwire.adapters.sql.connect import BUSY_TIMEOUT_S
+from batchwire.adapters.sql.sqlite import SqliteDatabase
+from batchwire.adapters.sql.sqlite_connect import BUSY_TIMEOUT_S
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.domain.lifecycle import Status
@@ -145,7 +146,7 @@ async def test_verify_names_what_was_changed_behind_our_back(
             whole.execute("VACUUM INTO ?", [copy])
         with closing(sqlite3.connect(copy)) as other, other:
             assert other.execute(damage).rowcount > 0
-        store = SqlStore(copy, watch.clock)
+        store = SqlStore(SqliteDatabase(copy), watch.clock)
         found = await store.verify("b1")
         await store.close()
         assert any(named in sentence for sentence in found), (damage, found)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.events import EventType
 from batchwire.domain.lifecycle import Status
@@ -58,7 +59,7 @@ def clock() -> JumpingClock:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: JumpingClock) -> AsyncIterator[SqlStore]:
-    opened = SqlStore(str(tmp_path / "batchwire.db"), clock)
+    opened = SqlStore(SqliteDatabase(str(tmp_path / "batchwire.db")), clock)
     await opened.open()
     yield opened
     await opened.close()

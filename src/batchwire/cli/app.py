@@ -31,6 +31,7 @@ COMMANDS = {
     "events": "batchwire.cli.events",
     "verify": "batchwire.cli.verify",
     "config": "batchwire.cli.config",
+    "db": "batchwire.cli.db",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
 }
@@ -79,7 +80,9 @@ def options(
     ] = None,
     database: Annotated[
         str | None,
-        typer.Option(help="SQLite file, instead of the one in the settings."),
+        typer.Option(
+            help="SQLite file or PostgreSQL URL, instead of the one in the settings."
+        ),
     ] = None,
     version: Annotated[  # noqa: ARG001 - its callback does it
         bool,

@@ -5,6 +5,7 @@ from enum import IntEnum
 from batchwire.errors import (
     BatchError,
     BatchwireError,
+    BrokerError,
     MessageError,
     ProviderError,
     SettingsError,
@@ -23,6 +24,7 @@ class ExitCode(IntEnum):
     BATCH = 5
     PROVIDER = 6
     STORE = 7
+    BROKER = 8
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -39,6 +41,7 @@ MEANINGS: dict[ExitCode, str] = {
     " the operation does not fit its status.",
     ExitCode.PROVIDER: "The provider cannot be used: its settings or its credentials.",
     ExitCode.STORE: "The database cannot be used, or another engine works on it.",
+    ExitCode.BROKER: "The broker cannot be used, or a topic is not as it should be.",
     ExitCode.INTERNAL: "A defect of the program itself.",
     ExitCode.INTERRUPTED: "Ended by Ctrl-C or SIGTERM; what is done is recorded.",
 }
@@ -49,6 +52,7 @@ _BY_ERROR: dict[type[BatchwireError], ExitCode] = {
     BatchError: ExitCode.BATCH,
     ProviderError: ExitCode.PROVIDER,
     StoreError: ExitCode.STORE,
+    BrokerError: ExitCode.BROKER,
 }
 
 

@@ -24,11 +24,16 @@ async def deliver(
     """
     done = asyncio.Event()
     engine = asyncio.create_task(app.engine.run(done))
+    events = app.events.service(consumes=False, relays=True)
+    await events.start()
     try:
         batch = await follow(app, batch_id, stop, engine=engine, is_quiet=is_quiet)
     finally:
         done.set()
-        await engine
+        try:
+            await engine
+        finally:
+            await events.stop()
     batch = await app.store.batch(batch_id)
     if is_stuck(batch):
         message = (

@@ -40,6 +40,11 @@ async def _serve(settings: Settings, *, until_idle: bool, as_json: bool) -> bool
     async with opened(settings) as app:
         with session.stopping() as stop:
             if not as_json:
-                output.note(f"engine on {settings.database_url}; Ctrl-C drains")
-            await app.engine.run(stop, until_idle=until_idle)
+                output.note(f"engine on {settings.database_name}; Ctrl-C drains")
+            events = app.events.service(consumes=True, relays=True)
+            await events.start()
+            try:
+                await app.engine.run(stop, until_idle=until_idle)
+            finally:
+                await events.stop()
             return stop.is_set()

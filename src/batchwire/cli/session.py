@@ -72,8 +72,8 @@ def on_database(ctx: typer.Context, work: Callable[[App], Awaitable[T]]) -> T:
 
 def _check_existence(settings: Settings) -> None:
     """Refuse a database that is not there: reading makes no file."""
-    path = settings.database_url.removeprefix("sqlite:///")
-    if not Path(path).exists():
+    path = settings.database_path
+    if path and not Path(path).exists():
         message = (
             f"database {path}: there is no such file; `batchwire send` makes it, or"
             " name another with --database"

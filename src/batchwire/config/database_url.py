@@ -2,25 +2,35 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 SQLITE = "sqlite:///"
+POSTGRESQL = "postgresql://"
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(sqlite):", re.IGNORECASE)
 
 
-def sqlite_url(text: str) -> str:
+def one_spelling(text: str) -> str:
     """
-    Return ``sqlite:///PATH`` for a path or an SQLite URL.
+    Return ``postgresql://…`` for a URL of PostgreSQL, else ``sqlite:///PATH``.
 
     A relative path is relative to the working directory; ``~`` is the home directory.
 
     Raises:
-        ValueError: another database, or a file that is none; a sentence with remedy.
+        ValueError: another database, a file that is none, or a URL that cannot be
+            read; a sentence with remedy, without user and password.
     """
-    path = text.strip()
-    if path.lower().startswith(SQLITE):
-        path = path[len(SQLITE) :]
-    elif scheme := _SCHEME.match(path):
-        raise ValueError(_refusal((scheme[1] or scheme[2]).lower()))
+    url = text.strip()
+    scheme = _SCHEME.match(url)
+    name = (scheme[1] or scheme[2]).lower() if scheme else ""
+    if scheme is None or url.lower().startswith(SQLITE):
+        return f"{SQLITE}{_file(url[len(SQLITE) :] if scheme else url)}"
+    if name in _POSTGRESQL:
+        return _postgresql(f"{POSTGRESQL}{url[scheme.end() :]}")
+    raise ValueError(_refusal(name))
+
+
+def _file(path: str) -> Path:
     if path in {"", ":memory:"}:
         problem = "must name a file: what is sent is remembered there"
         raise ValueError(problem)
@@ -30,10 +40,32 @@ def sqlite_url(text: str) -> str:
     if "?" in path or "#" in path:
         problem = "a path with ? or # cannot be used, and there are no options"
         raise ValueError(problem)
-    return f"{SQLITE}{Path(path).expanduser()}"
+    return Path(path).expanduser()
+
+
+def _postgresql(url: str) -> str:
+    """Check what would otherwise be misread; the rest is the driver's business."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or "#" in url or url.rpartition("@")[0].count("@"):
+        problem = (
+            "cannot be read; in user and password / is written %2F, @ %40, : %3A,"
+            " # %23 and ? %3F"
+        )
+        raise ValueError(problem) from None
+    if parts.path in {"", "/"}:
+        problem = "must name the database: postgresql://HOST/DATABASE"
+        raise ValueError(problem)
+    return url
 
 
 def _refusal(scheme: str) -> str:
     if scheme == "sqlite":
         return "an SQLite URL has three slashes, four for an absolute path: sqlite:///batchwire.db"
-    return f"{scheme} is no database for this version; write sqlite:///PATH or a path"
+    return (
+        f"{scheme} is no database for this version; write sqlite:///PATH, a path, or"
+        " postgresql://HOST/DATABASE"
+    )

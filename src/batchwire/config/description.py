@@ -20,5 +20,5 @@ def describe(settings: Settings) -> list[ShownSetting]:
     """All settings in force, in the order of their declaration."""
     return [
         ShownSetting(".".join(path), shown(path[-1], value), settings.origin_of(path))
-        for path, value in leaves(settings.model_dump(mode="json"))
+        for path, value in leaves(settings.model_dump(mode="json", by_alias=True))
     ]

@@ -7,10 +7,21 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
 from batchwire.config.keys import BETWEEN, PREFIX, KeyPath, path_of
-from batchwire.config.layers import Layer, Origin, Place, traced
+from batchwire.config.layers import Layer, Origin, Place, laid_over, traced
 from batchwire.config.settings import Settings
 
 CONFIG_VARIABLE: Final = "BATCHWIRE_CONFIG"  # names the file; sets nothing itself
+_OF_BOTH: Final = ("kafka", "consumer")
+SPECIFIED: Final[Mapping[str, tuple[KeyPath, ...]]] = {  # the specification's own names
+    "KAFKA_BROKERS": tuple(("batch_events", g, "brokers") for g in _OF_BOTH),
+    "KAFKA_TOPIC": tuple(("batch_events", g, "topic") for g in _OF_BOTH),
+    "KAFKA_GROUP_ID": (("batch_events", "consumer", "group_id"),),
+    "KAFKA_BATCH_SIZE": (("batch_events", "kafka", "batch_size"),),
+    "KAFKA_BATCH_TIMEOUT": (("batch_events", "kafka", "batch_timeout"),),
+    "KAFKA_MAX_ATTEMPTS": (("batch_events", "kafka", "max_attempts"),),
+    "KAFKA_PROCESSORS": (("batch_events", "consumer", "processors"),),
+    "KAFKA_CONSUMERS": (("batch_events", "consumer", "consumers"),),
+}
 _NO_SETTINGS: Final = {CONFIG_VARIABLE, "BATCHWIRE_DEBUG"}  # the second: see cli
 
 
@@ -43,7 +54,8 @@ def read(environ: Mapping[str, str]) -> tuple[Layer, list[str]]:
     """
     Take the variables with our prefix; one that is empty is not set.
 
-    Groups and lists may be given whole, as JSON. The second value is the variables that
+    Groups and lists may be given whole, as JSON. The names that the specification fixes
+    are read too; one of ours for the same key wins. The second value is the variables that
     fit no setting. Further ones may turn out so when the values are validated.
     """
     ours = {
@@ -60,7 +72,21 @@ def read(environ: Mapping[str, str]) -> tuple[Layer, list[str]]:
         else:
             place = Place(Origin.ENVIRONMENT, f"environment variable {name}")
             layer.places.update(traced(path, value, place))
-    return layer, strays
+    return laid_over(_specified(environ), layer), strays
+
+
+def _specified(environ: Mapping[str, str]) -> Layer:
+    layer = Layer()
+    for name, paths in SPECIFIED.items():
+        for path in paths if environ.get(name) else ():
+            *groups, last = path
+            group = layer.values
+            for key in groups:
+                group = group.setdefault(key, {})
+            group[last] = environ[name]
+            place = Place(Origin.ENVIRONMENT, f"environment variable {name}")
+            layer.places.update(traced(path, environ[name], place))
+    return layer
 
 
 def _at(values: object, path: KeyPath) -> object:

@@ -11,7 +11,9 @@ _SECRET = re.compile(
     r"|(api|access|private|signing|auth)[-_ ]?key",
     re.IGNORECASE,
 )
-_USER_IN_URL = re.compile(r"://[^/@\s]*@")
+# Up to the last @: a password that should have been escaped is hidden too.
+_USER_IN_URL = re.compile(r"://\S*@")
+_SECRET_IN_URL = re.compile(r"([?&][\w.-]*(?:pass|secret|token|key)[\w.-]*=)[^&\s]+")
 _LONGEST = 200
 
 
@@ -40,9 +42,9 @@ def shown(key: str, value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def without_users(text: str) -> str:
-    """Hide the user and the password of a URL."""
-    return _USER_IN_URL.sub(f"://{MASK}@", text)
+def without_secrets(text: str) -> str:
+    """Hide the user, the password and the secret options of a URL."""
+    return _SECRET_IN_URL.sub(rf"\1{MASK}", _USER_IN_URL.sub(f"://{MASK}@", text))
 
 
 def _masked(key: str, value: object) -> object:
@@ -56,6 +58,6 @@ def _masked(key: str, value: object) -> object:
         case _ if is_secret(key):
             return MASK
         case str():
-            return without_users(str(value))
+            return without_secrets(str(value))
         case _:
             return value

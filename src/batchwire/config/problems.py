@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from batchwire.config.keys import KeyPath, path_of, variable_of
 from batchwire.config.layers import Origin, Place
-from batchwire.config.masking import MASK, is_secret, shown, without_users
+from batchwire.config.masking import MASK, is_secret, shown, without_secrets
 from batchwire.config.nearest import PROVIDERS, nearest
 from batchwire.config.reference import KIND
 
@@ -150,7 +150,7 @@ def _sentence(detail: ErrorDetails) -> str:
     told = _SENTENCES.get(detail["type"], "").format_map(detail.get("ctx", {}))
     sentence = told or detail["msg"].replace("Input should", "must")
     name = "the name " if _is_about_a_key(detail) else ""
-    return name + without_users(sentence)
+    return name + without_secrets(sentence)
 
 
 def _spelt(near: KeyPath, place: Place | None) -> str:

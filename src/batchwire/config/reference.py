@@ -53,7 +53,7 @@ def _rows(
     model: type[BaseModel], above: KeyPath, kinds: tuple[str, ...]
 ) -> Iterator[SettingRow]:
     for name, field in model.model_fields.items():
-        path = (*above, name)
+        path = (*above, field.alias or name)
         groups = list(_models(field.annotation))
         if not groups:
             if name != KIND:

@@ -19,10 +19,12 @@ from pydantic_settings import (
 )
 
 from batchwire.adapters.http.settings import HttpSettings
-from batchwire.config.database_url import SQLITE, sqlite_url
+from batchwire.config.batch_events_group import BatchEventsGroup
+from batchwire.config.database_url import SQLITE, one_spelling
 from batchwire.config.engine_group import EngineGroup
 from batchwire.config.keys import KeyPath
 from batchwire.config.layers import Origin, Place
+from batchwire.config.masking import without_secrets
 from batchwire.config.regions import iso_region
 from batchwire.config.sandbox_settings import SandboxSettings
 
@@ -48,10 +50,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, case_sensitive=True)
 
-    database_url: Annotated[str, AfterValidator(sqlite_url)] = Field(
+    database_url: Annotated[str, AfterValidator(one_spelling)] = Field(
         default="sqlite:///batchwire.db",
         description="The SQLite file, as `sqlite:///PATH` or a path; a relative one is"
-        " relative to the working directory.",
+        " relative to the working directory. Or a PostgreSQL database:"
+        " `postgresql://USER:PASSWORD@HOST:5432/DATABASE`.",
     )
     default_region: Annotated[str, AfterValidator(iso_region)] | None = Field(
         default=None,
@@ -73,6 +76,9 @@ class Settings(BaseSettings):
     )
     engine: EngineGroup = Field(
         default=EngineGroup(), description="How the engine works."
+    )
+    batch_events: BatchEventsGroup = Field(
+        default=BatchEventsGroup(), description="Batch events, on Kafka or embedded."
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)
@@ -139,8 +145,14 @@ class Settings(BaseSettings):
 
     @property
     def database_path(self) -> str:
-        """The file of ``database_url``."""
-        return self.database_url.removeprefix(SQLITE)
+        """The file of ``database_url``, empty where that is PostgreSQL."""
+        url = self.database_url
+        return url.removeprefix(SQLITE) if url.startswith(SQLITE) else ""
+
+    @property
+    def database_name(self) -> str:
+        """``database_url`` as it may be shown."""
+        return without_secrets(self.database_url)
 
     def placed(self, places: Mapping[KeyPath, Place]) -> Self:
         """Remember where the values stand; ``loading`` calls it once."""

@@ -62,6 +62,11 @@ class KafkaConsumerConfig:
     min_bytes: int = 1024
     max_bytes: int = 1024 * 1024
 
+    @property
+    def most_at_once(self) -> int:
+        """Records that one member hands over at once: all together half the queue."""
+        return max(1, self.queue_capacity // (2 * self.consumers))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchEventServiceConfig:

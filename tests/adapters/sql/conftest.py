@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.testing.clock import ManualClock
 
@@ -20,8 +21,15 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path, clock: ManualClock) -> AsyncIterator[SqlStore]:
-    store = SqlStore(str(path), clock, busy_timeout_s=0.05)
+def database(path: Path) -> SqliteDatabase:
+    return SqliteDatabase(str(path), busy_timeout_s=0.05)
+
+
+@pytest.fixture
+async def store(
+    database: SqliteDatabase, clock: ManualClock
+) -> AsyncIterator[SqlStore]:
+    store = SqlStore(database, clock)
     await store.open()
     yield store
     await store.close()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from batchwire.adapters.sql.connect import translated
+from batchwire.adapters.sql.sqlite import SqliteDatabase
+from batchwire.adapters.sql.sqlite_connect import translated
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain import operations
 from batchwire.domain.lifecycle import Status
@@ -36,9 +37,10 @@ sys.stdin.read()
 """
 HOLD_THE_ENGINE = """
 import asyncio, sys
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
-asyncio.run(SqlStore(sys.argv[1], SystemClock()).become_engine())
+asyncio.run(SqlStore(SqliteDatabase(sys.argv[1]), SystemClock()).become_engine())
 """
 
 
@@ -65,15 +67,15 @@ async def test_a_lock_held_by_another_process_is_busy_and_then_goes_on(
 
 
 async def test_a_full_disk_says_so_stores_nothing_and_goes_on_after(
-    store: SqlStore,
+    store: SqlStore, database: SqliteDatabase
 ) -> None:
-    with store._writer.connect() as conn:  # noqa: SLF001 - the limit is per connection
+    with database.writer.connect() as conn:  # the limit is per connection
         conn.exec_driver_sql("PRAGMA max_page_count=1")  # SQLite takes what it has
     large = [b"x" * 4096] * 200
     with pytest.raises(StoreFull, match="the disk is full; free space"):
         await store.add_list_blocks("l1", 0, large)
     assert [block async for block in store.list_blocks("l1")] == []
-    with store._writer.connect() as conn:  # noqa: SLF001
+    with database.writer.connect() as conn:
         conn.exec_driver_sql("PRAGMA max_page_count=1000000")
     await store.add_list_blocks("l1", 0, large)
     assert [block async for block in store.list_blocks("l1")] == large
@@ -83,7 +85,7 @@ async def test_a_file_that_is_no_database_is_refused(
     path: Path, clock: ManualClock
 ) -> None:
     path.write_bytes(b"to,name\n+447810000001,Ann\n" * 100)  # noqa: ASYNC240 - small
-    store = SqlStore(str(path), clock)
+    store = SqlStore(SqliteDatabase(str(path)), clock)
     with pytest.raises(StoreDamaged, match="is no SQLite database; name another"):
         await store.open()
     await store.close()
@@ -92,7 +94,7 @@ async def test_a_file_that_is_no_database_is_refused(
 async def test_a_directory_that_does_not_exist_is_refused(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    store = SqlStore(str(tmp_path / "none" / "batchwire.db"), clock)
+    store = SqlStore(SqliteDatabase(str(tmp_path / "none" / "batchwire.db")), clock)
     with pytest.raises(StoreUnreachable, match="the directory must exist"):
         await store.open()
     with pytest.raises(StoreUnreachable, match="the directory must exist"):
@@ -112,7 +114,7 @@ async def test_a_row_that_cannot_be_read_is_damage(store: SqlStore, path: Path) 
 async def test_two_stores_cannot_both_be_the_engine(
     store: SqlStore, path: Path, clock: ManualClock
 ) -> None:
-    other = SqlStore(str(path), clock)
+    other = SqlStore(SqliteDatabase(str(path)), clock)
     await other.become_engine()
     assert await store.has_engine()
     with pytest.raises(EngineAlreadyRunning, match="use that one, or stop it first"):

@@ -5,7 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from batchwire.adapters.sql import log
 from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks, operations
@@ -52,7 +61,21 @@ def batch_of(row: Row[Any]) -> Batch:
 
 def row_of(conn: Connection, batch_id: str) -> Row[Any]:
     """Find the row of a batch, or raise ``UnknownBatch``."""
-    row = conn.execute(select(batches).where(batches.c.batch_id == batch_id)).first()
+    return _one(conn, select(batches).where(batches.c.batch_id == batch_id), batch_id)
+
+
+def locked_row_of(conn: Connection, batch_id: str) -> Row[Any]:
+    """
+    Find the row of a batch for a decision: it stays as it is until the transaction ends.
+
+    SQLite knows no row locks and needs none: its writer begins with the write lock.
+    """
+    query = select(batches).where(batches.c.batch_id == batch_id).with_for_update()
+    return _one(conn, query, batch_id)
+
+
+def _one(conn: Connection, query: Select[Any], batch_id: str) -> Row[Any]:
+    row = conn.execute(query).first()
     if row is None:
         raise UnknownBatch(batch_id)
     return row

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import log
-from batchwire.adapters.sql.batch_rows import millis, moment, row_of
+from batchwire.adapters.sql.batch_rows import locked_row_of, millis, moment
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
     batches,
@@ -72,6 +72,7 @@ _due = (
     )
     .order_by(chunks.c.due_at.desc(), chunks.c.number)
     .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
 )
 _next_due = select(func.min(chunks.c.due_at)).where(
     chunks.c.batch == bindparam("b"),
@@ -102,7 +103,7 @@ def append_chunks(
     now: datetime,
 ) -> Status:
     """Insert prepared chunks, if the batch is still being prepared."""
-    row = row_of(conn, batch_id)
+    row = locked_row_of(conn, batch_id)
     status = Status(row.status)
     if status is not Status.PREPARATION_RUNNING:
         return status
@@ -155,7 +156,7 @@ def _append_segments(
 
 def flush(conn: Connection, owner: str, work: Flush, now: datetime) -> Flushed:
     """Write one batch's share of a flush."""
-    row = row_of(conn, work.batch_id)
+    row = locked_row_of(conn, work.batch_id)
     stale: tuple[int, ...] = ()
     is_running = row.status == Status.DELIVERY_RUNNING
     if work.updates:

@@ -20,23 +20,52 @@ def configuration() -> Config:
     return config
 
 
-def upgrade(conn: Connection, path: str) -> None:
+def upgrade(conn: Connection, name: str) -> tuple[str, str]:
     """
-    Bring the schema to this program's version.
+    Bring the schema to this program's version; returns the ones before and after.
 
     Raises:
         UnknownSchema: a newer program migrated it.
 
     """
-    current = MigrationContext.configure(conn).get_current_revision()
-    if current == HEAD:
-        return
-    if current is not None and current not in _KNOWN:
-        message = (
-            f"database {path}: its schema {current} is newer than this program;"
-            " upgrade batchwire, or name another database"
-        )
-        raise UnknownSchema(message)
+    before = current(conn)
+    if before == HEAD:
+        return HEAD, HEAD
+    _must_be_known(before, name)
     config = configuration()
     config.attributes["connection"] = conn
     command.upgrade(config, HEAD)
+    return before, HEAD
+
+
+def check(conn: Connection, name: str) -> None:
+    """
+    Do nothing, where the schema is this program's.
+
+    Raises:
+        UnknownSchema: it is older or newer; says what mends it.
+
+    """
+    found = current(conn)
+    if found == HEAD:
+        return
+    _must_be_known(found, name)
+    message = (
+        f"database {name}: its schema {found or '(none)'} is older than this program's"
+        f" {HEAD}; stop what works on it, then run `batchwire db upgrade`"
+    )
+    raise UnknownSchema(message)
+
+
+def current(conn: Connection) -> str:
+    """Read the schema's version, empty where there is none."""
+    return MigrationContext.configure(conn).get_current_revision() or ""
+
+
+def _must_be_known(revision: str, name: str) -> None:
+    if revision and revision not in _KNOWN:
+        message = (
+            f"database {name}: its schema {revision} is newer than this program;"
+            " upgrade batchwire, or name another database"
+        )
+        raise UnknownSchema(message)

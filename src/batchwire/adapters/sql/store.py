@@ -1,109 +1,55 @@
-"""``SqlStore``: the store's and the event store's doors, on one SQLite file."""
+"""``SqlStore``: the store's and the event store's doors, on one SQL database."""
 
-import asyncio
-import fcntl
-import os
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
-from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, insert, select
 
-from batchwire.adapters.sql import audit, batch_rows, chunk_rows, lists, log, migrate
-from batchwire.adapters.sql.connect import (
-    BUSY_TIMEOUT_S,
-    READERS,
-    connect,
-    translated,
-)
+from batchwire.adapters.sql import audit, batch_rows, chunk_rows, lists, log
+from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.tables import suppressions
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
-from batchwire.errors import EngineAlreadyRunning
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
-T = TypeVar("T")
-P = ParamSpec("P")
-
-_LOCK_TRIES = 20
-_LOCK_TRY_S = 0.01
 _FEW_BLOCKS = 4  # of 256 KiB before compression
 _FEW_CHUNKS = 32
 _MANY_EVENTS = 500
-_MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
+_MANY_NUMBERS = 10_000  # both databases take some 32,000 values in one statement
 
 
 class SqlStore:
     """
-    Batches, ledger and event log in one SQLite file.
+    Batches, ledger and event log in one database.
 
-    One connection writes; a few read beside it (WAL). The statements are plain SQL by
-    SQLAlchemy Core. ``busy_timeout_s``: how long a call waits for other processes.
+    The statements are plain SQL by SQLAlchemy Core; what differs between databases is
+    in ``database`` alone.
     """
 
-    def __init__(
-        self, path: str, clock: Clock, *, busy_timeout_s: float = BUSY_TIMEOUT_S
-    ) -> None:
-        self._path = path
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
-        self._writer = connect(path, is_writer=True, busy_timeout_s=busy_timeout_s)
-        self._reader = connect(path, is_writer=False, busy_timeout_s=busy_timeout_s)
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
-        self._engine_lock: int | None = None
+        self._write = database.write
+        self._read = database.read
 
     async def open(self) -> None:
         """See the port."""
-        await self._write(migrate.upgrade, self._path)
+        await self._database.open()
 
     async def close(self) -> None:
         """See the port."""
-        self._reading.shutdown()
-        self._writing.shutdown()
-        self._reader.dispose()
-        self._writer.dispose()
-        if self._engine_lock is not None:
-            os.close(self._engine_lock)
-            self._engine_lock = None
+        await self._database.close()
 
     async def become_engine(self) -> None:
         """See the port."""
-        for _ in range(_LOCK_TRIES):  # another command may just be looking
-            if self._engine_lock is None:
-                self._engine_lock = self._lock(fcntl.LOCK_EX)
-            if self._engine_lock is not None:
-                return
-            await asyncio.sleep(_LOCK_TRY_S)
-        message = (
-            f"database {self._path}: another engine works on it already;"
-            " use that one, or stop it first"
-        )
-        raise EngineAlreadyRunning(message)
+        await self._database.become_engine()
 
     async def has_engine(self) -> bool:
         """See the port."""
-        if self._engine_lock is not None:
-            return True
-        lock = self._lock(fcntl.LOCK_SH)  # shared: who looks sees no other who looks
-        if lock is None:
-            return True
-        os.close(lock)
-        return False
-
-    def _lock(self, kind: int) -> int | None:
-        """Take the file lock; an engine's is exclusive. The kernel drops it with us."""
-        with translated(self._path):
-            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(lock, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return None
-        return lock
+        return await self._database.has_engine()
 
     async def add_list_blocks(
         self, list_id: str, first: int, blocks: Sequence[bytes]
@@ -212,43 +158,6 @@ class SqlStore:
         """See ``ports.event_store``."""
         return await self._read(audit.contradictions, batch_id)
 
-    async def _write(
-        self,
-        body: Callable[Concatenate[Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        return await self._run(self._writer, body, *args, **kwargs)
-
-    async def _read(
-        self,
-        body: Callable[Concatenate[Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        return await self._run(self._reader, body, *args, **kwargs)
-
-    async def _run(
-        self,
-        engine: Engine,
-        body: Callable[Concatenate[Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Run one transaction in a thread; who is cancelled waits for its end."""
-
-        def transaction() -> T:
-            with translated(self._path), engine.begin() as conn:
-                return body(conn, *args, **kwargs)
-
-        threads = self._writing if engine is self._writer else self._reading
-        work = asyncio.get_running_loop().run_in_executor(threads, transaction)
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await asyncio.wait([work])
-            raise
-
 
 def _batch(conn: Connection, batch_id: str) -> Batch:
     return batch_rows.batch_of(batch_rows.row_of(conn, batch_id))
@@ -262,7 +171,7 @@ def _change(
     rewrites: Sequence[Rewrite],
     now: datetime,
 ) -> tuple[Change, Batch]:
-    row = batch_rows.row_of(conn, batch_id)
+    row = batch_rows.locked_row_of(conn, batch_id)
     if request_id and batch_rows.first_answer(conn, request_id, batch_id):
         return Change(), batch_rows.batch_of(row)
     change = decide(batch_rows.batch_of(row))
@@ -278,7 +187,11 @@ def _change(
 def _flush(
     conn: Connection, owner: str, flushes: Sequence[Flush], now: datetime
 ) -> list[Flushed]:
-    return [chunk_rows.flush(conn, owner, work, now) for work in flushes]
+    # In one order everywhere: who locks the rows of several batches then meets nobody
+    # who holds the one and waits for the other.
+    ordered = sorted(flushes, key=lambda work: work.batch_id)
+    done = {w.batch_id: chunk_rows.flush(conn, owner, w, now) for w in ordered}
+    return [done[work.batch_id] for work in flushes]
 
 
 def _chunks(
@@ -289,7 +202,7 @@ def _chunks(
 
 
 def _store(conn: Connection, batch_id: str, fact: Fact, now: datetime) -> Event:
-    row = batch_rows.row_of(conn, batch_id)
+    row = batch_rows.locked_row_of(conn, batch_id)
     state = log.append(conn, row, (fact,), now)
     return log.event_of(log.read(conn, batch_id, state.sequence - 1, 1)[0])
 

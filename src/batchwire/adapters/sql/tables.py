@@ -259,10 +259,13 @@ topics = Table(
     Column("next", BigInteger, nullable=False),
 )
 
+# How far each group has read, and which of its members reads now.
 positions = Table(
     "positions",
     metadata,
     Column("topic", String(249), primary_key=True),
     Column("group_id", String(249), primary_key=True),
-    Column("next", BigInteger, nullable=False),
+    Column("next", BigInteger, nullable=False, server_default="0"),
+    Column("owner", String(64), nullable=False, server_default=""),
+    Column("renewed_at", BigInteger, nullable=False, server_default="0"),
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from uuid import uuid4
 
-from batchwire.testing.kafka.jars import jars, java
+from batchwire.testing.kafka.jars import jars
 from batchwire.testing.kafka.ports import free_ports
 from batchwire.testing.kafka.process import KeptProcess
+from batchwire.testing.kafka.programs import java
 from batchwire.testing.kafka.properties import Node, server_properties
 
 START_TIMEOUT_S = 60.0

@@ -6,7 +6,7 @@ where CI is ``true``: there a missing broker is a defect.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -16,7 +16,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from batchwire.testing.kafka.broker import Broker, running_broker
-from batchwire.testing.kafka.jars import KafkaUnavailable
+from batchwire.testing.kafka.cluster import running_cluster
+from batchwire.testing.kafka.programs import KafkaUnavailable
+from batchwire.testing.kafka.secure import SecureBroker, running_secure_broker
 from batchwire.testing.kafka.shared import kafka_address
 
 NewTopicFor = Callable[..., str]
@@ -50,6 +52,8 @@ def new_topic(kafka_admin: AdminClient) -> Iterator[NewTopicFor]:
         wanted = NewTopic(name, num_partitions=partitions, config=config)
         kafka_admin.create_topics([wanted])[name].result(ANSWER_TIMEOUT_S)
         made.append(name)
+        while name not in kafka_admin.list_topics(timeout=ANSWER_TIMEOUT_S).topics:
+            pass  # the broker hears of it a moment after the controller's yes
         return name
 
     yield make
@@ -68,6 +72,20 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """Give a broker of this test alone, to be killed and frozen."""
     with or_skip(), running_broker(tmp_path / "kafka") as broker:
         yield broker
+
+
+@pytest.fixture
+def kafka_cluster(tmp_path: Path) -> Iterator[Sequence[Broker]]:
+    """Give three nodes of this test alone."""
+    with or_skip(), running_cluster(tmp_path / "kafka") as brokers:
+        yield brokers
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
+    """Give a broker with TLS, SASL and an authoriser, one for each worker."""
+    with or_skip(), running_secure_broker(tmp_path_factory.mktemp("kafka")) as secure:
+        yield secure
 
 
 @contextmanager

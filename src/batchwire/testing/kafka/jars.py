@@ -1,30 +1,15 @@
 """The broker's jars: fetched once by Maven, kept in a cache outside the checkout."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 from importlib.resources import files
 from pathlib import Path
 
 from batchwire.testing.kafka.locks import locked
+from batchwire.testing.kafka.programs import KafkaUnavailable, program
 
 KAFKA_VERSION = "4.3.0"
-
-
-class KafkaUnavailable(Exception):
-    """No broker can be started on this machine; says what is missing."""
-
-
-def java() -> str:
-    """
-    Find the Java program.
-
-    Raises:
-        KafkaUnavailable: there is none.
-
-    """
-    return _program("java", "a Java 17 runtime")
 
 
 def jars() -> Path:
@@ -53,7 +38,7 @@ def _cache() -> Path:
 
 
 def _fetch(folder: Path) -> None:
-    maven = _program("mvn", "Maven, which fetches the broker once")
+    maven = program("mvn", "Maven, which fetches the broker once")
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         pom = Path(scratch) / "pom.xml"
         pom.write_bytes(files(__package__).joinpath("pom.xml").read_bytes())
@@ -66,11 +51,3 @@ def _fetch(folder: Path) -> None:
             message = f"Maven could not fetch Kafka {KAFKA_VERSION}: {said}"
             raise KafkaUnavailable(message)
         fetched.rename(folder)
-
-
-def _program(name: str, what: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        message = f"a Kafka broker needs {what}: there is no `{name}` in the PATH"
-        raise KafkaUnavailable(message)
-    return path

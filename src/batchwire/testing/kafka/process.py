@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL, Signals
 from typing import IO
@@ -41,7 +42,9 @@ class KeptProcess:
     def send(self, number: Signals) -> None:
         """Send a signal; nothing where it has ended."""
         if self.is_running:
-            os.kill(self.pid, number)
+            # The keeper ends a moment after it.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def ended(self, number: Signals) -> None:
         """Send a signal that ends it, and wait for the end; SIGKILL if it hesitates."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from batchwire.testing.kafka.listeners import Listener, Security, security_properties
+
 CONTROLLER = "CONTROLLER"
 INSIDE = "INSIDE"
 
@@ -29,36 +31,54 @@ class Node:
     One broker, which is a controller too.
 
     ``port`` is its plain listener, which other nodes use as well. ``voters`` are the
-    controllers of the cluster, itself included: port by node id.
+    controllers of the cluster, itself included: port by node id. ``listeners`` are its
+    further doors; those that are not plain need ``security``.
     """
 
     node_id: int = 1
     port: int
     voters: Mapping[int, int]
+    listeners: tuple[Listener, ...] = ()
+    security: Security | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def server_properties(node: Node, data: Path) -> str:
     """Write the file; what ``settings`` has wins."""
-    wanted = _roles(node) | _replication(len(node.voters)) | _QUICK
+    wanted = _roles(node) | _doors(node) | _replication(len(node.voters)) | _QUICK
     wanted |= {"log.dirs": str(data), **node.settings}
     return "".join(f"{name}={value}\n" for name, value in wanted.items())
 
 
 def _roles(node: Node) -> dict[str, str]:
     voters = (f"{one}@127.0.0.1:{port}" for one, port in node.voters.items())
-    inside = f"{INSIDE}://127.0.0.1:{node.port}"
-    controller = f"{CONTROLLER}://127.0.0.1:{node.voters[node.node_id]}"
     return {
         "process.roles": "broker,controller",
         "node.id": str(node.node_id),
         "controller.quorum.voters": ",".join(voters),
         "controller.listener.names": CONTROLLER,
         "inter.broker.listener.name": INSIDE,
-        "listeners": f"{inside},{controller}",
-        "advertised.listeners": inside,
-        "listener.security.protocol.map": f"{INSIDE}:PLAINTEXT,{CONTROLLER}:PLAINTEXT",
     }
+
+
+def _doors(node: Node) -> dict[str, str]:
+    inside = Listener(name=INSIDE, port=node.port)
+    doors = (inside, *node.listeners)
+    controller = Listener(name=CONTROLLER, port=node.voters[node.node_id])
+    every = (*doors, controller)
+    wanted = {
+        "listeners": ",".join(f"{it.name}://{it.address}" for it in every),
+        "advertised.listeners": ",".join(
+            f"{it.name}://{it.advertised or it.address}" for it in doors
+        ),
+        "listener.security.protocol.map": ",".join(
+            f"{it.name}:{it.protocol}" for it in every
+        ),
+    }
+    if node.security:
+        for listener in node.listeners:
+            wanted |= security_properties(listener, node.security)
+    return wanted
 
 
 def _replication(nodes: int) -> dict[str, str]:

@@ -140,3 +140,23 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        _for_postgresql()
+
+
+def _for_postgresql() -> None:
+    """Store what is compressed already as it is, and keep account of commits."""
+    for table in ("payloads", "results", "list_blocks"):
+        op.execute(f"ALTER TABLE {table} ALTER COLUMN data SET STORAGE EXTERNAL")
+    op.create_table(
+        "commits",
+        sa.Column("connection", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            server_default=sa.func.now(),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("connection"),
+    )

@@ -94,7 +94,9 @@ def upgrade() -> None:
         "positions",
         sa.Column("topic", sa.String(length=249), nullable=False),
         sa.Column("group_id", sa.String(length=249), nullable=False),
-        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.Column("next", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("owner", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("renewed_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("topic", "group_id"),
     )
     op.create_table(

@@ -9,6 +9,8 @@ from batchwire.adapters.http.provider import HttpProvider
 from batchwire.adapters.sandbox import Behaviour, SandboxProvider
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
+from batchwire.bootstrap.databases import database
+from batchwire.bootstrap.events import Events, batch_handlers
 from batchwire.config import ProviderSettings, Settings
 from batchwire.config.settings import HttpProviderSettings
 from batchwire.engine.control import Control
@@ -29,6 +31,7 @@ class App:
     control: Control
     providers: Mapping[str, Provider]
     engine: Engine
+    events: Events
 
 
 @asynccontextmanager
@@ -42,19 +45,23 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
 
     """
     clock = SystemClock()
-    store = SqlStore(settings.database_path, clock)
+    kept = database(settings)
+    store = SqlStore(kept, clock)
     providers = {n: provider(n, one, clock) for n, one in settings.providers.items()}
     engine_settings = settings.engine.build()
+    intake, control = Intake(store, clock), Control(store, clock)
+    handlers = batch_handlers(settings, intake, control, providers)
     try:
         await store.open()
         yield App(
             settings=settings,
             clock=clock,
             store=store,
-            intake=Intake(store, clock),
-            control=Control(store, clock),
+            intake=intake,
+            control=control,
             providers=providers,
             engine=Engine(store, clock, providers, engine_settings),
+            events=Events(settings, kept, clock, handlers),
         )
     finally:
         await store.close()

@@ -1,0 +1,155 @@
+"""The topics: made as asked, and compared with what was asked."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from batchwire.adapters.kafka.translation import ours, translated
+
+TIMEOUT_S = 30.0
+_DAY_MS = 24 * 3600 * 1000
+_EXISTS, _MISSING = "TOPIC_ALREADY_EXISTS", "UNKNOWN_TOPIC_OR_PART"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSettings:
+    """
+    A topic as it should be. What is None is left to the broker and not compared.
+
+    ``retention_ms`` -1 keeps records for ever. ``min_insync_replicas`` must be less than
+    ``replication``, or one node away stops every producer.
+    """
+
+    name: str
+    partitions: int = 8
+    replication: int | None = None
+    retention_ms: int | None = 7 * _DAY_MS
+    min_insync_replicas: int | None = None
+    cleanup_policy: str | None = "delete"
+    max_message_bytes: int | None = None
+
+    @property
+    def config(self) -> dict[str, str]:
+        """What is asked for, by Kafka's names."""
+        asked = {
+            "cleanup.policy": self.cleanup_policy,
+            "max.message.bytes": self.max_message_bytes,
+            "min.insync.replicas": self.min_insync_replicas,
+            "retention.ms": self.retention_ms,
+        }
+        return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+def dead_letters(name: str, events: TopicSettings) -> TopicSettings:
+    """Give the topic of dead letters: few records, kept for a month."""
+    return TopicSettings(
+        name=name,
+        partitions=1,
+        replication=events.replication,
+        retention_ms=30 * _DAY_MS,
+        min_insync_replicas=events.min_insync_replicas,
+        max_message_bytes=events.max_message_bytes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that is not as asked: ``setting`` by Kafka's name, or ``topic``."""
+
+    topic: str
+    setting: str
+    wanted: str
+    found: str
+
+
+def create(admin: AdminClient, topics: Sequence[TopicSettings]) -> list[str]:
+    """
+    Make those that do not exist, and return their names; the others stay as they are.
+
+    Blocks until the brokers show them.
+
+    Raises:
+        BrokerError: the broker cannot be reached, or refuses one as it is asked for.
+
+    """
+    wanted = [
+        NewTopic(
+            topic.name,
+            num_partitions=topic.partitions,
+            replication_factor=-1 if topic.replication is None else topic.replication,
+            config=topic.config,
+        )
+        for topic in topics
+    ]
+    made = []
+    for name, future in admin.create_topics(wanted, request_timeout=TIMEOUT_S).items():
+        try:
+            future.result()
+            made.append(name)
+        except KafkaException as error:
+            if error.args[0].name() != _EXISTS:
+                raise ours(error.args[0], f"creating the topic {name}") from error
+    for name in made:
+        _wait_for(admin, name)
+    return made
+
+
+def check(admin: AdminClient, topics: Sequence[TopicSettings]) -> list[Difference]:
+    """
+    Compare, and return what differs; nothing is changed.
+
+    Raises:
+        BrokerError: the broker cannot be reached, or does not show a topic.
+
+    """
+    return [difference for topic in topics for difference in _differences(admin, topic)]
+
+
+def _wait_for(admin: AdminClient, name: str) -> None:
+    """Wait until a new topic is shown: brokers hear of it after the controller's yes."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while _found(admin, name) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _differences(admin: AdminClient, topic: TopicSettings) -> list[Difference]:
+    found = _found(admin, topic.name)
+    if found is None:
+        return [
+            Difference(
+                topic=topic.name, setting="topic", wanted="exists", found="missing"
+            )
+        ]
+    wanted = {"partitions": str(topic.partitions), **topic.config}
+    if topic.replication is not None:
+        wanted["replication"] = str(topic.replication)
+    return [
+        Difference(topic=topic.name, setting=name, wanted=value, found=found[name])
+        for name, value in wanted.items()
+        if value != found[name]
+    ]
+
+
+def _found(admin: AdminClient, name: str) -> Mapping[str, str] | None:
+    """Read a topic's settings, by name; None where there is no such topic."""
+    asked = admin.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)
+    with translated(f"describing the topic {name}"):
+        try:
+            partitions = asked[name].result().partitions
+        except KafkaException as error:
+            if error.args[0].name() == _MISSING:
+                return None
+            raise
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        configs = admin.describe_configs([resource], request_timeout=TIMEOUT_S)
+        entries = configs[resource].result()
+    return {entry.name: entry.value for entry in entries.values()} | {
+        "partitions": str(len(partitions)),
+        "replication": str(len(partitions[0].replicas)),
+    }

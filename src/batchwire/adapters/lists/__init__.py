@@ -1,0 +1,1 @@
+"""Lists that a request only names: files, where the settings allow them."""

@@ -1,0 +1,86 @@
+"""What a store needs of a database: transactions, a schema, the right to be the engine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Database(Protocol):
+    """
+    One database. Every method raises ``StoreError``, and what a body itself raises.
+
+    A body is a plain function of a connection and works on nothing else: it may be
+    called again, where the database gave up the transaction.
+    """
+
+    async def open(self) -> None:
+        """
+        Connect; make the schema where there is none.
+
+        Raises:
+            UnknownSchema: the schema is not this program's; says what mends it.
+
+        """
+        ...
+
+    async def upgrade(self) -> tuple[str, str]:
+        """
+        Bring the schema to this program's; returns the revisions before and after.
+
+        The revision of an empty database is empty.
+
+        Raises:
+            UnknownSchema: a newer program migrated it.
+
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection. Idempotent."""
+        ...
+
+    async def become_engine(self) -> None:
+        """See ``ports.store``."""
+        ...
+
+    async def has_engine(self) -> bool:
+        """See ``ports.store``."""
+        ...
+
+    async def write(
+        self,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """
+        Call the body in one transaction; what it wrote is durable on return.
+
+        What it reads under a lock (``batch_rows.locked_row_of``) is still true when it
+        writes. Who is cancelled waits for the end of the transaction.
+        """
+        ...
+
+    async def read(
+        self,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call the body in one transaction that sees one moment and writes nothing."""
+        ...
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Await what must not be cut short; a cancellation counts after its end."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

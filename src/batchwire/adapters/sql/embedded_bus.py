@@ -1,0 +1,190 @@
+"""The embedded transport: topics in the database, for a service without a broker."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+import structlog
+
+from batchwire.adapters.sql import topic_rows
+from batchwire.adapters.sql.database import Database
+from batchwire.domain.record import Partition
+from batchwire.errors import BrokerError, BrokerUnreachable, RecordTooLarge, StoreError
+from batchwire.ports.bus import Listener, Outgoing, SubscriptionState
+from batchwire.ports.clock import Clock
+
+LARGEST = 1_000_000  # bytes of a value; Kafka's own default is about this
+
+_POLL_S = 0.05
+_COMMIT_S = 1.0
+_MOST = 500
+
+log = structlog.get_logger()
+
+
+class EmbeddedProducer:
+    """Appends to topics in the database. Implements ``ports.bus.Producer``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def open(self) -> None:
+        """See the port."""
+
+    async def publish(self, records: Sequence[Outgoing]) -> list[BrokerError | None]:
+        """See the port."""
+        errors: list[BrokerError | None] = [_too_large(one) for one in records]
+        fit = [r for r, error in zip(records, errors, strict=True) if error is None]
+        if not fit:
+            return errors
+        try:
+            now = self._clock.now()
+            await self._database.write(topic_rows.append, fit, now)
+        except StoreError as error:
+            away = BrokerUnreachable(str(error))
+            return [known or away for known in errors]
+        return errors
+
+    async def close(self) -> None:
+        """See the port."""
+
+
+class EmbeddedSubscription:
+    """
+    Reads a topic in the database for a group. Implements ``ports.bus.Subscription``.
+
+    A topic has one partition: of several members of a group one reads, and another one
+    takes over where it leaves, or does not answer for 10 s. ``most``: records handed
+    over at once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        topic: str,
+        group: str,
+        *,
+        most: int = _MOST,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._group = group
+        self._most = most
+        self._partition = Partition(topic, 0)
+        self._owner = uuid4().hex
+        self._listener: Listener | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._next: int | None = None  # to read; None while another member reads
+        self._finished: int | None = None
+        self._is_paused = False
+        self._polled_at = 0.0
+        self._lag = 0
+
+    async def open(self, listener: Listener) -> None:
+        """See the port."""
+        self._listener = listener
+        self._task = asyncio.create_task(self._run(listener))
+
+    def finish(self, positions: Mapping[Partition, int]) -> None:
+        """See the port."""
+        if self._next is not None:
+            self._finished = positions.get(self._partition, self._finished)
+
+    def pause(self) -> None:
+        """See the port."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """See the port."""
+        self._is_paused = False
+
+    @property
+    def state(self) -> SubscriptionState:
+        """See the port."""
+        is_joined = self._next is not None
+        lag = {self._partition: self._lag} if is_joined else {}
+        return SubscriptionState(
+            is_joined=is_joined, polled_at=self._polled_at, lag=lag
+        )
+
+    async def close(self) -> None:
+        """See the port."""
+        if self._task is None or self._listener is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        if self._next is None:
+            return
+        await self._listener.revoked([self._partition])
+        self._next = None
+        await self._commit()
+        topic = self._partition.topic
+        await self._database.write(topic_rows.leave, topic, self._group, self._owner)
+
+    async def _run(self, listener: Listener) -> None:
+        renew_at = 0.0
+        while True:
+            try:
+                if self._clock.monotonic() >= renew_at:
+                    await self._renew(listener)
+                    renew_at = self._clock.monotonic() + _COMMIT_S
+                has_more = await self._poll(listener)
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                log.warning(
+                    "store_unavailable", error_code=error.code, error=str(error)
+                )
+                has_more = False
+            if not has_more:
+                await self._clock.sleep(_POLL_S)
+
+    async def _renew(self, listener: Listener) -> None:
+        """Keep or take the right to read; commit what is finished."""
+        topic, now = self._partition.topic, self._clock.now()
+        await self._commit()
+        take = topic_rows.take
+        at = await self._database.write(take, topic, self._group, self._owner, now)
+        if at is None and self._next is not None:
+            self._next = self._finished = None
+            listener.lost([self._partition])
+        elif at is not None and self._next is None:
+            self._next = at
+            listener.assigned([self._partition])
+
+    async def _commit(self) -> None:
+        if self._finished is None:
+            return
+        at, topic = self._finished, self._partition.topic
+        await self._database.write(
+            topic_rows.commit, topic, self._group, self._owner, at
+        )
+        if self._finished == at:
+            self._finished = None
+
+    async def _poll(self, listener: Listener) -> bool:
+        """Hand over what is new; whether there may be more at once."""
+        self._polled_at = self._clock.monotonic()
+        if self._next is None or self._is_paused:
+            return False
+        topic = self._partition.topic
+        some = await self._database.read(topic_rows.read, topic, self._next, self._most)
+        if some:
+            self._next += len(some)
+            listener.received(some)
+        end = await self._database.read(topic_rows.end, topic)
+        self._lag = max(0, end - self._next)
+        return len(some) == self._most
+
+
+def _too_large(one: Outgoing) -> RecordTooLarge | None:
+    size = len(one.record.value or b"")
+    if size <= LARGEST:
+        return None
+    return RecordTooLarge(
+        f"topic {one.topic}: a record of {size:,} bytes is larger than the {LARGEST:,}"
+        " that it takes"
+    )

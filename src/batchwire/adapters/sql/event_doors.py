@@ -1,0 +1,106 @@
+"""``SqlOutbox``, ``SqlInbox``, ``SqlDeadLetters``: the doors of the events, on SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from batchwire.adapters.sql import dead_letter_rows, inbox_rows, outbox_rows
+from batchwire.adapters.sql.batch_rows import millis
+from batchwire.adapters.sql.database import Database
+from batchwire.domain.dead_letter import DeadLetter
+from batchwire.ports.bus import Outgoing
+from batchwire.ports.clock import Clock
+from batchwire.ports.dead_letters import Filter
+from batchwire.ports.inbox import Applied, Arrival, Effect, Parked
+from batchwire.ports.outbox import Depth, Pending
+
+
+class SqlOutbox:
+    """The table ``outbox``. Implements ``ports.outbox.Outbox``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(self, records: Sequence[Outgoing]) -> list[int]:
+        """See the port."""
+        now = self._clock.now()
+        return await self._database.write(outbox_rows.add, records, now)
+
+    async def lease(self, owner: str) -> int:
+        """See the port."""
+        now = self._clock.now()
+        return await self._database.write(outbox_rows.lease, owner, now)
+
+    async def release(self, owner: str) -> None:
+        """See the port."""
+        await self._database.write(outbox_rows.release, owner)
+
+    async def pending(self, owner: str, most: int) -> list[Pending]:
+        """See the port."""
+        return await self._database.read(outbox_rows.pending, owner, most)
+
+    async def done(self, owner: str, pending: Sequence[Pending]) -> int:
+        """See the port."""
+        positions = [one.position for one in pending]
+        return await self._database.write(outbox_rows.done, owner, positions)
+
+    async def refuse(self, owner: str, pending: Pending, reason: str) -> None:
+        """See the port."""
+        now = self._clock.now()
+        await self._database.write(outbox_rows.refuse, owner, pending, reason, now)
+
+    async def waiting(self, positions: Sequence[int]) -> set[int]:
+        """See the port."""
+        return await self._database.read(outbox_rows.waiting, positions)
+
+    async def depth(self) -> Depth:
+        """See the port."""
+        return await self._database.read(outbox_rows.depth, self._clock.now())
+
+
+class SqlInbox:
+    """The tables ``inbox``, ``parked``, ``observed``. Implements ``ports.inbox.Inbox``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def apply(self, work: Sequence[tuple[Arrival, Effect]]) -> list[Applied]:
+        """See the port."""
+        now = self._clock.now()
+        return await self._database.write(inbox_rows.apply, work, now)
+
+    async def due(self, consumer: str, most: int) -> list[Parked]:
+        """See the port."""
+        now = self._clock.now()
+        return await self._database.read(inbox_rows.due, consumer, most, now)
+
+    async def purge(self, before: datetime, most: int) -> int:
+        """See the port."""
+        return await self._database.write(inbox_rows.purge, before, most)
+
+
+class SqlDeadLetters:
+    """The table ``dead_letters``. Implements ``ports.dead_letters.DeadLetters``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def find(self, wanted: Filter, limit: int = 0) -> list[DeadLetter]:
+        """See the port."""
+        return await self._database.read(dead_letter_rows.find, wanted, limit)
+
+    async def redrive(self, ids: Sequence[int], most_replays: int) -> list[int]:
+        """See the port."""
+        at_ms = millis(self._clock.now())
+        redrive = dead_letter_rows.redrive
+        return await self._database.write(redrive, ids, most_replays, at_ms)
+
+    async def discard(self, ids: Sequence[int]) -> int:
+        """See the port."""
+        return await self._database.write(dead_letter_rows.discard, ids)
+
+    async def count(self) -> int:
+        """See the port."""
+        return await self._database.read(dead_letter_rows.count)

@@ -1,0 +1,139 @@
+"""``SqliteDatabase``: one file, one writer at a time, one engine by a file lock."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from batchwire.adapters.sql import migrate
+from batchwire.adapters.sql.database import to_its_end
+from batchwire.adapters.sql.log import ANNOUNCER
+from batchwire.adapters.sql.sqlite_connect import (
+    BUSY_TIMEOUT_S,
+    READERS,
+    connect,
+    translated,
+)
+from batchwire.errors import EngineAlreadyRunning
+from batchwire.messages.announcement import Announcer
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_LOCK_TRIES = 20
+_LOCK_TRY_S = 0.01
+
+
+class SqliteDatabase:
+    """
+    An SQLite file; opening it migrates it. Implements ``database.Database``.
+
+    One connection writes; a few read beside it (WAL), all in threads: a transaction is
+    one hop. ``busy_timeout_s``: how long a call waits for other processes. ``announcer``
+    makes the records of the topic; without one the topic is told nothing.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        announcer: Announcer | None = None,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
+        self._path = path
+        writer = connect(path, is_writer=True, busy_timeout_s=busy_timeout_s)
+        self.writer = writer.execution_options(**{ANNOUNCER: announcer})
+        self._reader = connect(path, is_writer=False, busy_timeout_s=busy_timeout_s)
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._engine_lock: int | None = None
+
+    async def open(self) -> None:
+        """See ``Database``."""
+        await self.upgrade()
+
+    async def upgrade(self) -> tuple[str, str]:
+        """See ``Database``."""
+        return await self.write(migrate.upgrade, self._path)
+
+    async def close(self) -> None:
+        """See ``Database``."""
+        self._reading.shutdown()
+        self._writing.shutdown()
+        self._reader.dispose()
+        self.writer.dispose()
+        if self._engine_lock is not None:
+            os.close(self._engine_lock)
+            self._engine_lock = None
+
+    async def become_engine(self) -> None:
+        """See ``Database``."""
+        for _ in range(_LOCK_TRIES):  # another command may just be looking
+            if self._engine_lock is None:
+                self._engine_lock = self._lock(fcntl.LOCK_EX)
+            if self._engine_lock is not None:
+                return
+            await asyncio.sleep(_LOCK_TRY_S)
+        message = (
+            f"database {self._path}: another engine works on it already;"
+            " use that one, or stop it first"
+        )
+        raise EngineAlreadyRunning(message)
+
+    async def has_engine(self) -> bool:
+        """See ``Database``."""
+        if self._engine_lock is not None:
+            return True
+        lock = self._lock(fcntl.LOCK_SH)  # shared: who looks sees no other who looks
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    async def write(
+        self,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """See ``Database``."""
+        return await self._run(self.writer, body, *args, **kwargs)
+
+    async def read(
+        self,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """See ``Database``."""
+        return await self._run(self._reader, body, *args, **kwargs)
+
+    async def _run(
+        self,
+        engine: Engine,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        def transaction() -> T:
+            with translated(self._path), engine.begin() as conn:
+                return body(conn, *args, **kwargs)
+
+        threads = self._writing if engine is self.writer else self._reading
+        loop = asyncio.get_running_loop()
+        return await to_its_end(loop.run_in_executor(threads, transaction))
+
+    def _lock(self, kind: int) -> int | None:
+        """Take the file lock; an engine's is exclusive. The kernel drops it with us."""
+        with translated(self._path):
+            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        return lock

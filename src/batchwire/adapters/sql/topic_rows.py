@@ -1,0 +1,131 @@
+"""The embedded topic: one partition, appended in order, read by groups."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from batchwire.adapters.sql.batch_rows import millis
+from batchwire.adapters.sql.record_rows import packed, unpacked
+from batchwire.adapters.sql.tables import positions, records, topics
+from batchwire.domain.record import Place, Record
+from batchwire.ports.bus import Outgoing
+
+GONE_AFTER = timedelta(seconds=10)  # a member that does not renew its right to read
+
+_next = (
+    update(topics)
+    .where(topics.c.topic == bindparam("name"))
+    .values(next=topics.c.next + bindparam("count"))
+    .returning(topics.c.next)
+)
+_read = (
+    select(records.c.position, records.c.record, records.c.at)
+    .where(records.c.topic == bindparam("name"), records.c.position >= bindparam("at"))
+    .order_by(records.c.position)
+    .limit(bindparam("most"))
+)
+
+
+def append(conn: Connection, outgoing: Sequence[Outgoing], now: datetime) -> None:
+    """Append to the topics; the row of a topic is the lock that keeps its order."""
+    by_topic: dict[str, list[Record]] = {}
+    for one in outgoing:
+        by_topic.setdefault(one.topic, []).append(one.record)
+    for topic, some in sorted(by_topic.items()):
+        end = conn.execute(_next, {"name": topic, "count": len(some)}).scalar()
+        if end is None:
+            conn.execute(insert(topics), {"topic": topic, "next": len(some)})
+            end = len(some)
+        first = end - len(some)
+        conn.execute(
+            insert(records),
+            [
+                {
+                    "topic": topic,
+                    "position": first + i,
+                    "record": packed(record),
+                    "at": millis(now),
+                }
+                for i, record in enumerate(some)
+            ],
+        )
+
+
+def read(conn: Connection, topic: str, at: int, most: int) -> list[Record]:
+    """Read records from a position on, each with its place."""
+    return [
+        msgspec.structs.replace(
+            unpacked(row.record), place=Place(topic, 0, row.position), at_ms=row.at
+        )
+        for row in conn.execute(_read, {"name": topic, "at": at, "most": most})
+    ]
+
+
+def end(conn: Connection, topic: str) -> int:
+    """Give the position after the last record."""
+    query = select(topics.c.next).where(topics.c.topic == topic)
+    return conn.execute(query).scalar() or 0
+
+
+def take(
+    conn: Connection, topic: str, group: str, owner: str, now: datetime
+) -> int | None:
+    """Take or renew the right to read for a group; the position, None if another has it."""
+    here = (positions.c.topic == topic) & (positions.c.group_id == group)
+    row = conn.execute(select(positions).where(here).with_for_update()).first()
+    ours = {"owner": owner, "renewed_at": millis(now)}
+    if row is None:
+        new = {"topic": topic, "group_id": group, "next": 0}
+        conn.execute(insert(positions), {**new, **ours})
+        return 0
+    is_free = not row.owner or row.renewed_at < millis(now - GONE_AFTER)
+    if row.owner != owner and not is_free:
+        return None
+    conn.execute(update(positions).where(here), ours)
+    return int(row.next)
+
+
+def commit(conn: Connection, topic: str, group: str, owner: str, at: int) -> None:
+    """Say how far a group has read, where the owner still has the right."""
+    conn.execute(
+        update(positions).where(
+            positions.c.topic == topic,
+            positions.c.group_id == group,
+            positions.c.owner == owner,
+        ),
+        {"next": at},
+    )
+
+
+def leave(conn: Connection, topic: str, group: str, owner: str) -> None:
+    """Give the right to read back."""
+    conn.execute(
+        update(positions).where(
+            positions.c.topic == topic,
+            positions.c.group_id == group,
+            positions.c.owner == owner,
+        ),
+        {"owner": ""},
+    )
+
+
+def purge(conn: Connection, before: datetime, most: int) -> int:
+    """Forget the oldest records that every group has read, at most so many."""
+    slowest = (
+        select(func.coalesce(func.min(positions.c.next), 0))
+        .where(positions.c.topic == records.c.topic)
+        .scalar_subquery()
+    )
+    old = conn.execute(
+        select(records.c.topic, records.c.position)
+        .where(records.c.at < millis(before), records.c.position < slowest)
+        .limit(most)
+    ).all()
+    if old:
+        gone = delete(records).where(
+            records.c.topic == bindparam("t"), records.c.position == bindparam("p")
+        )
+        conn.execute(gone, [{"t": topic, "p": position} for topic, position in old])
+    return len(old)

@@ -1,0 +1,85 @@
+"""
+Group commit: the effects of many events in one transaction.
+
+A durable write costs the same for one event and for a hundred; so while one group is
+written, the next one gathers.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from batchwire.errors import StoreError
+from batchwire.events.lanes import Item
+from batchwire.ports.clock import Clock
+from batchwire.ports.inbox import Applied, Arrival, Effect, Inbox
+
+_MOST = 500  # effects in one transaction
+_AGAIN_LEAST_S, _AGAIN_MOST_S = 0.1, 5.0
+
+log = structlog.get_logger()
+
+Settled = Callable[[Item, Effect, Applied], None]
+
+
+class Committer:
+    """Writes effects down; says of each what became of it."""
+
+    def __init__(
+        self, inbox: Inbox, clock: Clock, consumer: str, settled: Settled
+    ) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._consumer = consumer
+        self._settled = settled
+        self._waiting: list[tuple[Item, Effect]] = []
+        self._has_work = asyncio.Event()
+
+    def add(self, item: Item, effect: Effect) -> None:
+        """Have an effect written with the next group."""
+        self._waiting.append((item, effect))
+        self._has_work.set()
+
+    async def run(self) -> None:
+        """
+        Write groups until cancelled; a database that is away is waited for.
+
+        Raises:
+            StoreError: the database cannot be used at all.
+
+        """
+        while True:
+            await self._has_work.wait()
+            group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+            if not self._waiting:
+                self._has_work.clear()
+            for (item, effect), applied in zip(
+                group, await self._write(group), strict=True
+            ):
+                self._settled(item, effect, applied)
+
+    async def _write(self, group: list[tuple[Item, Effect]]) -> list[Applied]:
+        work = [(self._arrival(item), effect) for item, effect in group]
+        failed = 0
+        while True:
+            try:
+                return await self._inbox.apply(work)
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                failed += 1
+                log.warning(
+                    "store_unavailable", error_code=error.code, error=str(error)
+                )
+            await self._clock.sleep(min(_AGAIN_LEAST_S * 2**failed, _AGAIN_MOST_S))
+
+    def _arrival(self, item: Item) -> Arrival:
+        received = item.received
+        return Arrival(
+            consumer=self._consumer,
+            event_id=received.event_id,
+            batch_id=received.batch_id,
+            record=received.record,
+            parked_id=item.parked_id,
+        )

@@ -1,0 +1,301 @@
+"""
+``BatchMessageConsumer``: from the topic to effects, each once, in order per batch.
+
+Records go into lanes, one a batch; ``processors`` workers take the heads of lanes and
+decide their effects, which are written in groups; only then is an event finished, and
+an offset is committed when everything before it is. Nothing here trusts that one batch
+comes from one partition: the database decides, lanes only keep contention away.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from batchwire.domain.dead_letter import Disposition
+from batchwire.domain.metric_list import (
+    CONSUMER_END_TO_END,
+    CONSUMER_IN_FLIGHT,
+    CONSUMER_LANES,
+    CONSUMER_PROCESSED,
+    CONSUMER_QUEUED,
+    CONSUMER_QUEUED_BYTES,
+    CONSUMER_REBALANCES,
+    CONSUMER_RECEIVED,
+    DEAD_LETTERS,
+    ERRORS,
+    OTHER,
+)
+from batchwire.domain.record import Partition, Record
+from batchwire.errors import BatchwireError
+from batchwire.events.arrivals import Received, lane_key, receive
+from batchwire.events.committer import Committer
+from batchwire.events.failures import Failures
+from batchwire.events.handlers import Handler
+from batchwire.events.lanes import Item, Lanes
+from batchwire.events.members import Member, partition_of, place_of
+from batchwire.events.parking import Parking
+from batchwire.events.settings import BatchEventServiceConfig
+from batchwire.messages.message import MessageType
+from batchwire.ports.bus import Subscription
+from batchwire.ports.clock import Clock
+from batchwire.ports.inbox import Applied, Bury, Effect, Inbox, Park
+from batchwire.ports.metrics import Metrics
+
+_MOST_BYTES = 32 * 1024 * 1024  # waiting and running, besides ``queue_capacity``
+_PURGE_S = 600.0
+_PURGE_MOST = 10_000
+_LOOK_S = 0.05
+_DRAIN_S = 25.0
+
+log = structlog.get_logger()
+
+
+class BatchMessageConsumer:
+    """
+    Consumes the topic as one process's share of a consumer group.
+
+    ``handlers`` is the table of who handles which message type; an event of another
+    type is a dead letter.
+    """
+
+    def __init__(
+        self,
+        subscriptions: Sequence[Subscription],
+        inbox: Inbox,
+        handlers: Mapping[MessageType, Handler],
+        clock: Clock,
+        config: BatchEventServiceConfig,
+        metrics: Metrics,
+    ) -> None:
+        self.subscriptions = tuple(subscriptions)
+        self._members = [Member(self, one) for one in subscriptions]
+        self._inbox = inbox
+        self._handlers = handlers
+        self._clock = clock
+        self._config = config
+        self._metrics = metrics
+        self._lanes = Lanes()
+        group = config.consumer.group_id
+        self._committer = Committer(inbox, clock, group, self._settled)
+        self._parking = Parking(inbox, clock, group)
+        self._failures = Failures(config, clock)
+        self._is_ready = asyncio.Event()
+        self._has_finished = asyncio.Event()
+        self.outcomes: Counter[str] = Counter()  # of finished events
+        self.failed = 0  # times that a handler raised
+        self._in_flight = 0
+        self._is_paused = False
+        self._is_broken = False
+
+    @property
+    def queued(self) -> int:
+        """Events waiting or running."""
+        return self._lanes.count
+
+    @property
+    def lag(self) -> int:
+        """Records that stand in the topic and are not received yet."""
+        return sum(sum(one.state.lag.values()) for one in self.subscriptions)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Consume until ``stop``, then finish what runs and leave the group.
+
+        Raises:
+            DeadLettersExceeded: too many events in a row, or of the last thousand,
+                could not be handled; the offset stays before the last of them.
+            StoreError: the database cannot be used at all.
+            BrokerError: the settings cannot work.
+
+        """
+        works = [self._committer.run(), self._parking.run(self._push), self._purge()]
+        works += [self._process() for _ in range(self._config.consumer.processors)]
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            for member in self._members:
+                await member.subscription.open(member)
+            while not stop.is_set():
+                self._measure()
+                await asyncio.wait(
+                    tasks, timeout=_LOOK_S, return_when="FIRST_COMPLETED"
+                )
+                for task in tasks:
+                    if task.done():
+                        self._is_broken = True
+                        task.result()
+        finally:
+            self._parking.is_closed = True
+            for member in self._members:
+                await member.subscription.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # What the members tell (``members.Taker``).
+
+    def take(self, member: Member, records: Sequence[Record]) -> None:
+        """Put records into their lanes; at the limit, ask for no more."""
+        for record in records:
+            received = receive(record)
+            self._metrics.add(CONSUMER_RECEIVED, type=_type(received))
+            self._push(Item(received, lane_key(received), member))
+        self._balance()
+
+    def forget(self, member: Member, gone: frozenset[Partition]) -> None:
+        """Forget what waits of these partitions."""
+        self._lanes.drop(lambda item: _is_of(item, member, gone))
+        self._balance()
+
+    async def leave(self, member: Member, gone: frozenset[Partition]) -> None:
+        """Forget what waits of these partitions, and finish what runs."""
+        self.forget(member, gone)
+        until = self._clock.monotonic() + _DRAIN_S
+        while not self._is_broken and self._clock.monotonic() < until:
+            if not any(_is_of(item, member, gone) for item in self._lanes.busy()):
+                return
+            self._has_finished.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._has_finished.wait()
+
+    def rebalanced(self, kind: str) -> None:
+        """Count that partitions came or went."""
+        self._metrics.add(CONSUMER_REBALANCES, kind=kind)
+
+    def _push(self, item: Item) -> None:
+        self._lanes.push(item)
+        self._is_ready.set()
+
+    def _balance(self) -> None:
+        """Stop fetching where more might be too much; go on at half of the limit."""
+        settings = self._config.consumer
+        coming = settings.most_at_once * len(self.subscriptions)
+        count, size = self._lanes.count, self._lanes.size_bytes
+        is_full = count + coming > settings.queue_capacity or size >= _MOST_BYTES
+        if is_full and not self._is_paused:
+            self._is_paused = True
+            for one in self.subscriptions:
+                one.pause()
+        elif self._is_paused and not is_full and size <= _MOST_BYTES // 2:
+            self._is_paused = False
+            for one in self.subscriptions:
+                one.resume()
+
+    # What the workers do.
+
+    async def _process(self) -> None:
+        while True:
+            while not self._lanes.has_ready:
+                self._is_ready.clear()
+                await self._is_ready.wait()
+            item = self._lanes.take()
+            self._in_flight += 1
+            try:
+                effect = await self._decide(item)
+            finally:
+                self._in_flight -= 1
+            if effect is not None:
+                self._committer.add(item, effect)
+
+    async def _decide(self, item: Item) -> Effect | None:
+        """Have an event handled; None where nothing is to be written (now)."""
+        decoded = item.received.decoded
+        if decoded is None:
+            return self._failures.of_unreadable(item)
+        if decoded.source == self._config.source:
+            self._finish(item, "echo")
+            return None
+        handler = self._handlers.get(decoded.message.TYPE)
+        if handler is None:
+            problem = f"nothing here handles {decoded.message.TYPE}"
+            return self._failures.bury(item, Disposition.UNSUPPORTED_TYPE, problem)
+        try:
+            return await handler(item.received)
+        except Exception as error:  # noqa: BLE001 - a bug of a handler is tried again
+            return self._failed(item, error)
+
+    def _failed(self, item: Item, error: Exception) -> Effect | None:
+        is_ours = isinstance(error, BatchwireError)
+        code = error.code if isinstance(error, BatchwireError) else "handler_raised"
+        self._metrics.add(ERRORS, error_type=code)
+        self.failed += 1
+        if not is_ours:
+            log.error("handler_raised", exc_info=error)
+        what = self._failures.of_error(item, error)
+        if not isinstance(what, float):
+            return what
+        self._count(item, "retried")
+        asyncio.get_running_loop().call_later(what, self._again, item)
+        return None
+
+    def _again(self, item: Item) -> None:
+        self._lanes.again(item)
+        self._is_ready.set()
+
+    # What the committer tells.
+
+    def _settled(self, item: Item, effect: Effect, applied: Applied) -> None:
+        """Finish an event whose effect is durable; decide on one that had none."""
+        if applied is Applied.UNKNOWN:
+            self._committer.add(item, self._failures.of_unknown_batch(item))
+        elif applied is Applied.CONFLICT:
+            self._committer.add(item, self._failures.of_conflict(item))
+        elif applied is Applied.PARKED or isinstance(effect, Park):
+            self._finish(item, "retried")
+        elif isinstance(effect, Bury) and applied is Applied.DONE:
+            self._metrics.add(DEAD_LETTERS, disposition=effect.disposition)
+            self._finish(item, "dead")
+        else:
+            self._failures.handled()
+            self._finish(item, applied)
+
+    def _finish(self, item: Item, outcome: str) -> None:
+        self._lanes.finish(item)
+        if item.member is None:
+            self._parking.left(item.parked_id)
+        else:
+            item.member.finished(item.received.record)
+        self._count(item, outcome)
+        self.outcomes[outcome] += 1
+        self._balance()
+        self._has_finished.set()
+        self._is_ready.set()
+
+    # What is measured, and what happens by the clock.
+
+    def _count(self, item: Item, outcome: str) -> None:
+        kind = _type(item.received)
+        self._metrics.add(CONSUMER_PROCESSED, type=kind, outcome=outcome)
+        at_ms = item.received.record.at_ms
+        if at_ms:
+            age_s = self._clock.now().timestamp() - at_ms / 1000
+            self._metrics.observe(CONSUMER_END_TO_END, max(0.0, age_s), type=kind)
+
+    def _measure(self) -> None:
+        self._metrics.set(CONSUMER_IN_FLIGHT, self._in_flight)
+        self._metrics.set(CONSUMER_QUEUED, self._lanes.count)
+        self._metrics.set(CONSUMER_QUEUED_BYTES, self._lanes.size_bytes)
+        self._metrics.set(CONSUMER_LANES, len(self._lanes))
+
+    async def _purge(self) -> None:
+        """Forget, in portions, what was handled long ago."""
+        days = timedelta(days=self._config.inbox_days)
+        while True:
+            await self._clock.sleep(_PURGE_S)
+            before = self._clock.now() - days
+            while await self._inbox.purge(before, _PURGE_MOST) == _PURGE_MOST:
+                pass
+
+
+def _is_of(item: Item, member: Member, partitions: frozenset[Partition]) -> bool:
+    if item.member is not member:
+        return False
+    return partition_of(place_of(item.received.record)) in partitions
+
+
+def _type(received: Received) -> str:
+    return OTHER if received.decoded is None else received.decoded.message.TYPE.value

@@ -1,0 +1,115 @@
+"""
+Lanes: what is received and not finished, one first-in-first-out lane a key.
+
+The same key is never worked on twice at once; different keys go side by side, also
+inside one partition. A plain data structure: it waits for nothing and calls nobody.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from batchwire.domain.record import Record
+from batchwire.events.arrivals import Received
+from batchwire.events.members import Member
+
+
+class Item(msgspec.Struct, eq=False):
+    """
+    One event in its lane; ``attempts`` made so far.
+
+    ``member`` received it; None where it comes from the retry table, which has it as
+    ``parked_id`` since ``first_at_s``, Unix seconds.
+    """
+
+    received: Received
+    key: bytes
+    member: Member | None = None
+    attempts: int = 0
+    parked_id: int = 0
+    first_at_s: float = 0.0
+
+
+class Lanes:
+    """
+    All lanes. A lane is *ready* when it has items and its head is not worked on.
+
+    ``count`` and ``size_bytes`` are those of everything not finished.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[bytes, deque[Item]] = {}
+        self._ready: deque[bytes] = deque()
+        self.count = 0
+        self.size_bytes = 0
+
+    def __len__(self) -> int:
+        """How many keys have something that is not finished."""
+        return len(self._lanes)
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether ``take`` gives an item."""
+        return bool(self._ready)
+
+    def push(self, item: Item) -> None:
+        """Add an item at the end of its lane."""
+        lane = self._lanes.get(item.key)
+        if lane is None:
+            self._lanes[item.key] = deque((item,))
+            self._ready.append(item.key)
+        else:
+            lane.append(item)
+        self.count += 1
+        self.size_bytes += _size(item.received.record)
+
+    def take(self) -> Item:
+        """Give the head of the lane that is ready longest; its lane is busy now."""
+        return self._lanes[self._ready.popleft()][0]
+
+    def again(self, item: Item) -> None:
+        """Let the head of a busy lane be taken again."""
+        if self._lanes.get(item.key, _NONE)[0] is item:
+            self._ready.append(item.key)
+
+    def finish(self, item: Item) -> None:
+        """Remove the head of a busy lane; what stands behind it is ready."""
+        lane = self._lanes[item.key]
+        lane.popleft()
+        if lane:
+            self._ready.append(item.key)
+        else:
+            del self._lanes[item.key]
+        self._forget(item)
+
+    def drop(self, is_meant: Callable[[Item], bool]) -> None:
+        """Forget the waiting items that are meant; heads of busy lanes stay."""
+        ready = set(self._ready)
+        for key, lane in list(self._lanes.items()):
+            head = [] if key in ready else [lane[0]]
+            kept = [i for i in list(lane)[len(head) :] if not is_meant(i)]
+            for item in list(lane)[len(head) :]:
+                if is_meant(item):
+                    self._forget(item)
+            if head or kept:
+                self._lanes[key] = deque(head + kept)
+            else:
+                del self._lanes[key]
+        self._ready = deque(key for key in self._ready if key in self._lanes)
+
+    def busy(self) -> list[Item]:
+        """Give the items that are worked on."""
+        ready = set(self._ready)
+        return [lane[0] for key, lane in self._lanes.items() if key not in ready]
+
+    def _forget(self, item: Item) -> None:
+        self.count -= 1
+        self.size_bytes -= _size(item.received.record)
+
+
+_NONE: tuple[None] = (None,)
+
+
+def _size(record: Record) -> int:
+    return len(record.value or b"")

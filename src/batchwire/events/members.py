@@ -1,0 +1,90 @@
+"""Members of the consumer group: what each was assigned, and what of it is finished."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from batchwire.domain.record import Partition, Place, Record
+from batchwire.events.offsets import Tracker
+from batchwire.ports.bus import Subscription
+
+
+class Taker(Protocol):
+    """Who takes what the members receive."""
+
+    def take(self, member: "Member", records: Sequence[Record]) -> None:
+        """Put records into their lanes."""
+        ...
+
+    def forget(self, member: "Member", gone: frozenset[Partition]) -> None:
+        """Forget what waits of these partitions."""
+        ...
+
+    async def leave(self, member: "Member", gone: frozenset[Partition]) -> None:
+        """Forget what waits of these partitions, and finish what runs."""
+        ...
+
+    def rebalanced(self, kind: str) -> None:
+        """Count that partitions came or went."""
+        ...
+
+
+class Member:
+    """One subscription's listener (``ports.bus.Listener``)."""
+
+    def __init__(self, taker: Taker, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self._taker = taker
+        self._trackers: dict[Partition, Tracker] = {}
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """See the port."""
+        self._taker.rebalanced("assigned")
+        for partition in partitions:
+            self._trackers[partition] = Tracker()
+
+    def received(self, records: Sequence[Record]) -> None:
+        """See the port."""
+        for record in records:
+            place = place_of(record)
+            self._trackers[partition_of(place)].received(place.offset)
+        self._taker.take(self, records)
+
+    async def revoked(self, partitions: Sequence[Partition]) -> None:
+        """See the port."""
+        self._taker.rebalanced("revoked")
+        await self._taker.leave(self, frozenset(partitions))
+        self._drop(partitions)
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """See the port."""
+        self._taker.rebalanced("lost")
+        self._drop(partitions)
+        self._taker.forget(self, frozenset(partitions))
+
+    def finished(self, record: Record) -> None:
+        """Note that a record is finished, and tell how far all is."""
+        place = place_of(record)
+        partition = partition_of(place)
+        tracker = self._trackers.get(partition)
+        if tracker is None:  # revoked meanwhile: somebody else will have it again
+            return
+        position = tracker.finished(place.offset)
+        if position is not None:
+            self.subscription.finish({partition: position})
+
+    def _drop(self, partitions: Sequence[Partition]) -> None:
+        for partition in partitions:
+            self._trackers.pop(partition, None)
+
+
+def partition_of(place: Place) -> Partition:
+    """Give the partition of a place."""
+    return Partition(place.topic, place.partition)
+
+
+def place_of(record: Record) -> Place:
+    """Give the place of a record that was received."""
+    if record.place is None:
+        message = "a subscription gave a record without its place"
+        raise ValueError(message)
+    return record.place

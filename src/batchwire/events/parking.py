@@ -1,0 +1,68 @@
+"""The retry table's way back into the lanes: one event a batch, when it is due."""
+
+from collections.abc import Callable
+
+import structlog
+
+from batchwire.errors import StoreError
+from batchwire.events.arrivals import Received, receive
+from batchwire.events.lanes import Item
+from batchwire.ports.clock import Clock
+from batchwire.ports.inbox import Inbox, Parked
+
+_LOOK_S = 0.5
+_MOST = 100
+
+log = structlog.get_logger()
+
+
+class Parking:
+    """Looks what is due; ``is_closed`` ends that."""
+
+    def __init__(self, inbox: Inbox, clock: Clock, consumer: str) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._consumer = consumer
+        self._under_way: set[int] = set()
+        self.is_closed = False
+
+    def left(self, parked_id: int) -> None:
+        """Note that an event has left its lane."""
+        self._under_way.discard(parked_id)
+
+    async def run(self, push: Callable[[Item], None]) -> None:
+        """
+        Look until cancelled; a database that is away is waited for.
+
+        Raises:
+            StoreError: the database cannot be used at all.
+
+        """
+        while True:
+            await self._clock.sleep(_LOOK_S)
+            for parked in await self._due():
+                if parked.parked_id not in self._under_way:
+                    self._under_way.add(parked.parked_id)
+                    push(_item(parked))
+
+    async def _due(self) -> list[Parked]:
+        if self.is_closed:
+            return []
+        try:
+            return await self._inbox.due(self._consumer, _MOST)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            log.warning("store_unavailable", error_code=error.code, error=str(error))
+            return []
+
+
+def _item(parked: Parked) -> Item:
+    decoded = receive(parked.record).decoded
+    return Item(
+        Received(parked.record, parked.event_id, parked.batch_id, decoded),
+        f"parked:{parked.batch_id}".encode(),
+        attempts=parked.attempts,
+        parked_id=parked.parked_id,
+        first_at_s=parked.first_at.timestamp(),
+    )

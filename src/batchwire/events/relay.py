@@ -1,0 +1,160 @@
+"""
+The relay: from the outbox to the topic, in order per batch, each record acknowledged.
+
+It takes the oldest records of its shards, publishes them, and forgets those that were
+acknowledged. A crash in between publishes them again, with the same event id. While the
+broker is away the outbox is the spool, and everything else goes on.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from batchwire.errors import BrokerError, RecordTooLarge, StoreError
+from batchwire.ports.bus import Producer
+from batchwire.ports.clock import Clock
+from batchwire.ports.outbox import Outbox, Pending
+
+PAGE = 5_000  # records published at once
+_IDLE_S = 0.05  # how long a new record waits at most for our look
+_LEASE_S = 5.0
+_AGAIN_LEAST_S, _AGAIN_MOST_S = 0.5, 10.0
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """Publishes what waits. Any number may run, each with an ``owner`` of its own."""
+
+    def __init__(
+        self, outbox: Outbox, producer: Producer, clock: Clock, owner: str
+    ) -> None:
+        self._outbox = outbox
+        self._producer = producer
+        self._clock = clock
+        self._owner = owner
+        self.published = 0
+        self.refused = 0
+        self.failures = 0  # in a row: pages that the broker or the store did not take
+        self.last_error = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Publish until ``stop``.
+
+        A broker or a database that is away is waited for.
+
+        Raises:
+            BrokerError: the settings cannot work.
+            StoreError: the database cannot be used at all.
+
+        """
+        await self._producer.open()
+        leasing = asyncio.create_task(self._keep_leases(), name="relay_leases")
+        working = asyncio.create_task(self._work(), name="relay")
+        stopping = asyncio.create_task(stop.wait())
+        tasks = (leasing, working, stopping)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended[:2]:
+            if isinstance(error, Exception):
+                raise error
+
+    async def drain(self, until: float) -> bool:
+        """
+        Publish what waits, until the monotonic time; whether nothing of ours is left.
+
+        To be called after ``run`` ended; gives the shards back and closes the producer.
+        """
+        is_empty = False
+        try:
+            async with asyncio.timeout(max(0.0, until - self._clock.monotonic())):
+                await self._outbox.lease(self._owner)
+                while await self.publish_some():
+                    pass
+                is_empty = True
+        except (TimeoutError, StoreError):
+            pass  # it waits in the outbox for the next relay
+        await self._producer.close()
+        try:
+            await self._outbox.release(self._owner)
+        except StoreError as error:
+            log.warning("store_unavailable", error_code=error.code, error=str(error))
+        return is_empty
+
+    async def publish_some(self) -> bool:
+        """
+        Publish one page; whether there was one, and all of it went.
+
+        Raises:
+            StoreError: it waits as before; some of it may be published again.
+
+        """
+        pending = await self._outbox.pending(self._owner, PAGE)
+        if not pending:
+            return False
+        errors = await self._producer.publish([one.outgoing for one in pending])
+        gone = [p for p, error in zip(pending, errors, strict=True) if error is None]
+        if gone:
+            await self._outbox.done(self._owner, gone)
+            self.published += len(gone)
+        return await self._settle(pending, errors)
+
+    async def _settle(
+        self, pending: Sequence[Pending], errors: Sequence[BrokerError | None]
+    ) -> bool:
+        """Put away what can never be published; whether nothing is left of the page."""
+        left: BrokerError | None = None
+        for one, error in zip(pending, errors, strict=True):
+            if isinstance(error, RecordTooLarge):
+                await self._outbox.refuse(self._owner, one, str(error))
+                self.refused += 1
+                log.error("Failed to publish", error_code=error.code, error=str(error))
+            elif error is not None:
+                left = left or error
+        if left is not None:
+            self._failed(left)
+            return False
+        self.failures, self.last_error = 0, ""
+        return True
+
+    async def _work(self) -> None:
+        await self._lease()
+        while True:
+            try:
+                has_more = await self.publish_some()
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                self._failed(error)
+                has_more = False
+            if self.failures:
+                delay_s = _AGAIN_LEAST_S * 2 ** (self.failures - 1)
+                await self._clock.sleep(min(delay_s, _AGAIN_MOST_S))
+            elif not has_more:
+                await self._clock.sleep(_IDLE_S)
+
+    def _failed(self, error: BrokerError | StoreError) -> None:
+        """Say it once, not at every attempt."""
+        self.failures += 1
+        if str(error) != self.last_error:
+            self.last_error = str(error)
+            log.warning("Failed to publish", error_code=error.code, error=str(error))
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await self._clock.sleep(_LEASE_S)
+            await self._lease()
+
+    async def _lease(self) -> None:
+        try:
+            await self._outbox.lease(self._owner)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            log.warning("store_unavailable", error_code=error.code, error=str(error))

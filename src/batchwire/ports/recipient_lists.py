@@ -1,0 +1,20 @@
+"""The door to lists that a request only names (``recipients_ref``, a claim check)."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class RecipientLists(Protocol):
+    """Opens lists by reference."""
+
+    def open(self, reference: str) -> AsyncIterator[bytes]:
+        """
+        Yield the bytes of a list, as they come.
+
+        ``reference`` is the id of an uploaded list, or a URL that the settings allow.
+
+        Raises:
+            UnreadableList: there is none, or it may not be read; says what to do.
+
+        """
+        ...
