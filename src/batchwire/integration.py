@@ -11,7 +11,6 @@ Batch events out of a system that has its own batches, in three lines.
 whole service together: a host that only reports loads no database and no provider.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from batchwire.adapters.kafka.producer import KafkaProducer
 from batchwire.adapters.kafka.writing import ProducerSettings
 from batchwire.adapters.spool import Spool, SpoolLimits, SpoolOutbox
 from batchwire.adapters.system.clock import SystemClock
+from batchwire.config import load
 from batchwire.errors import SettingsError
 from batchwire.events.host_records import HostRecords
 from batchwire.events.integration import (
@@ -30,7 +30,7 @@ from batchwire.events.integration import (
     IntegrationMetrics,
     Parts,
 )
-from batchwire.events.settings import TOPIC
+from batchwire.events.settings import TOPIC, BatchEventServiceConfig
 
 __all__ = [
     "BatchEventIntegration",
@@ -71,29 +71,46 @@ def connect(
     brokers: str = "",
     source: str = "",
     topic: str = "",
-    spool: str = "",
-    environ: Mapping[str, str] = os.environ,
+    spool: str = SPOOL,
+    environ: Mapping[str, str] | None = None,
 ) -> BatchEventIntegration:
     """
     Make the integration; returns at once, the broker may be away.
 
-    What is not given comes from ``KAFKA_BROKERS`` (comma between), ``KAFKA_TOPIC``,
-    ``BATCHWIRE_SOURCE`` and ``BATCHWIRE_SPOOL``. For TLS, SASL and limits:
-    ``integrated``.
+    What is not given comes from the environment (``KAFKA_BROKERS``, ``KAFKA_TOPIC``,
+    ``BATCHWIRE_BATCH_EVENTS__…``, TLS and SASL among them) or from ``batchwire.yaml``,
+    as for the service. ``spool`` is the directory of what waits; bounds: ``integrated``.
 
     Raises:
-        SettingsError: there are no brokers or no source.
+        SettingsError: a setting is bad, or there are no brokers or no source.
 
     """
-    hosts = _given("brokers", brokers, environ, "KAFKA_BROKERS")
+    given = {
+        "batch_events.kafka.brokers": brokers or None,
+        "batch_events.kafka.topic": topic or None,
+        "batch_events.source": source or None,
+    }
+    group = load(overrides=given, environ=environ).batch_events
+    kafka = group.kafka
+    if not kafka.brokers:
+        raise SettingsError("no brokers are given: connect(brokers=…) or KAFKA_BROKERS")
+    if group.source == BatchEventServiceConfig().source:
+        problem = f"{group.source} is the service's own: connect(source='/billing')"
+        raise SettingsError(f"batch_events.source: {problem}")
     connection = KafkaConnectionSettings(
-        brokers=tuple(host.strip() for host in hosts.split(",") if host.strip())
+        brokers=kafka.brokers, tls=kafka.tls.build(), sasl=kafka.sasl.build()
     )
     settings = IntegrationSettings(
-        producer=ProducerSettings(connection=connection),
-        source=_given("source", source, environ, "BATCHWIRE_SOURCE"),
-        topic=topic or environ.get("KAFKA_TOPIC") or TOPIC,
-        spool=Path(spool or environ.get("BATCHWIRE_SPOOL") or SPOOL),
+        producer=ProducerSettings(
+            connection=connection,
+            compression=kafka.compression,
+            batch_size=kafka.batch_size,
+            batch_timeout_s=kafka.batch_timeout,
+        ),
+        source=group.source,
+        topic=kafka.topic,
+        type_prefix=group.type_prefix,
+        spool=Path(spool),
     )
     return integrated(settings)
 
@@ -128,10 +145,3 @@ def _log_as_the_host_does() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-
-
-def _given(name: str, value: str, environ: Mapping[str, str], variable: str) -> str:
-    found = value or environ.get(variable, "")
-    if not found.strip(" ,"):
-        raise SettingsError(f"{name} is not given: connect({name}=…) or {variable}")
-    return found
