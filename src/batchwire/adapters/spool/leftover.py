@@ -10,14 +10,15 @@ class Leftover:
     """
     Events ``sent`` to ``end`` of a folder that nobody writes any more.
 
-    A torn tail was never promised to anybody: it is behind the end.
+    ``cut_bytes`` are behind the end: a torn frame, which was never promised to anybody.
     """
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._segments = Segments(folder.path)
         self.start = folder.sent
-        self.end = max(self._segments.end(), self.start)
+        end, self.cut_bytes = self._segments.end()
+        self.end = max(end, self.start)
         self._sent = self.start
 
     @property

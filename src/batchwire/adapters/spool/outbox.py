@@ -138,7 +138,12 @@ class SpoolOutbox:
             return
         self._numbers += 1
         self._taken[self._numbers] = _Taken(left, Backlog(left, left.start))
-        log.info("spool_taken_over", owner=owner, count=left.waiting)
+        log.info(
+            "spool_taken_over",
+            owner=owner,
+            count=left.waiting,
+            cut_bytes=left.cut_bytes,
+        )
 
     def _backlog_of(self, folder: int) -> Backlog:
         return self._backlog if folder == _OWN else self._taken[folder].backlog

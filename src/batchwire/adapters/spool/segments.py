@@ -39,15 +39,15 @@ class Segments:
         """Name the segment whose first event has that number."""
         return self._folder / f"{first:019}{SUFFIX}"
 
-    def end(self) -> int:
-        """Count through the last segment: the number after its last whole frame."""
+    def end(self) -> tuple[int, int]:
+        """Count the last segment: the number after its last frame, the bytes behind."""
         if not self.firsts:
-            return 0
+            return 0, 0
         last = self.firsts[-1]
         self._number, self._segment, self._offset = last, last, 0
         while self._page(most=1_000_000):
             pass
-        return self._number
+        return self._number, self.path(last).stat().st_size - self._offset
 
     def read(self, number: int, most: int) -> Sequence[bytes]:
         """
