@@ -1,7 +1,9 @@
 """Spools in a temporary directory."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -10,8 +12,7 @@ from batchwire.domain.record import Record
 from batchwire.ports.bus import Outgoing
 
 SMALL = SpoolLimits(disk_bytes=4000, memory_bytes=200, segment_bytes=200)
-SpoolOf = Callable[..., Spool]
-OutboxOf = Callable[[Spool], SpoolOutbox]
+T = TypeVar("T")
 
 
 def report(number: int) -> bytes:
@@ -31,13 +32,18 @@ def outbox_of(directory: Path, spool: Spool) -> SpoolOutbox:
     return SpoolOutbox(directory, spool, record)
 
 
-async def drained(outbox: SpoolOutbox, most: int = 3) -> list[bytes | None]:
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Await; the outbox of a spool waits for nobody."""
+    return asyncio.run(work)
+
+
+def drained(outbox: SpoolOutbox, most: int = 3) -> list[bytes | None]:
     """Publish all that waits, a few at once; returns the reports in order."""
     values = []
-    await outbox.lease("r")
-    while pending := await outbox.pending("r", most):
+    run(outbox.lease("r"))
+    while pending := run(outbox.pending("r", most)):
         values += [one.outgoing.record.value for one in pending]
-        assert await outbox.done("r", pending) == len(pending)
+        assert run(outbox.done("r", pending)) == len(pending)
     return values
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.adapters.spool.conftest import SMALL, drained, outbox_of, record, report
+from tests.adapters.spool.conftest import SMALL, drained, outbox_of, record, report, run
 
 from batchwire.adapters.spool import Spool, SpoolLimits, SpoolOutbox
 from batchwire.adapters.spool.frame import pack
@@ -16,7 +16,7 @@ def died(spool: Spool) -> None:
     spool.leave()
 
 
-async def test_what_the_dead_left_comes_first_the_oldest_before_the_newer(
+def test_what_the_dead_left_comes_first_the_oldest_before_the_newer(
     directory: Path,
 ) -> None:
     for first in (0, 10):
@@ -28,37 +28,37 @@ async def test_what_the_dead_left_comes_first_the_oldest_before_the_newer(
     for number in range(20, 30):
         outbox.append(report(number))
 
-    assert await outbox.lease("r") == 3
+    assert run(outbox.lease("r")) == 3
     assert outbox.waiting_rows == 30
-    assert await drained(outbox) == [report(number) for number in range(30)]
+    assert drained(outbox) == [report(number) for number in range(30)]
     assert len(list(directory.iterdir())) == 1
 
 
-async def test_the_folder_of_a_process_that_lives_is_left_alone(
+def test_the_folder_of_a_process_that_lives_is_left_alone(
     directory: Path,
 ) -> None:
     living = Spool(directory, SMALL)
     living.append(report(1))
     outbox = outbox_of(directory, Spool(directory, SMALL))
 
-    assert await drained(outbox) == []
+    assert drained(outbox) == []
     assert living.waiting == 1
 
 
-async def test_what_the_dead_have_sent_is_not_sent_again(directory: Path) -> None:
+def test_what_the_dead_have_sent_is_not_sent_again(directory: Path) -> None:
     spool = Spool(directory, SMALL)
     before = outbox_of(directory, spool)
     for number in range(30):
         before.append(report(number))
-    await before.done("r", await before.pending("r", 12))
+    run(before.done("r", run(before.pending("r", 12))))
     died(spool)
 
     outbox = outbox_of(directory, Spool(directory, SMALL))
 
-    assert await drained(outbox) == [report(number) for number in range(12, 30)]
+    assert drained(outbox) == [report(number) for number in range(12, 30)]
 
 
-async def test_who_takes_over_and_dies_too_leaves_it_to_the_next(
+def test_who_takes_over_and_dies_too_leaves_it_to_the_next(
     directory: Path,
 ) -> None:
     spool = Spool(directory, SMALL)
@@ -66,16 +66,16 @@ async def test_who_takes_over_and_dies_too_leaves_it_to_the_next(
         spool.append(report(number))
     died(spool)
     second = outbox_of(directory, Spool(directory, SMALL))
-    await second.lease("r")
-    await second.done("r", await second.pending("r", 5))
+    run(second.lease("r"))
+    run(second.done("r", run(second.pending("r", 5))))
     second.leave()
 
     third = outbox_of(directory, Spool(directory, SMALL))
 
-    assert await drained(third) == [report(number) for number in range(5, 30)]
+    assert drained(third) == [report(number) for number in range(5, 30)]
 
 
-async def test_a_file_cut_at_any_byte_gives_its_whole_events(tmp_path: Path) -> None:
+def test_a_file_cut_at_any_byte_gives_its_whole_events(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "made", SpoolLimits())
     reports = [report(n) * (n % 3) + b"x" for n in range(6)]
     for one in reports:
@@ -93,15 +93,15 @@ async def test_a_file_cut_at_any_byte_gives_its_whole_events(tmp_path: Path) -> 
         (cut / folder.name / log.name).write_bytes(whole[:size])
         outbox = SpoolOutbox(cut, Spool(cut, SMALL), record)
         kept = max(n for n, end in enumerate(ends) if end <= size)
-        assert await drained(outbox) == reports[:kept], size
+        assert drained(outbox) == reports[:kept], size
         assert outbox.lost == 0
-        await outbox.release("r")
+        run(outbox.release("r"))
         assert list(cut.iterdir()) == []
 
 
 @given(at=st.integers(0, 28 * 24 - 1), flipped=st.integers(1, 255))
 @settings(max_examples=60, deadline=None)
-async def test_a_changed_byte_costs_no_event_before_it_and_is_never_an_event(
+def test_a_changed_byte_costs_no_event_before_it_and_is_never_an_event(
     tmp_path_factory: pytest.TempPathFactory, at: int, flipped: int
 ) -> None:
     directory = tmp_path_factory.mktemp("spool")
@@ -119,7 +119,7 @@ async def test_a_changed_byte_costs_no_event_before_it_and_is_never_an_event(
         start += size
 
     outbox = outbox_of(directory, Spool(directory, SMALL))
-    found = await drained(outbox)
+    found = drained(outbox)
 
     harmed = at // 28
     everything = [report(number) for number in range(24)]
@@ -127,13 +127,13 @@ async def test_a_changed_byte_costs_no_event_before_it_and_is_never_an_event(
     assert set(found) <= set(everything) - {report(harmed)}
     assert found == sorted(found)  # type: ignore[type-var]
     assert outbox.waiting_rows == 0
-    await outbox.release("r")
+    run(outbox.release("r"))
 
 
-async def test_files_that_are_not_ours_are_left_alone(directory: Path) -> None:
+def test_files_that_are_not_ours_are_left_alone(directory: Path) -> None:
     (directory / "1-strange").mkdir(parents=True)
     (directory / "notes.txt").write_text("mine")
     outbox = outbox_of(directory, Spool(directory, SMALL))
 
-    assert await drained(outbox) == []
+    assert drained(outbox) == []
     assert (directory / "notes.txt").read_text() == "mine"

@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.adapters.spool.conftest import SMALL, drained, outbox_of, report
+from tests.adapters.spool.conftest import SMALL, drained, outbox_of, report, run
 
 from batchwire.adapters.spool import Spool, SpoolLimits
 from batchwire.errors import SpoolFull
 
 
-async def test_reports_come_out_in_the_order_in_which_they_were_kept(
+def test_reports_come_out_in_the_order_in_which_they_were_kept(
     directory: Path,
 ) -> None:
     spool = Spool(directory, SMALL)
@@ -18,41 +18,41 @@ async def test_reports_come_out_in_the_order_in_which_they_were_kept(
     for number in range(50):
         outbox.append(report(number))
 
-    assert await drained(outbox) == [report(number) for number in range(50)]
+    assert drained(outbox) == [report(number) for number in range(50)]
     assert (outbox.kept, outbox.lost, outbox.waiting_rows) == (50, 0, 0)
 
 
-async def test_what_is_not_done_is_given_again_and_before_what_came_later(
+def test_what_is_not_done_is_given_again_and_before_what_came_later(
     directory: Path,
 ) -> None:
     outbox = outbox_of(directory, Spool(directory, SMALL))
     for number in range(6):
         outbox.append(report(number))
-    pending = await outbox.pending("r", 4)
-    await outbox.done("r", [pending[0], pending[2]])
+    pending = run(outbox.pending("r", 4))
+    run(outbox.done("r", [pending[0], pending[2]]))
 
-    again = await outbox.pending("r", 4)
+    again = run(outbox.pending("r", 4))
 
     values = [one.outgoing.record.value for one in again]
     assert values == [report(n) for n in (1, 3, 4, 5)]
     assert [one.position for one in again] == sorted(one.position for one in again)
 
 
-async def test_segments_that_are_sent_are_deleted(directory: Path) -> None:
+def test_segments_that_are_sent_are_deleted(directory: Path) -> None:
     spool = Spool(directory, SMALL)
     outbox = outbox_of(directory, spool)
     for number in range(100):
         outbox.append(report(number))
     before = len(list(directory.glob("*/*.log")))
 
-    await drained(outbox)
+    drained(outbox)
 
     assert before == 13  # of 8 frames of 28 bytes
     assert len(list(directory.glob("*/*.log"))) == 1
     assert spool.size_bytes <= SMALL.segment_bytes + 28
 
 
-async def test_a_full_spool_refuses_the_newest_and_takes_again_when_some_is_sent(
+def test_a_full_spool_refuses_the_newest_and_takes_again_when_some_is_sent(
     directory: Path,
 ) -> None:
     outbox = outbox_of(directory, Spool(directory, SMALL))
@@ -62,20 +62,20 @@ async def test_a_full_spool_refuses_the_newest_and_takes_again_when_some_is_sent
     with pytest.raises(SpoolFull):
         outbox.append(report(fits))
 
-    assert await drained(outbox) == [report(number) for number in range(fits)]
+    assert drained(outbox) == [report(number) for number in range(fits)]
     outbox.append(report(fits))
-    assert await drained(outbox) == [report(fits)]
+    assert drained(outbox) == [report(fits)]
 
 
-async def test_a_limit_below_a_segment_is_no_trap(directory: Path) -> None:
+def test_a_limit_below_a_segment_is_no_trap(directory: Path) -> None:
     limits = SpoolLimits(disk_bytes=200, memory_bytes=200, segment_bytes=10_000)
     outbox = outbox_of(directory, Spool(directory, limits))
     for number in range(30):
         outbox.append(report(number))
-        assert await drained(outbox) == [report(number)]
+        assert drained(outbox) == [report(number)]
 
 
-async def test_while_the_directory_cannot_be_written_a_little_waits_in_memory(
+def test_while_the_directory_cannot_be_written_a_little_waits_in_memory(
     directory: Path,
 ) -> None:
     directory.write_text("a file where the directory should be")
@@ -86,24 +86,24 @@ async def test_while_the_directory_cannot_be_written_a_little_waits_in_memory(
     with pytest.raises(SpoolFull):
         outbox.append(report(7))
     assert outbox.problem
-    assert await drained(outbox) == [report(number) for number in range(7)]
+    assert drained(outbox) == [report(number) for number in range(7)]
 
     outbox.append(report(8))
     directory.unlink()
     outbox.append(report(9))
-    await outbox.pending("r", 1)
+    run(outbox.pending("r", 1))
     assert not outbox.problem
     outbox.append(report(10))
-    assert await drained(outbox) == [report(number) for number in (8, 9, 10)]
+    assert drained(outbox) == [report(number) for number in (8, 9, 10)]
 
 
-async def test_a_disk_that_fills_up_and_is_freed_loses_nothing(
+def test_a_disk_that_fills_up_and_is_freed_loses_nothing(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = outbox_of(directory, Spool(directory, SMALL))
     for number in range(3):
         outbox.append(report(number))
-    pending = await outbox.pending("r", 2)
+    pending = run(outbox.pending("r", 2))
     short = 11  # bytes of the next frame that still fit
 
     def full(fd: int, frame: bytes, size: int) -> int:
@@ -114,26 +114,26 @@ async def test_a_disk_that_fills_up_and_is_freed_loses_nothing(
         patched.setattr("batchwire.adapters.spool.writer._write", full)
         for number in (3, 4):
             outbox.append(report(number))
-        await outbox.done("r", pending)
+        run(outbox.done("r", pending))
         assert "No space left" in outbox.problem
     outbox.append(report(5))
 
-    assert await drained(outbox) == [report(number) for number in (2, 3, 4, 5)]
+    assert drained(outbox) == [report(number) for number in (2, 3, 4, 5)]
     assert (outbox.problem, outbox.lost) == ("", 0)
 
 
-async def test_a_report_without_record_is_counted_and_passed_over(
+def test_a_report_without_record_is_counted_and_passed_over(
     directory: Path,
 ) -> None:
     outbox = outbox_of(directory, Spool(directory, SMALL))
     for one in (b"bad", report(1), b"bad", b"bad", b"bad", report(2)):
         outbox.append(one)
 
-    assert await drained(outbox, most=2) == [report(1), report(2)]
+    assert drained(outbox, most=2) == [report(1), report(2)]
     assert (outbox.lost, outbox.waiting_rows) == (4, 0)
 
 
-async def test_a_folder_that_somebody_deletes_is_lost_loudly_and_work_goes_on(
+def test_a_folder_that_somebody_deletes_is_lost_loudly_and_work_goes_on(
     directory: Path,
 ) -> None:
     outbox = outbox_of(directory, Spool(directory, SMALL))
@@ -142,17 +142,17 @@ async def test_a_folder_that_somebody_deletes_is_lost_loudly_and_work_goes_on(
     for path in sorted(directory.glob("*/*.log"))[:-1]:
         path.unlink()
 
-    found = await drained(outbox)
+    found = drained(outbox)
 
     assert found == [report(number) for number in range(16, 20)]
     assert (outbox.lost, outbox.waiting_rows) == (16, 0)
 
 
-async def test_a_spool_where_nothing_waits_leaves_no_file(directory: Path) -> None:
+def test_a_spool_where_nothing_waits_leaves_no_file(directory: Path) -> None:
     outbox = outbox_of(directory, Spool(directory, SMALL))
     outbox.append(report(1))
-    await drained(outbox)
-    await outbox.release("r")
+    drained(outbox)
+    run(outbox.release("r"))
 
     assert list(directory.iterdir()) == []
     with pytest.raises(SpoolFull):
