@@ -1,10 +1,10 @@
 """The Kafka adapters, by the settings; loaded only where brokers are named."""
 
-from batchwire.adapters.kafka.connection import KafkaConnectionSettings
 from batchwire.adapters.kafka.member_settings import SubscriptionSettings
 from batchwire.adapters.kafka.producer import KafkaProducer
 from batchwire.adapters.kafka.subscription import KafkaSubscription
 from batchwire.adapters.kafka.writing import ProducerSettings
+from batchwire.bootstrap.kafka_connection import connection
 from batchwire.config import Settings
 
 
@@ -35,16 +35,4 @@ def subscription(settings: Settings, number: int) -> KafkaSubscription:
             max_bytes=config.max_bytes,
             batch_records=config.most_at_once,
         )
-    )
-
-
-def connection(
-    settings: Settings, brokers: tuple[str, ...] = ()
-) -> KafkaConnectionSettings:
-    """Say how the brokers are reached; those that are published to, by default."""
-    group = settings.batch_events.kafka
-    return KafkaConnectionSettings(
-        brokers=brokers or group.brokers,
-        tls=group.tls.build(),
-        sasl=group.sasl.build(),
     )

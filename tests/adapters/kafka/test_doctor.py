@@ -18,7 +18,8 @@ from batchwire.adapters.kafka.connection import (
 from batchwire.adapters.kafka.diagnosis import Check, Patient
 from batchwire.adapters.kafka.doctor import examine
 from batchwire.adapters.kafka.secrets import Secret
-from batchwire.adapters.kafka.topics import TopicSettings, create
+from batchwire.adapters.kafka.topic_settings import TopicSettings
+from batchwire.adapters.kafka.topics import create
 from batchwire.testing.kafka import SecureBroker
 from batchwire.testing.kafka.fixtures import NewTopicFor
 from batchwire.testing.kafka.plain import read, send
@@ -207,6 +208,14 @@ def test_an_advertised_listener_that_cannot_be_reached(
     patient: Patient, secure_kafka: SecureBroker
 ) -> None:
     lost = at(patient, secure_kafka.doors["LOST"])
+    ends_at(lost, Check.LISTENERS, secure_kafka.nowhere, "advertised.listeners")
+
+
+def test_the_client_may_have_left_for_it_before_it_asks(
+    patient: Patient, secure_kafka: SecureBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchwire.adapters.kafka.entrance._ATTEMPT_S", 0.001)
+    lost = at(replace(patient, timeout_s=1.0), secure_kafka.doors["LOST"])
     ends_at(lost, Check.LISTENERS, secure_kafka.nowhere, "advertised.listeners")
 
 

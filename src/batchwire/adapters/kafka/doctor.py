@@ -118,6 +118,9 @@ def _not_let_in(entrance: Entrance) -> Step:
             "see that the user, the password or token, and the mechanism are those that"
             " the broker knows",
         )
+    elsewhere = reach.all_connected([reach.address(one) for one in entrance.sent_to])
+    if not elsewhere.is_ok:
+        return elsewhere
     return failed(
         Check.METADATA,
         f"the broker takes the connection and does not answer: {entrance.problem}",
