@@ -5,7 +5,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from batchwire.adapters.kafka.delivery import Delivery
 from batchwire.adapters.kafka.logs import BrokerWatch
@@ -16,7 +22,8 @@ from batchwire.adapters.kafka.member_settings import (
     member_configuration,
 )
 from batchwire.adapters.kafka.membership import Membership
-from batchwire.domain.record import Partition, Place, Record
+from batchwire.adapters.kafka.records import record_of
+from batchwire.domain.record import Partition, Record
 from batchwire.ports.bus import SubscriptionState
 
 # The longest a thread sleeps in a poll: so soon is what is finished stored.
@@ -120,21 +127,13 @@ class Member:
         return self._records((first, *more))
 
     def _records(self, messages: Iterable[Message]) -> list[Record]:
-        topic, records = self._settings.topic, []
+        records = []
         for message in messages:
             error = message.error()
             if error is not None:
                 self._on_error(error)
-            elif self._membership.holds(number := message.partition()):
-                kind, at_ms = message.timestamp()
-                record = Record(
-                    key=message.key(),
-                    value=message.value(),
-                    headers=tuple(message.headers() or ()),
-                    place=Place(topic, number, message.offset()),
-                    at_ms=at_ms if kind else 0,
-                )
-                records.append(record)
+            elif self._membership.holds(message.partition() or 0):
+                records.append(record_of(message, self._settings.topic))
         return records
 
     def _hand_over(self, records: list[Record]) -> None:
