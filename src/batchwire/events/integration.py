@@ -200,6 +200,7 @@ class BatchEventIntegration:
         outbox = parts.outbox()
         sender = Sender(
             lambda: Relay(outbox, parts.producer(), parts.clock, f"host-{os.getpid()}"),
+            lambda: outbox.waiting_rows,
             parts.clock,
         )
         with suppress(

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
@@ -12,6 +13,7 @@ from batchwire.events.relay import Relay
 from batchwire.ports.clock import Clock
 
 _BEAT_S = 1.0
+_LOOK_S = 0.01
 _SILENT_S = 15.0
 _AGAIN_S = 10.0
 
@@ -26,8 +28,11 @@ class Sender:
     outbox.
     """
 
-    def __init__(self, relay: Callable[[], Relay], clock: Clock) -> None:
+    def __init__(
+        self, relay: Callable[[], Relay], waiting: Callable[[], int], clock: Clock
+    ) -> None:
         self._make_relay = relay
+        self._waiting = waiting
         self._clock = clock
         self._until = 0.0
         self._beaten_at = clock.monotonic()
@@ -61,6 +66,9 @@ class Sender:
         For another thread than the sender's own.
         """
         self._until = self._clock.monotonic() + timeout_s
+        # A relay that is stopped amid a page has it published twice.
+        while self.is_alive and self._waiting() and not self._is_late:
+            time.sleep(_LOOK_S)
         if self._is_ready.wait(timeout_s) and self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout_s + 1.0)
@@ -74,14 +82,19 @@ class Sender:
         self._is_ready.set()
         beating = asyncio.create_task(self._beat())
         self._relay = self._make_relay()
+        await self._attempt(self._relay.run(self._stop))
         while not self._stop.is_set():
-            await self._relay_once(self._relay)
-        await self._relay.drain(self._until)
+            await self._attempt(self._relay.run(self._stop))
+        await self._attempt(self._relay.drain(self._until))
         beating.cancel()
 
-    async def _relay_once(self, relay: Relay) -> None:
+    @property
+    def _is_late(self) -> bool:
+        return self._clock.monotonic() >= self._until
+
+    async def _attempt(self, work: Awaitable[object]) -> None:
         try:
-            await relay.run(self._stop)
+            await work
         except BatchwireError as error:
             log.error("Failed to publish", error_code=error.code, error=str(error))  # noqa: TRY400 - a sentence for a person
             await self._pause()
