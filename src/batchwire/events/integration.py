@@ -22,7 +22,7 @@ import structlog
 from batchwire.domain.lifecycle import Operation
 from batchwire.errors import BatchwireError
 from batchwire.events.relay import Relay
-from batchwire.events.reports import Reports
+from batchwire.events.reports import CREATED, OPERATION, STATUS, Reports
 from batchwire.events.sender import Sender
 from batchwire.ports.bus import Producer
 from batchwire.ports.clock import Clock
@@ -101,8 +101,8 @@ class BatchEventIntegration:
         10,000, or too large for a record, the first are announced, with the size of the
         whole in ``recipients_count``.
         """
-        values = user_id, recipients, template, params
-        self._publish(self._reports.created, batch_id, *values)
+        values = batch_id, user_id, recipients, template, params
+        self._publish(CREATED, values)
 
     def on_sms_batch_status_changed(  # noqa: PLR0913, PLR0917 - the specification's own
         self,
@@ -117,36 +117,36 @@ class BatchEventIntegration:
     ) -> None:
         """Say where a batch is; ``progress`` is the share 0 to 1 of the phase."""
         counts = processed, success, failed
-        values = status, phase, progress, *counts, error_message
-        self._publish(self._reports.status, batch_id, *values)
+        values = batch_id, status, phase, progress, *counts, error_message
+        self._publish(STATUS, values)
 
     def on_sms_batch_paused(
         self, batch_id: str, phase: str = "", reason: str = "", operator_id: str = ""
     ) -> None:
         """Tell that a batch was paused, by whom and why."""
-        values = Operation.PAUSE, phase, reason, operator_id
-        self._publish(self._reports.operation, batch_id, *values)
+        values = batch_id, Operation.PAUSE, phase, reason, operator_id
+        self._publish(OPERATION, values)
 
     def on_sms_batch_resumed(
         self, batch_id: str, phase: str = "", reason: str = "", operator_id: str = ""
     ) -> None:
         """Tell that a batch was resumed, by whom and why."""
-        values = Operation.RESUME, phase, reason, operator_id
-        self._publish(self._reports.operation, batch_id, *values)
+        values = batch_id, Operation.RESUME, phase, reason, operator_id
+        self._publish(OPERATION, values)
 
     def on_sms_batch_aborted(
         self, batch_id: str, reason: str = "", operator_id: str = ""
     ) -> None:
         """Tell that a batch was aborted, by whom and why."""
-        values = Operation.ABORT, "", reason, operator_id
-        self._publish(self._reports.operation, batch_id, *values)
+        values = batch_id, Operation.ABORT, "", reason, operator_id
+        self._publish(OPERATION, values)
 
     def on_sms_batch_retried(
         self, batch_id: str, reason: str = "", operator_id: str = "", phase: str = ""
     ) -> None:
         """Tell that a batch is tried again; ``phase``: which one runs again."""
-        values = Operation.RETRY, phase, reason, operator_id
-        self._publish(self._reports.operation, batch_id, *values)
+        values = batch_id, Operation.RETRY, phase, reason, operator_id
+        self._publish(OPERATION, values)
 
     def metrics(self) -> IntegrationMetrics:
         """Return what became of the calls of this process."""
@@ -177,16 +177,17 @@ class BatchEventIntegration:
             log.warning("batch_events_wait", count=self._before.waiting)
         return has_ended and not self._before.waiting
 
-    def _publish(
-        self, make: Callable[..., bytes], batch_id: object, *values: object
-    ) -> None:
+    def _publish(self, kind: int, values: tuple[Any, ...]) -> None:
         try:
-            running = self._running or self._begin()
-            running.append(make(batch_id, *values))
+            append = (self._running or self._begin()).append
+            if kind == CREATED:
+                append(self._reports.created(*values))
+            else:
+                append(self._reports.report(kind, values))
         except Exception as error:  # noqa: BLE001 - nothing goes into the host's business
             self._failed += 1
             with suppress(Exception):  # nor does a log that cannot be written
-                _say_failed(batch_id, error)
+                _say_failed(values[0], error)
 
     def _begin(self) -> _Running:
         """Start, where a fork or ``close`` has left nothing that runs."""

@@ -56,19 +56,19 @@ class Reports:
         """
         count, listed = _count(recipients), list(islice(recipients, MOST_RECIPIENTS))
         values = (batch_id, user_id, listed, count, template, dict(params or {}))
-        return self._report(CREATED, *values)
+        return self.report(CREATED, values)
 
-    def status(self, *values: object) -> bytes:
-        """Say where a batch is; the values of ``on_sms_batch_status_changed``."""
-        return self._report(STATUS, *values)
+    def report(self, kind: int, values: tuple[object, ...]) -> bytes:
+        """
+        Make a report of a kind; the values begin with the batch_id.
 
-    def operation(self, *values: object) -> bytes:
-        """Tell of an operation: batch_id, operation, phase, reason, operator_id."""
-        return self._report(OPERATION, *values)
-
-    def _report(self, kind: int, *values: object) -> bytes:
-        now_us = int(self._clock.now().timestamp() * 1_000_000)
-        self._last_us = at_us = max(now_us, self._last_us + 1)
+        STATUS has those of ``on_sms_batch_status_changed``; OPERATION has operation,
+        phase, reason, operator_id.
+        """
+        at_us = int(self._clock.now().timestamp() * 1_000_000)
+        if at_us <= self._last_us:
+            at_us = self._last_us + 1
+        self._last_us = at_us
         return _encode((kind, at_us, self._randbytes(10), *values))
 
 
