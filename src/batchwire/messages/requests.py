@@ -52,6 +52,16 @@ class BatchMessageRequest(BatchMessage, frozen=True, kw_only=True):
     not_after: datetime | None = None
     created_at: datetime | None = None
 
+    @property
+    def recipients_count(self) -> int:
+        """
+        How many recipients the batch has.
+
+        An announcement whose list was cut says so in the field ``recipients_count``.
+        """
+        count, listed = self.extra.get("recipients_count"), len(self.recipients)
+        return count if type(count) is int and count > listed else listed
+
     def __post_init__(self) -> None:
         super().__post_init__()
         rules.required("batch_type", self.batch_type)

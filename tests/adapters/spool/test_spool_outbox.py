@@ -133,6 +133,20 @@ def test_a_report_without_record_is_counted_and_passed_over(
     assert (outbox.lost, outbox.waiting_rows) == (4, 0)
 
 
+def test_a_record_that_the_broker_refuses_is_counted_and_passed_over(
+    directory: Path,
+) -> None:
+    outbox = outbox_of(directory, Spool(directory, SMALL))
+    for number in range(3):
+        outbox.append(report(number))
+    first, second, third = run(outbox.pending("r", 3))
+    run(outbox.done("r", [first, third]))
+    run(outbox.refuse("r", second, "too large"))
+
+    assert run(outbox.pending("r", 3)) == []
+    assert (outbox.lost, outbox.waiting_rows) == (1, 0)
+
+
 def test_a_folder_that_somebody_deletes_is_lost_loudly_and_work_goes_on(
     directory: Path,
 ) -> None:

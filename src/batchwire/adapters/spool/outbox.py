@@ -130,7 +130,7 @@ class SpoolOutbox:
         key = pending.outgoing.record.key or b""
         batch_id = key.decode(errors="replace")
         log.error("Failed to publish", batch_id=batch_id, error=reason)
-        await self.done(owner, [pending])
+        self._unusable += await self.done(owner, [pending])
 
     def _take(self, left: Leftover, owner: str) -> None:
         if not left.waiting:
