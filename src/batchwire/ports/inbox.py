@@ -124,3 +124,7 @@ class Inbox(Protocol):
     async def purge(self, before: datetime, most: int) -> int:
         """Forget handled events older than that, at most so many; returns how many."""
         ...
+
+    async def repeats(self, consumer: str) -> int:
+        """How many events this consumer has had that were here before."""
+        ...

@@ -15,6 +15,7 @@ from sqlalchemy import (
     update,
 )
 
+from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
 from batchwire.adapters.sql.tables import dead_letters, outbox
@@ -63,7 +64,7 @@ def waiting_events(conn: Connection, event_ids: Sequence[str]) -> set[str]:
     """Which of these events are dead letters that wait for a decision."""
     if conn.execute(select(dead_letters.c.id).limit(1)).first() is None:
         return set()
-    query = select(_event).where(_event.in_(event_ids), _waits)
+    query = select(_event).where(among(conn, _event, event_ids), _waits)
     return set(conn.execute(query).scalars())
 
 
