@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
 from confluent_kafka import (
     Consumer,
     KafkaError,
@@ -70,7 +71,11 @@ class Member:
     @property
     def state(self) -> SubscriptionState:
         """How it is now."""
-        return self._membership.state
+        return msgspec.structs.replace(
+            self._membership.state,
+            commits=self._log.commits,
+            failed_commits=self._log.failed_commits,
+        )
 
     def finish(self, positions: Mapping[Partition, int]) -> None:
         """Store these soon."""

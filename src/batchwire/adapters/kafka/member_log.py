@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 # librdkafka's own words: it goes on at the earliest record and calls nobody.
 _RESET = "offset reset"
+_NOTHING = "_NO_OFFSET"  # there was nothing to commit
 
 
 class MemberLog(logging.Handler):
@@ -23,6 +24,8 @@ class MemberLog(logging.Handler):
         self._log = structlog.get_logger().bind(topic=topic, group=group)
         self._said: set[str] = set()
         self._commit_error = ""
+        self.commits = 0
+        self.failed_commits = 0
 
     def failed(self, error: KafkaError) -> None:
         """Take an error of the group, the topic or a partition."""
@@ -38,8 +41,12 @@ class MemberLog(logging.Handler):
     def committed(self, error: KafkaError | None, _: Sequence[TopicPartition]) -> None:
         """Take the outcome of a commit."""
         name, before = error.name() if error else "", self._commit_error
+        if error is None:
+            self.commits += 1
+        elif name != _NOTHING:
+            self.failed_commits += 1
         self._commit_error = name
-        if error and name not in (before, "_NO_OFFSET"):
+        if error and name not in (before, _NOTHING):
             self._log.warning("commit_failed", error_code=name, error=error.str())
 
     def revoked_late(self, count: int, budget_s: float) -> None:
