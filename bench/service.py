@@ -1,4 +1,4 @@
-"""Ours: the service's parts on a file, as ``bootstrap`` puts them together."""
+"""Ours: the service's parts on a database, as ``bootstrap`` puts them together."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
@@ -72,10 +73,14 @@ class Service:
 
 
 @asynccontextmanager
-async def service(database: Path, provider: str = "bench") -> AsyncIterator[Service]:
-    """Open the service on a file."""
+async def service(
+    database: Path | str, provider: str = "bench"
+) -> AsyncIterator[Service]:
+    """Open the service on a file, or on the database of a URL."""
     clock = SystemClock()
-    store = SqlStore(SqliteDatabase(str(database)), clock)
+    is_file = isinstance(database, Path)
+    one = SqliteDatabase(str(database)) if is_file else PostgresDatabase(str(database))
+    store = SqlStore(one, clock)
     await store.open()
     try:
         yield Service(
@@ -95,14 +100,14 @@ def quiet() -> None:
     )
 
 
-async def prepared(database: Path, path: Path) -> None:
-    """Leave behind a file whose batch is ready to be delivered."""
+async def prepared(database: Path | str, path: Path) -> None:
+    """Leave behind a database whose batch is ready to be delivered."""
     async with service(database) as ours:
         await ours.take(path)
         await ours.prepare()
 
 
-async def delivery_s(database: Path, provider: Stopwatch) -> float:
+async def delivery_s(database: Path | str, provider: Stopwatch) -> float:
     """Deliver the prepared batch; seconds from first submission to recorded end."""
     async with service(database) as ours:
         batch = await ours.run(provider)

@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, insert, select
 
+from batchwire.adapters.sql.among import among as is_among
 from batchwire.adapters.sql.tables import suppressions
 
-_MANY_NUMBERS = 10_000  # both databases take some 32,000 values in one statement
+_MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
 
 def add(conn: Connection, numbers: Collection[str], reason: str, since: int) -> None:
@@ -30,6 +31,7 @@ def among(conn: Connection, numbers: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for start in range(0, len(numbers), _MANY_NUMBERS):
         some = numbers[start : start + _MANY_NUMBERS]
-        query = select(suppressions.c.number).where(suppressions.c.number.in_(some))
+        number = suppressions.c.number
+        query = select(number).where(is_among(conn, number, some))
         found.update(conn.execute(query).scalars())
     return found
