@@ -14,7 +14,7 @@ import msgspec
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.counts import Counts
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import ChunkState, Segment
+from batchwire.domain.ledger import ChunkState, Payload, Segment
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Outcome
@@ -56,7 +56,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     fence: int
-    payload: bytes
+    payload: Payload
     state: ChunkState
     suppressed: frozenset[str] = frozenset()
 

@@ -11,7 +11,7 @@ from batchwire.domain import operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.counts import count
 from batchwire.domain.events import EventType, fold
-from batchwire.domain.ledger import VERSION, Payload, pack, segment
+from batchwire.domain.ledger import VERSION, Payload, pack, segment, unpack_payload
 from batchwire.domain.lifecycle import Operation, Status, Trigger
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
@@ -341,7 +341,7 @@ class StoreContract:
         other = await self.flush(store, claim=2, owner="other")
         assert [claim.number for claim in mine.claims] == [0, 1]
         assert [claim.number for claim in other.claims] == [2]
-        assert mine.claims[0].payload == payload(0)
+        assert mine.claims[0].payload == unpack_payload(payload(0))
         assert other.next_due_at is None
 
     async def test_answers_move_the_counts(self, store: FullStore) -> None:
