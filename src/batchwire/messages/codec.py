@@ -77,7 +77,8 @@ def decode(record: Record) -> Decoded:
     The event id is ``ce_id``; else it is made of the ``request_id``; else of the
     record's place. A ``request_id`` stands for one event only together with its type,
     because the specification's samples have one for a request, its status and its
-    operation; and status updates of one ``request_id`` differ by their bytes.
+    operation; and status updates and operations of one ``request_id`` differ by their
+    bytes.
 
     Raises:
         MalformedMessage: the value or a header is unusable, or nothing identifies it.
@@ -117,7 +118,7 @@ def _own_id(message: AnyBatchMessage, record: Record) -> str:
     if not message.request_id:
         return _place_id(record)
     own_id = f"{message.TYPE}:{message.request_id}"
-    if not isinstance(message, BatchStatusUpdateRequest):
+    if isinstance(message, BatchMessageRequest):
         return own_id
     digest = blake2b(record.value or b"", digest_size=8).hexdigest()
     return f"{own_id}:{digest}"

@@ -11,7 +11,7 @@ from batchwire.adapters.sql.tables import suppressions
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
-from batchwire.domain.operations import Change
+from batchwire.domain.operations import Change, Command
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
@@ -95,13 +95,13 @@ class SqlStore:
         batch_id: str,
         decide: Decide,
         *,
-        request_id: str = "",
+        command: Command | None = None,
         rewrites: Sequence[Rewrite] = (),
     ) -> Batch:
         """See the port."""
         now = self._clock.now()
         change, batch = await self._write(
-            _change, batch_id, decide, request_id, rewrites, now
+            _change, batch_id, decide, command, rewrites, now
         )
         if change.refusal is not None:
             raise change.refusal
@@ -167,16 +167,16 @@ def _change(
     conn: Connection,
     batch_id: str,
     decide: Decide,
-    request_id: str,
+    command: Command | None,
     rewrites: Sequence[Rewrite],
     now: datetime,
 ) -> tuple[Change, Batch]:
     row = batch_rows.locked_row_of(conn, batch_id)
-    if request_id and batch_rows.first_answer(conn, request_id, batch_id):
+    if command is not None and batch_rows.first_answer(conn, command):
         return Change(), batch_rows.batch_of(row)
     change = decide(batch_rows.batch_of(row))
-    if request_id:
-        batch_rows.keep_answer(conn, request_id, batch_id, change, now)
+    if command is not None:
+        batch_rows.keep_answer(conn, command, change.refusal, now)
     if change.facts:
         if rewrites and change.refusal is None:
             chunk_rows.rewrite(conn, row.id, rewrites)
