@@ -4,9 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check docs bench format clean
+.PHONY: help setup demo demo-kafka test check docs bench format clean
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment and install everything into it
 $(STAMP): pyproject.toml constraints.txt
@@ -17,6 +17,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP) ## 10,000 recipients through a provider, paused, killed, resumed, retried
 	$(BIN)/batchwire demo
+
+demo-kafka: $(STAMP) ## the specification's scenario on a real Kafka broker (needs Java and Maven)
+	$(BIN)/python examples/kafka/demo.py
 
 test: $(STAMP) ## every test
 	$(BIN)/python -m pytest -n 2 -q

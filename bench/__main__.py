@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    consume,
     delivery_http,
     delivery_null,
+    end_to_end,
+    lanes,
     ledger,
     memory,
     preparation,
+    relay,
     startup,
     stop,
 )
@@ -27,6 +31,10 @@ BENCHES: dict[str, Bench] = {
     "memory": memory.run,
     "stop": stop.run,
     "startup": startup.run,
+    "consume": consume.run,
+    "relay": relay.run,
+    "end-to-end": end_to_end.run,
+    "lanes": lanes.run,
 }
 
 

@@ -99,9 +99,9 @@ class Events:
         return [kafka().subscription(self._settings, n) for n in members]
 
 
-def kafka() -> Any:  # noqa: ANN401 - the module ``bootstrap.kafka``
+def kafka(module: str = "kafka") -> Any:  # noqa: ANN401 - a module
     """
-    Give the module that makes the Kafka adapters.
+    Give the module of ``bootstrap`` that makes the Kafka adapters.
 
     Raises:
         SettingsError: what Kafka needs is not installed.
@@ -114,7 +114,7 @@ def kafka() -> Any:  # noqa: ANN401 - the module ``bootstrap.kafka``
         )
         raise SettingsError(message)
     # Not an import statement: who has no brokers need not have, nor load, its client.
-    return importlib.import_module("batchwire.bootstrap.kafka")
+    return importlib.import_module(f"batchwire.bootstrap.{module}")
 
 
 def batch_handlers(

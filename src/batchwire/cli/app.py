@@ -34,6 +34,8 @@ COMMANDS = {
     "db": "batchwire.cli.db",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
+    "topics": "batchwire.cli.topics",
+    "doctor": "batchwire.cli.doctor",
 }
 
 

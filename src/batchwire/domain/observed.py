@@ -77,10 +77,10 @@ class ObservedState(msgspec.Struct, frozen=True, kw_only=True):
 
 def reported(state: ObservedState, report: Report) -> Fact:
     """Make the fact of a report; it changes nothing where a newer one is known."""
-    data = msgspec.to_builtins(report)
+    told = msgspec.structs.asdict(report)
     if is_stale(state, report):
-        return Fact(type=EventType.STATUS, data={**data, "stale": True})
-    return Fact(type=EventType.STATUS, data=data, delta=data)
+        return Fact(type=EventType.STATUS, data={**told, "stale": True})
+    return Fact(type=EventType.STATUS, delta=told)
 
 
 def announced(state: ObservedState, announcement: Announcement) -> Fact:
@@ -105,8 +105,9 @@ def is_stale(state: ObservedState, report: Report) -> bool:
 
 def step(state: ObservedState, event: Event) -> ObservedState:
     """Apply one event to the state before it."""
-    fields = msgspec.to_builtins(state)
-    fields.update(event.delta)
-    fields["sequence"] = event.sequence
-    fields["updated_at"] = event.at
-    return msgspec.convert(fields, ObservedState)
+    changed = event.delta
+    if isinstance(changed.get("at"), str):  # as it comes out of the log
+        changed = {**changed, "at": datetime.fromisoformat(changed["at"])}
+    return msgspec.structs.replace(
+        state, **changed, sequence=event.sequence, updated_at=event.at
+    )

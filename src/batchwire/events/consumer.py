@@ -16,27 +16,15 @@ from datetime import timedelta
 import structlog
 
 from batchwire.domain.dead_letter import Disposition
-from batchwire.domain.metric_list import (
-    CONSUMER_END_TO_END,
-    CONSUMER_IN_FLIGHT,
-    CONSUMER_LANES,
-    CONSUMER_PROCESSED,
-    CONSUMER_QUEUED,
-    CONSUMER_QUEUED_BYTES,
-    CONSUMER_REBALANCES,
-    CONSUMER_RECEIVED,
-    DEAD_LETTERS,
-    ERRORS,
-    OTHER,
-)
 from batchwire.domain.record import Partition, Record
 from batchwire.errors import BatchwireError
-from batchwire.events.arrivals import Received, lane_key, receive
+from batchwire.events.arrivals import lane_key, receive
 from batchwire.events.committer import Committer
 from batchwire.events.failures import Failures
 from batchwire.events.handlers import Handler
 from batchwire.events.lanes import Item, Lanes
 from batchwire.events.members import Member, partition_of, place_of
+from batchwire.events.meter import Meter
 from batchwire.events.parking import Parking
 from batchwire.events.settings import BatchEventServiceConfig
 from batchwire.messages.message import MessageType
@@ -77,7 +65,7 @@ class BatchMessageConsumer:
         self._handlers = handlers
         self._clock = clock
         self._config = config
-        self._metrics = metrics
+        self._meter = Meter(metrics)
         self._lanes = Lanes()
         group = config.consumer.group_id
         self._committer = Committer(inbox, clock, group, self._settled)
@@ -85,9 +73,6 @@ class BatchMessageConsumer:
         self._failures = Failures(config, clock)
         self._is_ready = asyncio.Event()
         self._has_finished = asyncio.Event()
-        self.outcomes: Counter[str] = Counter()  # of finished events
-        self.failed = 0  # times that a handler raised
-        self._in_flight = 0
         self._is_paused = False
         self._is_broken = False
 
@@ -95,6 +80,16 @@ class BatchMessageConsumer:
     def queued(self) -> int:
         """Events waiting or running."""
         return self._lanes.count
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """What became of the events that are finished."""
+        return self._meter.outcomes
+
+    @property
+    def failed(self) -> int:
+        """How often a handler raised."""
+        return self._meter.failed
 
     @property
     def lag(self) -> int:
@@ -141,7 +136,7 @@ class BatchMessageConsumer:
         """Put records into their lanes; at the limit, ask for no more."""
         for record in records:
             received = receive(record)
-            self._metrics.add(CONSUMER_RECEIVED, type=_type(received))
+            self._meter.received(received)
             self._push(Item(received, lane_key(received), member))
         self._balance()
 
@@ -164,7 +159,7 @@ class BatchMessageConsumer:
 
     def rebalanced(self, kind: str) -> None:
         """Count that partitions came or went."""
-        self._metrics.add(CONSUMER_REBALANCES, kind=kind)
+        self._meter.rebalanced(kind)
 
     def _push(self, item: Item) -> None:
         self._lanes.push(item)
@@ -193,11 +188,11 @@ class BatchMessageConsumer:
                 self._is_ready.clear()
                 await self._is_ready.wait()
             item = self._lanes.take()
-            self._in_flight += 1
+            self._meter.in_flight += 1
             try:
                 effect = await self._decide(item)
             finally:
-                self._in_flight -= 1
+                self._meter.in_flight -= 1
             if effect is not None:
                 self._committer.add(item, effect)
 
@@ -221,14 +216,13 @@ class BatchMessageConsumer:
     def _failed(self, item: Item, error: Exception) -> Effect | None:
         is_ours = isinstance(error, BatchwireError)
         code = error.code if isinstance(error, BatchwireError) else "handler_raised"
-        self._metrics.add(ERRORS, error_type=code)
-        self.failed += 1
+        self._meter.raised(code)
         if not is_ours:
             log.error("handler_raised", exc_info=error)
         what = self._failures.of_error(item, error)
         if not isinstance(what, float):
             return what
-        self._count(item, "retried")
+        self._meter.retried(item.received)
         asyncio.get_running_loop().call_later(what, self._again, item)
         return None
 
@@ -247,7 +241,7 @@ class BatchMessageConsumer:
         elif applied is Applied.PARKED or isinstance(effect, Park):
             self._finish(item, "retried")
         elif isinstance(effect, Bury) and applied is Applied.DONE:
-            self._metrics.add(DEAD_LETTERS, disposition=effect.disposition)
+            self._meter.buried(effect.disposition)
             self._finish(item, "dead")
         else:
             self._failures.handled()
@@ -259,27 +253,21 @@ class BatchMessageConsumer:
             self._parking.left(item.parked_id)
         else:
             item.member.finished(item.received.record)
-        self._count(item, outcome)
-        self.outcomes[outcome] += 1
+        self._meter.finished(item.received, outcome, self._clock.now().timestamp())
         self._balance()
         self._has_finished.set()
         self._is_ready.set()
 
-    # What is measured, and what happens by the clock.
-
-    def _count(self, item: Item, outcome: str) -> None:
-        kind = _type(item.received)
-        self._metrics.add(CONSUMER_PROCESSED, type=kind, outcome=outcome)
-        at_ms = item.received.record.at_ms
-        if at_ms:
-            age_s = self._clock.now().timestamp() - at_ms / 1000
-            self._metrics.observe(CONSUMER_END_TO_END, max(0.0, age_s), type=kind)
+    # What happens by the clock.
 
     def _measure(self) -> None:
-        self._metrics.set(CONSUMER_IN_FLIGHT, self._in_flight)
-        self._metrics.set(CONSUMER_QUEUED, self._lanes.count)
-        self._metrics.set(CONSUMER_QUEUED_BYTES, self._lanes.size_bytes)
-        self._metrics.set(CONSUMER_LANES, len(self._lanes))
+        offset_s = self._clock.now().timestamp() - self._clock.monotonic()
+        polled_at = {
+            str(number): one.state.polled_at + offset_s
+            for number, one in enumerate(self.subscriptions)
+            if one.state.polled_at
+        }
+        self._meter.tell(self._lanes, polled_at)
 
     async def _purge(self) -> None:
         """Forget, in portions, what was handled long ago."""
@@ -295,7 +283,3 @@ def _is_of(item: Item, member: Member, partitions: frozenset[Partition]) -> bool
     if item.member is not member:
         return False
     return partition_of(place_of(item.received.record)) in partitions
-
-
-def _type(received: Received) -> str:
-    return OTHER if received.decoded is None else received.decoded.message.TYPE.value

@@ -66,7 +66,7 @@ class BatchHandlers:
         """Give who handles what."""
         return {
             MessageType.BATCH_REQUEST: self.request,
-            MessageType.BATCH_STATUS_UPDATE: self.status_update,
+            MessageType.BATCH_STATUS_UPDATE: status_update,
             MessageType.BATCH_OPERATION: self.operation,
         }
 
@@ -92,26 +92,6 @@ class BatchHandlers:
         )
         await self._intake.take(submission, data, via=VIA_TOPIC)
         return Handled()
-
-    async def status_update(self, received: Received) -> Effect:
-        """Observe what another system says of its batch."""
-        decoded = _decoded(received)
-        message = decoded.message
-        assert isinstance(message, BatchStatusUpdateRequest)  # noqa: S101 - by the table
-        return Observe(
-            Report(
-                status=message.status,
-                phase=message.current_phase,
-                progress=message.progress,
-                processed=message.processed,
-                success=message.success,
-                failed=message.failed,
-                error_message=message.error_message,
-                at=message.updated_at,
-                number=decoded.sequence or 0,
-                source=decoded.source,
-            )
-        )
 
     async def operation(self, received: Received) -> Effect:
         """
@@ -175,6 +155,27 @@ class BatchHandlers:
             problem = f"there is no provider {name!a}; there are: {known}"
             raise MalformedMessage(field="provider_type", problem=problem)
         return name, traits
+
+
+async def status_update(received: Received) -> Effect:
+    """Observe what another system says of its batch."""
+    decoded = _decoded(received)
+    message = decoded.message
+    assert isinstance(message, BatchStatusUpdateRequest)  # noqa: S101 - by the table
+    return Observe(
+        Report(
+            status=message.status,
+            phase=message.current_phase,
+            progress=message.progress,
+            processed=message.processed,
+            success=message.success,
+            failed=message.failed,
+            error_message=message.error_message,
+            at=message.updated_at,
+            number=decoded.sequence or 0,
+            source=decoded.source,
+        )
+    )
 
 
 def _decoded(received: Received) -> Decoded:

@@ -79,9 +79,10 @@ def read_header(headers: Mapping[str, bytes | None], name: str) -> str:
     if not value:
         return ""
     try:
-        return rules.text(f"header {name}", value.decode())
+        text = value.decode()
     except UnicodeDecodeError:
         raise rules.refuse(f"header {name}", value, "UTF-8") from None
+    return rules.text(f"header {name}", text) if "\0" in text else text
 
 
 def _plain(

@@ -7,13 +7,12 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from batchwire.adapters.kafka.topics import (
+from batchwire.adapters.kafka.topic_settings import (
     Difference,
     TopicSettings,
-    check,
-    create,
     dead_letters,
 )
+from batchwire.adapters.kafka.topics import check, create
 from batchwire.errors import BrokerError, BrokerUnreachable
 
 pytestmark = pytest.mark.timeout(60)

@@ -106,6 +106,8 @@ def _sasl(sasl: SaslSettings) -> Configuration:
         username, password = _password(sasl)
         return wanted | {"sasl.username": username, "sasl.password": password}
     if sasl.token:
+        # A missing one is told here; librdkafka would only say that there was none.
+        sasl.token.read()
         return wanted | {"oauth_cb": token_callback(sasl.token)}
     if not sasl.token_url:
         raise SettingsError("kafka: OAUTHBEARER needs a token, or a token_url")

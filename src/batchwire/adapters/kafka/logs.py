@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError
 # How soon it is seen that a broker is back: librdkafka calls nobody for that.
 STATISTICS_INTERVAL_MS = 1000
 
-_REFUSALS = {"_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED"}
+REFUSALS = {"_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED"}
 _AWAY = "_ALL_BROKERS_DOWN"
 
 
@@ -66,7 +66,7 @@ class BrokerWatch:
 
     def on_error(self, error: KafkaError) -> None:
         """Take an error of the whole client; those of one record do not come here."""
-        if error.name() in _REFUSALS:
+        if error.name() in REFUSALS:
             self._enter(BrokerState.REFUSED, error.str())
         elif error.name() == _AWAY:
             # It says so after each refusal too, which is the better word.

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -10,62 +9,11 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
+from batchwire.adapters.kafka.topic_settings import Difference, TopicSettings
 from batchwire.adapters.kafka.translation import ours, translated
 
 TIMEOUT_S = 30.0
-_DAY_MS = 24 * 3600 * 1000
 _EXISTS, _MISSING = "TOPIC_ALREADY_EXISTS", "UNKNOWN_TOPIC_OR_PART"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicSettings:
-    """
-    A topic as it should be. What is None is left to the broker and not compared.
-
-    ``retention_ms`` -1 keeps records for ever. ``min_insync_replicas`` must be less than
-    ``replication``, or one node away stops every producer.
-    """
-
-    name: str
-    partitions: int = 8
-    replication: int | None = None
-    retention_ms: int | None = 7 * _DAY_MS
-    min_insync_replicas: int | None = None
-    cleanup_policy: str | None = "delete"
-    max_message_bytes: int | None = None
-
-    @property
-    def config(self) -> dict[str, str]:
-        """What is asked for, by Kafka's names."""
-        asked = {
-            "cleanup.policy": self.cleanup_policy,
-            "max.message.bytes": self.max_message_bytes,
-            "min.insync.replicas": self.min_insync_replicas,
-            "retention.ms": self.retention_ms,
-        }
-        return {name: str(value) for name, value in asked.items() if value is not None}
-
-
-def dead_letters(name: str, events: TopicSettings) -> TopicSettings:
-    """Give the topic of dead letters: few records, kept for a month."""
-    return TopicSettings(
-        name=name,
-        partitions=1,
-        replication=events.replication,
-        retention_ms=30 * _DAY_MS,
-        min_insync_replicas=events.min_insync_replicas,
-        max_message_bytes=events.max_message_bytes,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One thing that is not as asked: ``setting`` by Kafka's name, or ``topic``."""
-
-    topic: str
-    setting: str
-    wanted: str
-    found: str
 
 
 def create(admin: AdminClient, topics: Sequence[TopicSettings]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -16,6 +15,7 @@ from sqlalchemy import (
 
 from batchwire.adapters.sql import dead_letter_rows
 from batchwire.adapters.sql.batch_rows import millis, moment
+from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
 from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
 from batchwire.adapters.sql.tables import inbox, outbox, parked
@@ -47,6 +47,7 @@ _seen = select(inbox.c.event_id).where(
 _waiting = select(parked.c.event_id, parked.c.batch_id).where(
     parked.c.consumer == bindparam("consumer")
 )
+_handled = Bulk(insert(inbox), ("consumer", "event_id", "at"))
 _unpark = delete(parked).where(parked.c.id == bindparam("parked_id"))
 _again = (
     update(parked)
@@ -84,13 +85,13 @@ class _Group:
             conn,
             {a.batch_id for a, e in work if isinstance(e, Observe | Announce | Note)},
         )
-        self._handled: list[dict[str, Any]] = []
+        self._handled: list[Row] = []
+        self._at_ms = millis(now)
 
     def apply(self) -> list[Applied]:
         results = [self._one(arrival, effect) for arrival, effect in self._work]
         self._logbook.write()
-        if self._handled:
-            self._conn.execute(insert(inbox), self._handled)
+        _handled.execute(self._conn, self._handled)
         return results
 
     def _one(self, arrival: Arrival, effect: Effect) -> Applied:
@@ -132,14 +133,7 @@ class _Group:
         """Remember the event; a dead letter is remembered by its own row."""
         self._seen.add(arrival.event_id)
         if is_handled:
-            at_ms = millis(self._now)
-            self._handled.append(
-                {
-                    "consumer": self._consumer,
-                    "event_id": arrival.event_id,
-                    "at": at_ms,
-                }
-            )
+            self._handled.append((self._consumer, arrival.event_id, self._at_ms))
         if arrival.parked_id:
             self._conn.execute(_unpark, {"parked_id": arrival.parked_id})
         return Applied.DONE

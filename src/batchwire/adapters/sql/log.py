@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from batchwire.adapters.sql.bulk import Bulk, Row as BulkRow
 from batchwire.adapters.sql.record_rows import outbox_row
 from batchwire.adapters.sql.tables import OUTCOMES, batches, events, outbox
 from batchwire.domain.batch import BatchSpec
@@ -16,6 +17,10 @@ from batchwire.ports.bus import Outgoing
 
 AGGREGATE = "batch"
 ANNOUNCER = "announcer"  # the execution option that has it
+
+_COLUMNS = ("aggregatetype", "aggregateid", "sequence", "type", "at", "payload", "hash")
+_insert = Bulk(insert(events), _COLUMNS)
+_encoder = msgspec.json.Encoder()
 
 
 class _Body(msgspec.Struct):
@@ -70,7 +75,7 @@ def append(
             record = announcer.record(event, previous, state, spec)
             if record is not None:
                 announced.append(Outgoing(topic=announcer.topic, record=record))
-    conn.execute(insert(events), rows)
+    append_rows(conn, rows)
     if announced:
         at_ms = int(now.timestamp() * 1000)
         conn.execute(insert(outbox), [outbox_row(one, at_ms) for one in announced])
@@ -105,14 +110,19 @@ def event_of(row: Row[Any]) -> Event:
     )
 
 
-def row_of_event(event: Event, digest: bytes, aggregate: str) -> dict[str, object]:
+def append_rows(conn: Connection, rows: Sequence[BulkRow]) -> None:
+    """Insert what ``row_of_event`` made."""
+    _insert.execute(conn, rows)
+
+
+def row_of_event(event: Event, digest: bytes, aggregate: str) -> BulkRow:
     """Make the row of an event; ``digest`` is its own hash."""
-    return {
-        "aggregatetype": aggregate,
-        "aggregateid": event.batch_id,
-        "sequence": event.sequence,
-        "type": event.type,
-        "at": event.at.isoformat(),
-        "payload": msgspec.json.encode({"data": event.data, "delta": event.delta}),
-        "hash": digest,
-    }
+    return (
+        aggregate,
+        event.batch_id,
+        event.sequence,
+        event.type.value,
+        event.at.isoformat(),
+        _encoder.encode({"data": event.data, "delta": event.delta}),
+        digest,
+    )

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row as SqlRow, bindparam, insert, select, update
 
 from batchwire.adapters.sql import log
-from batchwire.adapters.sql.tables import batches, events, observed
+from batchwire.adapters.sql.bulk import Bulk, Row
+from batchwire.adapters.sql.tables import batches, observed
 from batchwire.domain.events import GENESIS, Event, Fact
 from batchwire.domain.observed import ObservedState, step
 
@@ -21,10 +22,12 @@ _known = select(observed).where(
 _ours = select(batches.c.batch_id).where(
     batches.c.batch_id.in_(bindparam("batch_ids", expanding=True))
 )
-_changed = (
+_new = Bulk(insert(observed), ("batch_id", "last_hash", "state"))
+_changed = Bulk(
     update(observed)
     .where(observed.c.id == bindparam("row"))
-    .values(last_hash=bindparam("hash"), state=bindparam("new"))
+    .values(last_hash=bindparam("hash"), state=bindparam("new")),
+    ("hash", "new", "row"),
 )
 
 
@@ -40,7 +43,7 @@ class Logbook:
         wanted = {"batch_ids": list(batch_ids)}
         rows = conn.execute(_known.with_for_update(), wanted)
         self._rows = {row.batch_id: _Pages(row.id, row) for row in rows}
-        self._events: list[dict[str, Any]] = []
+        self._events: list[Row] = []
         self.ours = set(conn.execute(_ours, wanted).scalars())
 
     def state(self, batch_id: str) -> ObservedState | None:
@@ -68,26 +71,20 @@ class Logbook:
         """Store what was appended."""
         if not self._events:
             return
-        self._conn.execute(insert(events), self._events)
-        changed = [(b, p) for b, p in self._rows.items() if p.is_changed]
-        new = [
-            {"batch_id": b, "last_hash": p.hash, "state": p.state.encode()}
-            for b, p in changed
-            if p.row_id is None
-        ]
-        if new:
-            self._conn.execute(insert(observed), new)
-        old = [
-            {"row": p.row_id, "hash": p.hash, "new": p.state.encode()}
-            for _, p in changed
-            if p.row_id is not None
-        ]
-        if old:
-            self._conn.execute(_changed, old)
+        log.append_rows(self._conn, self._events)
+        new, old = [], []
+        for batch_id, pages in self._rows.items():
+            state = pages.state.encode() if pages.is_changed else b""
+            if pages.row_id is None:
+                new.append((batch_id, pages.hash, state))
+            elif pages.is_changed:
+                old.append((pages.hash, state, pages.row_id))
+        _new.execute(self._conn, new)
+        _changed.execute(self._conn, old)
 
 
 class _Pages:
-    def __init__(self, row_id: int | None, row: Row[Any] | None) -> None:
+    def __init__(self, row_id: int | None, row: SqlRow[Any] | None) -> None:
         self.row_id = row_id
         self.hash: bytes = row.last_hash if row else GENESIS
         self.state = _state.decode(row.state) if row else ObservedState()
@@ -108,7 +105,7 @@ def one(conn: Connection, batch_id: str) -> ObservedState | None:
     return _state.decode(row.state) if row else None
 
 
-def row_of(conn: Connection, batch_id: str) -> Row[Any] | None:
+def row_of(conn: Connection, batch_id: str) -> SqlRow[Any] | None:
     """Find the row of an observed batch."""
     query = select(observed).where(observed.c.batch_id == batch_id)
     return conn.execute(query).first()

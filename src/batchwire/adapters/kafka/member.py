@@ -1,0 +1,209 @@
+"""A member of a consumer group, in the thread that owns librdkafka's consumer."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from batchwire.adapters.kafka.delivery import Delivery
+from batchwire.adapters.kafka.logs import BrokerWatch
+from batchwire.adapters.kafka.member_log import MemberLog
+from batchwire.adapters.kafka.member_settings import (
+    GroupProtocol,
+    SubscriptionSettings,
+    member_configuration,
+)
+from batchwire.adapters.kafka.membership import Membership
+from batchwire.domain.record import Partition, Place, Record
+from batchwire.ports.bus import SubscriptionState
+
+# The longest a thread sleeps in a poll: so soon is what is finished stored.
+POLL_S: Final = 0.1
+# How long a listener may leave a batch lying before the partitions are paused. Until
+# then nothing is polled: pausing throws away what was fetched ahead.
+GRACE_S: Final = 0.25
+# Between a client that ended for good and the next.
+RENEW_S: Final = 1.0
+
+_UNSUPPORTED = {
+    KafkaError.UNSUPPORTED_VERSION,
+    KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001 - librdkafka's own codes begin with _
+}
+
+
+class Member:
+    """
+    Joins, polls, hands over, stores what is finished, leaves.
+
+    ``run`` is the thread; ``finish``, ``state`` and ``leave`` are for any other. A
+    client that ends for good (another took its name, the broker knows no KIP-848) is
+    followed by another.
+    """
+
+    def __init__(self, settings: SubscriptionSettings, delivery: Delivery) -> None:
+        self._settings = settings
+        self._delivery = delivery
+        self._protocol: GroupProtocol = "consumer"
+        self._is_leaving = threading.Event()
+        self._is_paused = False
+        self._fatal: KafkaError | None = None
+        self._watch = BrokerWatch("consumer")
+        self._log = MemberLog(settings.topic, settings.group_id)
+        self._watch.logger.addHandler(self._log)
+        self._membership = Membership(settings.topic)
+        self._client = self._start()
+
+    @property
+    def state(self) -> SubscriptionState:
+        """How it is now."""
+        return self._membership.state
+
+    def finish(self, positions: Mapping[Partition, int]) -> None:
+        """Store these soon."""
+        self._membership.finish(positions)
+
+    def leave(self) -> None:
+        """End the thread, after the listener has finished."""
+        self._is_leaving.set()
+
+    def run(self) -> None:
+        """Be a member until ``leave``."""
+        while not self._is_leaving.is_set():
+            try:
+                self._be_member()
+            finally:
+                self._client.close()
+                self._membership.ended()
+            if not self._is_leaving.wait(self._pause_s()):
+                self._client = self._start()
+
+    def _start(self) -> Consumer:
+        wanted = member_configuration(self._settings, self._protocol)
+        callbacks = {
+            **self._watch.callbacks,
+            "error_cb": self._on_error,
+            "stats_cb": self._on_statistics,
+            "on_commit": self._log.committed,
+        }
+        return Consumer(wanted | callbacks, logger=self._watch.logger)
+
+    def _be_member(self) -> None:
+        self._fatal, self._is_paused = None, False
+        self._client.subscribe(
+            [self._settings.topic],
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+        while not (self._is_leaving.is_set() or self._fatal):
+            self._store()
+            records = self._poll(POLL_S)
+            if records:
+                self._hand_over(records)
+
+    def _pause_s(self) -> float:
+        """How long to wait for the next client, which may speak the older protocol."""
+        if self._fatal and self._fatal.code() in _UNSUPPORTED:
+            self._protocol = "classic"
+            return 0.0
+        return RENEW_S
+
+    def _poll(self, timeout_s: float) -> list[Record]:
+        """Wait for the first record only: ``consume`` would wait for the last."""
+        first = self._client.poll(timeout_s)
+        self._membership.polled(time.monotonic())
+        if first is None:
+            return []
+        more = self._client.consume(self._settings.batch_records - 1, 0)
+        return self._records((first, *more))
+
+    def _records(self, messages: Iterable[Message]) -> list[Record]:
+        topic, records = self._settings.topic, []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._on_error(error)
+            elif self._membership.holds(number := message.partition()):
+                kind, at_ms = message.timestamp()
+                record = Record(
+                    key=message.key(),
+                    value=message.value(),
+                    headers=tuple(message.headers() or ()),
+                    place=Place(topic, number, message.offset()),
+                    at_ms=at_ms if kind else 0,
+                )
+                records.append(record)
+        return records
+
+    def _hand_over(self, records: list[Record]) -> None:
+        """Give them to the listener, and wait until it has taken them."""
+        self._membership.received(records)
+        self._delivery.hand_over(records)
+        if self._delivery.is_taken.wait(GRACE_S):
+            return
+        self._pause(is_paused=True)
+        late: list[Record] = []
+        while not (self._delivery.is_taken.wait(POLL_S) or self._is_over):
+            self._store()
+            late += self._poll(0)
+        self._pause(is_paused=False)
+        if late:
+            self._hand_over(late)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_leaving.is_set() or self._fatal is not None
+
+    def _pause(self, *, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        partitions = self._client.assignment()
+        if is_paused:
+            self._client.pause(partitions)
+        else:
+            self._client.resume(partitions)
+
+    def _store(self) -> None:
+        finished = self._membership.take_finished()
+        if not finished:
+            return
+        topic = self._settings.topic
+        positions = [TopicPartition(topic, number, at) for number, at in finished]
+        try:
+            self._client.store_offsets(offsets=positions)
+        except KafkaException as refused:  # it is no longer ours: another reads it
+            self._log.failed(refused.args[0])
+
+    def _assigned(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        self._membership.assigned(each.partition for each in partitions)
+        self._delivery.assigned(_ours(partitions))
+        client.incremental_assign(partitions)
+        if self._is_paused:
+            client.pause(partitions)
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        budget_s = self._settings.revoke_budget_s
+        if not self._delivery.revoked(_ours(partitions), budget_s):
+            self._log.revoked_late(len(partitions), budget_s)
+        self._store()  # what is stored is committed when the client gives them back
+        self._membership.gone(each.partition for each in partitions)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._membership.gone(each.partition for each in partitions)
+        self._delivery.lost(_ours(partitions))
+        self._log.lost(len(partitions))
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._watch.on_error(error)
+        if error.fatal():
+            self._fatal = error
+        self._log.failed(error)
+
+    def _on_statistics(self, text: str) -> None:
+        self._watch.on_statistics(text)
+        self._membership.on_statistics(text)
+
+
+def _ours(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [Partition(each.topic, each.partition) for each in partitions]

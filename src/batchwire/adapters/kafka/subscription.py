@@ -1,0 +1,81 @@
+"""The subscription: what the event loop sees of a member of a consumer group."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from batchwire.adapters.kafka.delivery import Delivery
+from batchwire.adapters.kafka.member import Member
+from batchwire.adapters.kafka.member_settings import SubscriptionSettings
+from batchwire.adapters.kafka.translation import translated
+from batchwire.domain.record import Partition
+from batchwire.ports.bus import Listener, SubscriptionState
+
+# What leaving may take beyond the listener's own time: a commit and a request to leave.
+LEAVE_S: Final = 10.0
+
+
+class KafkaSubscription:
+    """
+    One member of a group on one topic (``ports.bus.Subscription``).
+
+    A thread owns the client (``member``); it and the listener meet in ``delivery``.
+    """
+
+    def __init__(self, settings: SubscriptionSettings) -> None:
+        self._settings = settings
+        self._member: Member | None = None
+        self._delivery: Delivery | None = None
+        self._thread = threading.Thread()
+
+    async def open(self, listener: Listener) -> None:
+        """
+        Start the thread, which joins the group. Idempotent while it is open.
+
+        Raises:
+            SettingsError: a secret is missing.
+            BrokerError: librdkafka does not take the settings.
+
+        """
+        if self._member is not None:
+            return
+        self._delivery = Delivery(listener, asyncio.get_running_loop())
+        with translated("making a consumer"):
+            self._member = Member(self._settings, self._delivery)
+        # A daemon: a program that must end does not wait for a broker.
+        self._thread = threading.Thread(
+            target=self._member.run, name="kafka-subscription", daemon=True
+        )
+        self._thread.start()
+
+    def finish(self, positions: Mapping[Partition, int]) -> None:
+        """Hand them to the thread, which stores them within a tenth of a second."""
+        if self._member is not None:
+            self._member.finish(positions)
+
+    def pause(self) -> None:
+        """Hold back what comes; after a moment the partitions are paused too."""
+        if self._delivery is not None:
+            self._delivery.pause()
+
+    def resume(self) -> None:
+        """Hand on what was held back, and go on."""
+        if self._delivery is not None:
+            self._delivery.resume()
+
+    @property
+    def state(self) -> SubscriptionState:
+        """How the member was when it was last looked at, at most a second ago."""
+        if self._member is None:
+            return SubscriptionState(is_joined=False, polled_at=0.0)
+        return self._member.state
+
+    async def close(self) -> None:
+        """Leave as the port says. Idempotent; gives up on a broker that is away."""
+        if self._member is None:
+            return
+        self._member.leave()
+        limit_s = self._settings.revoke_budget_s + LEAVE_S
+        await asyncio.to_thread(self._thread.join, limit_s)
+        self._member = None  # not before: the listener finishes in the meantime
