@@ -18,6 +18,7 @@ from batchwire.errors import SettingsError
 from batchwire.events.consumer import BatchMessageConsumer
 from batchwire.events.handlers import BatchHandlers, Handler, RequestDefaults
 from batchwire.events.publisher import BatchEventPublisher
+from batchwire.events.redrive import Redriver
 from batchwire.events.relay import Relay
 from batchwire.events.service import BatchEventService, ServiceParts
 from batchwire.messages.message import MessageType
@@ -63,6 +64,16 @@ class Events:
             relay=self._relay() if relays else None,
         )
         return BatchEventService(parts, self._clock, told)
+
+    @property
+    def max_replays(self) -> int:
+        """Redrives of one dead letter before it is quarantined."""
+        return self._config.max_replays
+
+    def redriver(self, metrics: Metrics | None = None) -> Redriver:
+        """Make what puts dead letters back on their topics."""
+        told = metrics or MemoryMetrics()
+        return Redriver(self.dead_letters, self._clock, told, self.max_replays)
 
     def _relay(self) -> Relay:
         owner = uuid4().hex

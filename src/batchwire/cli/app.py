@@ -34,6 +34,7 @@ COMMANDS = {
     "db": "batchwire.cli.db",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
+    "dlq": "batchwire.cli.dlq",
     "topics": "batchwire.cli.topics",
     "doctor": "batchwire.cli.doctor",
 }

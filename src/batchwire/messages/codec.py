@@ -9,6 +9,7 @@ from batchwire.domain.record import Headers, Record
 from batchwire.errors import MalformedMessage
 from batchwire.messages import cloud_event
 from batchwire.messages.body import read_body, write_body
+from batchwire.messages.dead_letter import redriven_as
 from batchwire.messages.envelope import (
     OBSERVED,
     SEQUENCE_DIGITS,
@@ -75,7 +76,7 @@ def decode(record: Record) -> Decoded:
     Return the message of a record, whoever wrote it, and its event id.
 
     The event id is ``ce_id``; else it is made of the ``request_id``; else of the
-    record's place. A ``request_id`` stands for one event only together with its type,
+    record's place, the first one where it was redriven. A ``request_id`` stands for one event only together with its type,
     because the specification's samples have one for a request, its status and its
     operation; and status updates and operations of one ``request_id`` differ by their
     bytes.
@@ -125,6 +126,9 @@ def _own_id(message: AnyBatchMessage, record: Record) -> str:
 
 
 def _place_id(record: Record) -> str:
+    first = redriven_as(record)
+    if first:
+        return first
     place = record.place
     if place is None:
         problem = "is missing, and neither ce_id nor a place in a log identifies it"

@@ -184,11 +184,10 @@ class _Group:
             group=self._consumer,
             deliveries=effect.deliveries,
             failed_at=self._now,
-            replays=dead_letter_rows.replays_of(self._conn, arrival.event_id),
         )
-        dead_letter_rows.keep(self._conn, [letter])
+        kept = dead_letter_rows.keep(self._conn, letter)
         copy = Outgoing(
-            topic=effect.dead_letter_topic, record=dead_letter.to_record(letter)
+            topic=effect.dead_letter_topic, record=dead_letter.to_record(kept)
         )
         self._conn.execute(insert(outbox), outbox_row(copy, millis(self._now)))
 
@@ -199,7 +198,7 @@ def _known_events(conn: Connection, consumer: str, event_ids: list[str]) -> set[
         some = event_ids[start : start + _MANY]
         wanted = {"consumer": consumer, "event_ids": some}
         seen.update(conn.execute(_seen, wanted).scalars())
-        seen |= dead_letter_rows.waiting_events(conn, some)
+        seen |= dead_letter_rows.waiting_events(conn, consumer, some)
     return seen
 
 
