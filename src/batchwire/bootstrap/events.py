@@ -11,6 +11,7 @@ from batchwire.adapters.memory.metrics import MemoryMetrics
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.embedded_bus import EmbeddedProducer, EmbeddedSubscription
 from batchwire.adapters.sql.event_doors import SqlDeadLetters, SqlInbox, SqlOutbox
+from batchwire.adapters.sql.observed_door import SqlObserved
 from batchwire.config import Settings
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake
@@ -43,6 +44,7 @@ class Events:
         self._config = settings.batch_events.build()
         self.outbox = SqlOutbox(database, clock)
         self.dead_letters = SqlDeadLetters(database, clock)
+        self.observed = SqlObserved(database, clock)
         self.publisher = BatchEventPublisher(self.outbox, clock, self._config)
 
     def service(

@@ -167,7 +167,8 @@ class Store(Protocol):
         Create a batch; the same request_id and digest again gives the first, False.
 
         Raises:
-            BatchConflict: the batch_id or request_id belongs to another request.
+            BatchConflict: the batch_id or request_id belongs to another request, or the
+                batch is observed.
 
         """
         ...

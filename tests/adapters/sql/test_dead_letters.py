@@ -111,7 +111,7 @@ async def doors(database: Database, clock: ManualClock) -> AsyncIterator[Doors]:
     await database.close()
 
 
-class DeadLettersContract:
+class _DeadLetters:
     """What an operator and a consumer may rely on."""
 
     async def test_a_redriven_letter_is_the_record_as_it_was(
@@ -233,9 +233,9 @@ class DeadLettersContract:
         assert await doors.apply(record("b2", "e0"), seen) is Applied.DONE
         await doors.bury(record("b1", "e1"), record("b2", "e2"), record("b3", "e3"))
         await doors.redrive()
-        for batch_id, letter in (("b1", 1), ("b2", 2)):
+        for batch_id, number in (("b1", 1), ("b2", 2)):
             events = [event async for event in doors.store.replay(batch_id)]
-            note = {"note": "dead_letters_redriven", "letters": [letter], "by": "eve"}
+            note = {"note": "dead_letters_redriven", "letters": [number], "by": "eve"}
             assert events[-1].data == note
             assert await doors.store.verify(batch_id) == []
         [letter] = await doors.letters.find(
@@ -269,13 +269,14 @@ def _raising(*_: object) -> str:
     raise MalformedMessage("", "cannot be read yet")
 
 
-class TestOnSqlite(DeadLettersContract):
+class TestOnSqlite(_DeadLetters):
     """Run on a file."""
 
 
-class TestOnPostgres(DeadLettersContract):
+class TestOnPostgres(_DeadLetters):
     """Run on a server."""
 
     @pytest.fixture
     def database(self, postgres_url: str) -> PostgresDatabase:
+        """Give the server's."""
         return PostgresDatabase(postgres_url)

@@ -17,7 +17,13 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import log
-from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks, operations
+from batchwire.adapters.sql.tables import (
+    OUTCOMES,
+    batches,
+    chunks,
+    observed,
+    operations,
+)
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import GENESIS, Fact, State
 from batchwire.domain.lifecycle import Status
@@ -96,6 +102,11 @@ def create(
     if first is not None:
         _must_repeat(first, spec, digest)
         return batch_of(first), False
+    seen = select(observed.c.id).where(observed.c.batch_id == spec.batch_id)
+    if conn.execute(seen).first() is not None:
+        raise BatchConflict(
+            spec.batch_id, "is observed already: another system executes it"
+        )
     conn.execute(
         insert(batches),
         {

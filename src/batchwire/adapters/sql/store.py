@@ -5,7 +5,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from batchwire.adapters.sql import audit, batch_rows, chunk_rows, lists, log
+from batchwire.adapters.sql import (
+    audit,
+    batch_rows,
+    chunk_rows,
+    lists,
+    log,
+    observed_rows,
+)
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.tables import suppressions
 from batchwire.domain.batch import Batch, BatchSpec
@@ -145,7 +152,7 @@ class SqlStore:
         self, batch_id: str, until: datetime | None = None
     ) -> AsyncIterator[Event]:
         """See ``ports.event_store``."""
-        await self._read(batch_rows.row_of, batch_id)
+        await self._read(_must_exist, batch_id)
         after = 0
         while rows := await self._read(log.read, batch_id, after, _MANY_EVENTS):
             for event in map(log.event_of, rows):
@@ -201,7 +208,17 @@ def _chunks(
     return list(chunk_rows.read(conn, batch, after, _FEW_CHUNKS, is_leased=is_leased))
 
 
+def _must_exist(conn: Connection, batch_id: str) -> None:
+    if observed_rows.row_of(conn, batch_id) is None:
+        batch_rows.row_of(conn, batch_id)
+
+
 def _store(conn: Connection, batch_id: str, fact: Fact, now: datetime) -> Event:
+    logbook = observed_rows.Logbook(conn, [batch_id])
+    if logbook.state(batch_id) is not None:
+        event, _ = logbook.append(batch_id, fact, now)
+        logbook.write()
+        return event
     row = batch_rows.locked_row_of(conn, batch_id)
     state = log.append(conn, row, (fact,), now)
     return log.event_of(log.read(conn, batch_id, state.sequence - 1, 1)[0])
