@@ -46,7 +46,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     """
     clock = SystemClock()
     kept = database(settings)
-    store = SqlStore(kept, clock)
+    store = SqlStore(kept, clock, settings.batch_events.outbox_max_rows)
     providers = {n: provider(n, one, clock) for n, one in settings.providers.items()}
     engine_settings = settings.engine.build()
     intake, control = Intake(store, clock), Control(store, clock)

@@ -169,6 +169,7 @@ class Store(Protocol):
         Raises:
             BatchConflict: the batch_id or request_id belongs to another request, or the
                 batch is observed.
+            OutboxFull: too many records wait to be published.
 
         """
         ...

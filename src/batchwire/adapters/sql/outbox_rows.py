@@ -141,6 +141,14 @@ def depth(conn: Connection, now: datetime) -> Depth:
     return Depth(rows, max(0.0, age_s))
 
 
+def is_full(conn: Connection, most: int) -> bool:
+    """Whether so many wait; as long as they are few nothing is counted."""
+    if span(conn) < most:
+        return False
+    rows = conn.execute(select(func.count()).select_from(outbox)).scalar_one()
+    return rows >= most
+
+
 def span(conn: Connection) -> int:
     """Give an upper bound of the rows, without counting them."""
     first, last = (

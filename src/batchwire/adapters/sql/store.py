@@ -12,13 +12,15 @@ from batchwire.adapters.sql import (
     lists,
     log,
     observed_rows,
+    outbox_rows,
 )
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.tables import suppressions
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
-from batchwire.domain.operations import Change, Command
+from batchwire.domain.operations import VIA_TOPIC, Change, Command
+from batchwire.errors import OutboxFull
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
@@ -33,11 +35,15 @@ class SqlStore:
     Batches, ledger and event log in one database.
 
     The statements are plain SQL by SQLAlchemy Core; what differs between databases is
-    in ``database`` alone.
+    in ``database`` alone. From ``outbox_max_rows`` waiting records on no batch is
+    created but those that the topic asked for.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, outbox_max_rows: int = 1_000_000
+    ) -> None:
         self._database = database
+        self._outbox_max_rows = outbox_max_rows
         self._clock = clock
         self._write = database.write
         self._read = database.read
@@ -85,7 +91,8 @@ class SqlStore:
     ) -> tuple[Batch, bool]:
         """See the port."""
         now = self._clock.now()
-        return await self._write(batch_rows.create, spec, digest, facts, now)
+        most = self._outbox_max_rows
+        return await self._write(_create, spec, digest, facts, most, now)
 
     async def batch(self, batch_id: str) -> Batch:
         """See the port."""
@@ -164,6 +171,23 @@ class SqlStore:
     async def verify(self, batch_id: str) -> list[str]:
         """See ``ports.event_store``."""
         return await self._read(audit.contradictions, batch_id)
+
+
+def _create(
+    conn: Connection,
+    spec: BatchSpec,
+    digest: bytes,
+    facts: Sequence[Fact],
+    most_waiting: int,
+    now: datetime,
+) -> tuple[Batch, bool]:
+    # A request of the topic stands there already; refused it would become a dead letter.
+    is_bound = not any(fact.data.get("via") == VIA_TOPIC for fact in facts)
+    is_full = is_bound and outbox_rows.is_full(conn, most_waiting)
+    batch, is_new = batch_rows.create(conn, spec, digest, facts, now)
+    if is_new and is_full:
+        raise OutboxFull(most_waiting)
+    return batch, is_new
 
 
 def _batch(conn: Connection, batch_id: str) -> Batch:
