@@ -50,7 +50,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     providers = {n: provider(n, one, clock) for n, one in settings.providers.items()}
     engine_settings = settings.engine.build()
     intake, control = Intake(store, clock), Control(store, clock)
-    handlers = batch_handlers(settings, intake, control, providers)
+    handlers = batch_handlers(settings, store, intake, control, providers)
     try:
         await store.open()
         yield App(

@@ -27,6 +27,7 @@ from batchwire.ports.bus import Producer, Subscription
 from batchwire.ports.clock import Clock
 from batchwire.ports.metrics import Metrics
 from batchwire.ports.provider import Provider
+from batchwire.ports.store import Store
 
 Handlers = Mapping[MessageType, Handler]
 
@@ -132,6 +133,7 @@ def kafka(module: str = "kafka") -> Any:  # noqa: ANN401 - a module
 
 def batch_handlers(
     settings: Settings,
+    store: Store,
     intake: Intake,
     control: Control,
     providers: Mapping[str, Provider],
@@ -143,5 +145,5 @@ def batch_handlers(
         region=settings.default_region or "",
         chunk_size=settings.engine.chunk_size,
     )
-    lists = AllowedLists(settings.batch_events.lists)
+    lists = AllowedLists(settings.batch_events.lists, store)
     return BatchHandlers(intake, control, lists, defaults).table()

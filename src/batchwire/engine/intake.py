@@ -87,7 +87,7 @@ class Intake:
             check_region(submission.default_region)
         now = self._clock.now()
         list_id = f"{submission.batch_id}.{int(now.timestamp() * 1e6):x}"
-        reading = _Reading(submission, list_id)
+        reading = Reading(submission, list_id)
         is_used = False
         try:
             await self._store_blocks(reading, data)
@@ -108,7 +108,7 @@ class Intake:
         return batch, is_new
 
     async def _store_blocks(
-        self, reading: "_Reading", data: AsyncIterator[bytes]
+        self, reading: "Reading", data: AsyncIterator[bytes]
     ) -> None:
         stored, ready = 0, list[bytes]()
         async for piece in data:
@@ -137,7 +137,7 @@ def _spec(submission: Submission, list_spec: ListSpec, now: datetime) -> BatchSp
     return BatchSpec(**fields, list=list_spec, created_at=now)
 
 
-class _Reading:
+class Reading:
     """A list on its way in: bytes go in, checked and compressed blocks come out."""
 
     def __init__(self, submission: Submission, list_id: str) -> None:

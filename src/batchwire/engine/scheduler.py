@@ -22,6 +22,7 @@ from batchwire.ports.store import Store
 
 _TICK_S = 0.1
 _ORPHAN_AGE = timedelta(hours=24)
+_TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
 
 log = structlog.get_logger()
@@ -42,12 +43,12 @@ class Scheduler:
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        has_tidied = False
+        tidy_at = self._clock.monotonic()
         while True:
             try:
-                if not has_tidied:
+                if self._clock.monotonic() >= tidy_at:
                     await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
-                    has_tidied = True
+                    tidy_at = self._clock.monotonic() + _TIDY_S
                 await self.tick()
             except StoreError as error:
                 if not error.retryable:

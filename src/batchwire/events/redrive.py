@@ -67,6 +67,9 @@ class Redriver:
                 after=after,
                 is_dry_run=is_dry_run,
             )
+            if rate_per_s and not is_dry_run:
+                due_at = began_at + len(done.sent) / rate_per_s
+                await self._clock.sleep(max(0.0, due_at - self._clock.monotonic()))
             portion = await self._letters.redrive(wanted, how)
             if not portion.last:
                 break
@@ -74,9 +77,6 @@ class Redriver:
             done.sent.extend(portion.sent)
             done.quarantined.extend(portion.quarantined)
             done.held.extend(portion.held)
-            if rate_per_s and not is_dry_run:
-                due_at = began_at + len(done.sent) / rate_per_s
-                await self._clock.sleep(max(0.0, due_at - self._clock.monotonic()))
             if not is_dry_run:
                 self._tell(portion, by)
         return done
