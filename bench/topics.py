@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from batchwire.adapters.kafka.connection import KafkaConnectionSettings
+from batchwire.domain.lifecycle import Phase
 from batchwire.domain.record import Record
 from batchwire.messages.codec import encode
 from batchwire.messages.envelope import EventContext
@@ -56,7 +57,7 @@ def updates(count: int, batches: int = BATCHES) -> list[Record]:
                 request_id=f"request-{number}",
                 batch_id=f"batch-{chance.randrange(batches):06d}",
                 status="delivery_running",
-                current_phase="delivery",
+                current_phase=Phase.DELIVERY,
                 progress=0.5,
                 processed=number,
                 success=number,

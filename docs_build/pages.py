@@ -3,7 +3,18 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs_build import commands, errors, events, figures, lifecycle, outcomes, settings
+from docs_build import (
+    commands,
+    errors,
+    events,
+    figures,
+    lifecycle,
+    messages,
+    metrics,
+    outcomes,
+    schemas,
+    settings,
+)
 
 NOTE = "<!-- Made from the code by `make docs`; changes here are lost. -->\n\n"
 REFERENCE: Mapping[str, Callable[[], str]] = {
@@ -13,6 +24,8 @@ REFERENCE: Mapping[str, Callable[[], str]] = {
     "errors.md": errors.page,
     "cli.md": commands.page,
     "events.md": events.page,
+    "messages.md": messages.page,
+    "metrics.md": metrics.page,
 }
 READMES = {"README.md": figures.ENGLISH, "README.zh-CN.md": figures.CHINESE}
 
@@ -26,4 +39,4 @@ def contents(root: Path) -> dict[Path, str]:
         readme = root / name
         table = figures.table(measured, words)
         pages[readme] = figures.put(readme.read_text(encoding="utf-8"), table)
-    return pages
+    return pages | schemas.contents(root / "docs")

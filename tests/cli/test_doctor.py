@@ -14,7 +14,7 @@ from batchwire.testing.kafka.plain import send
 
 Cli = Callable[..., CompletedProcess[str]]
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 def test_a_missing_topic_then_nothing_then_a_backlog(

@@ -11,7 +11,7 @@ from batchwire.cli.exit_codes import ExitCode
 
 Cli = Callable[..., CompletedProcess[str]]
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

@@ -2,33 +2,46 @@
 
 from hypothesis import given, settings, strategies as st
 
-from batchwire.domain.duplicates import Confirmation, Suspects
+from batchwire.domain.duplicates import Suspects
 
 people = st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=60)
 
 
-@settings(max_examples=30)
-@given(people, st.integers(1, 10))
-def test_two_looks_find_what_a_set_finds(
-    people: list[tuple[int, bool]], size: int
+@settings(max_examples=50)
+@given(people, st.integers(1, 10), st.integers(1, 40))
+def test_the_looks_find_what_a_set_finds_however_few_suspects_may_be_kept(
+    people: list[tuple[int, bool]], size: int, most: int
 ) -> None:
-    numbers = [f"+4478{n}" for n, _ in people]
-    flawed = [int(flaw) for _, flaw in people]
-    suspects = Suspects()
-    suspects.look(n for n, flaw in zip(numbers, flawed, strict=True) if not flaw)
-    look = Confirmation(suspects.numbers)
-    found = [
-        start + at
-        for start in range(0, len(numbers), size)
-        for at in look.duplicates(
-            numbers[start : start + size], flawed[start : start + size]
-        )
-    ]
-    seen: set[str] = set()
+    chunks = [people[at : at + size] for at in range(0, len(people), size)]
+    suspects = Suspects(most)
+    for chunk in chunks:
+        suspects.look([f"+4478{n}" for n, is_flawed in chunk if not is_flawed])
+    found = []
+    for look in suspects.confirmations():
+        for n, chunk in enumerate(chunks):
+            numbers = [f"+4478{number}" for number, _ in chunk]
+            flawed = [is_flawed for _, is_flawed in chunk]
+            found += [n * size + at for at in look.duplicates(numbers, flawed)]
+    seen: set[int] = set()
     expected = []
-    for at, (number, flaw) in enumerate(zip(numbers, flawed, strict=True)):
-        if not flaw and number in seen:
+    for at, (number, is_flawed) in enumerate(people):
+        if not is_flawed and number in seen:
             expected.append(at)
-        if not flaw:
+        if not is_flawed:
             seen.add(number)
-    assert found == expected
+    assert sorted(found) == expected
+
+
+def test_a_list_in_which_everybody_stands_twice_is_looked_at_in_shares() -> None:
+    numbers = [f"+4478{n:07d}" for n in range(3000)]
+    suspects = Suspects(most=500)
+    for _ in range(2):
+        for at in range(0, 3000, 100):
+            suspects.look(numbers[at : at + 100])
+    found = [
+        len(look.duplicates(numbers * 2, bytes(6000)))
+        for look in suspects.confirmations()
+    ]
+    assert sum(found) == 3000
+    assert len(found) >= 6
+    assert max(found) <= 2 * 500

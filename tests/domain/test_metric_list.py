@@ -5,7 +5,6 @@ import re
 import pytest
 
 from batchwire.domain import metric_list
-from batchwire.domain.dead_letter import Disposition
 from batchwire.domain.metric import Counter, Histogram, Label, Metric
 from batchwire.domain.metric_list import METRICS
 from batchwire.messages.message import MessageType
@@ -46,8 +45,6 @@ def test_buckets_ascend(metric: Metric) -> None:
 def test_the_values_of_labels_are_those_of_the_code() -> None:
     received = values_of(metric_list.CONSUMER_RECEIVED, "type")
     assert received == (*MessageType, metric_list.OTHER)
-    dead = values_of(metric_list.DEAD_LETTERS, "disposition")
-    assert dead == tuple(Disposition)
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:

@@ -100,6 +100,34 @@ async def test_an_engine_killed_again_and_again_in_preparation_prepares_each_onc
     assert accepted(provider) == Counter(numbers(recipients))
 
 
+async def test_an_engine_killed_while_it_marks_duplicates_marks_each_once(
+    world: World, watch: Watch, provider: SandboxServer
+) -> None:
+    people = numbers(6000)
+    await watch.take([*people, *people], provider="acme", chunk_size=10)
+    engine = await world.engine()
+    await until(marked(watch))
+    await engine.kill()
+    assert await watch.store.verify("b1") == []
+    engine = await world.engine("--until-idle")
+    assert await engine.ended() == 0
+
+    batch = await watch.store.batch("b1")
+    assert await watch.broken(2 * len(people)) == []
+    assert batch.counts[Outcome.DUPLICATE] == len(people)
+    counted = accepted(provider)
+    assert max(counted.values()) == 1
+    lost = batch.counts[Outcome.UNCERTAIN]  # where the kill came after the seal
+    assert batch.counts[Outcome.ACCEPTED] + lost == len(people)
+
+
+def marked(watch: Watch) -> Callable[[], Awaitable[bool]]:
+    async def is_marked() -> bool:
+        return (await watch.store.batch("b1")).counts[Outcome.DUPLICATE] > 0
+
+    return is_marked
+
+
 async def test_a_list_that_is_half_read_at_a_kill_never_becomes_a_batch(
     world: World, watch: Watch, tmp_path: Path
 ) -> None:

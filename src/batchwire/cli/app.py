@@ -32,6 +32,7 @@ COMMANDS = {
     "verify": "batchwire.cli.verify",
     "config": "batchwire.cli.config",
     "db": "batchwire.cli.db",
+    "schema": "batchwire.cli.schema",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
     "dlq": "batchwire.cli.dlq",

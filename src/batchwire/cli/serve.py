@@ -1,14 +1,19 @@
 """``batchwire serve``: the engine as a service on its database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from batchwire.adapters.prometheus.endpoint import served
+from batchwire.adapters.prometheus.metrics import PrometheusMetrics
 from batchwire.bootstrap import opened
 from batchwire.cli import output, session
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Json
 from batchwire.config import Settings
+from batchwire.ports.metrics import Metrics
 
 app = typer.Typer(add_completion=False)
 
@@ -21,27 +26,52 @@ def command(
         bool,
         typer.Option("--until-idle", help="End when no batch goes on by itself."),
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Serve /metrics on this port; 0 takes a free one."
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(help="Address that /metrics listens on.")
+    ] = "127.0.0.1",
     json: Json = False,
 ) -> None:
     """
-    Run the engine: prepare and deliver whatever batches there are.
+    Run the service: deliver batches, take records from the topic, publish what happens.
 
     Other commands work beside it. Ctrl-C or SIGTERM drains; a second one ends at once.
     """
     settings = session.settings_of(ctx, log_level="")
-    is_stopped = session.run(_serve(settings, until_idle=until_idle, as_json=json))
+    with _metrics(metrics_host, metrics_port) as metrics:
+        work = _serve(settings, metrics, until_idle=until_idle, as_json=json)
+        is_stopped = session.run(work)
     if json:
         output.json_line({"stopped": is_stopped})
     raise typer.Exit(ExitCode.OK)
 
 
-async def _serve(settings: Settings, *, until_idle: bool, as_json: bool) -> bool:
+@contextmanager
+def _metrics(host: str, port: int | None) -> Iterator[Metrics | None]:
+    """Serve figures where a port is asked for; without one nobody counts for nothing."""
+    if port is None:
+        yield None
+        return
+    metrics = PrometheusMetrics()
+    with served(metrics, port, host) as taken:
+        output.note(f"metrics on http://{host}:{taken}/metrics")
+        yield metrics
+
+
+async def _serve(
+    settings: Settings, metrics: Metrics | None, *, until_idle: bool, as_json: bool
+) -> bool:
     """Serve; returns whether somebody stopped it."""
     async with opened(settings) as app:
         with session.stopping() as stop:
             if not as_json:
                 output.note(f"engine on {settings.database_name}; Ctrl-C drains")
-            events = app.events.service(consumes=True, relays=True)
+            events = app.events.service(consumes=True, relays=True, metrics=metrics)
             await events.start()
             try:
                 await app.engine.run(stop, until_idle=until_idle)

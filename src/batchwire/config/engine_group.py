@@ -33,7 +33,8 @@ class EngineGroup(Group):
         default=_OF_ENGINE.max_preparing_batches,
         ge=1,
         le=100,
-        description="Batches in preparation at once.",
+        description="Batches in preparation at once: the oldest, and the most urgent"
+        " beside it. Where it is 1 they go by age alone.",
     )
     max_window: Integer = Field(
         default=_OF_ENGINE.max_window,

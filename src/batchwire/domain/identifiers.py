@@ -3,10 +3,11 @@
 import re
 from uuid import UUID
 
+BATCH_ID_PATTERN = "[A-Za-z0-9._:-]{1,128}"
 BATCH_ID_RULE = "1 to 128 characters out of A-Z a-z 0-9 . _ : -"
 REQUEST_ID_LONGEST = 255  # characters
 
-_BATCH_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_BATCH_ID = re.compile(BATCH_ID_PATTERN)
 
 
 def is_batch_id(text: str) -> bool:

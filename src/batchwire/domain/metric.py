@@ -37,6 +37,16 @@ class Metric:
     labels: tuple[Label, ...] = ()
     also: str = ""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name, and the second one where there is one."""
+        return (self.name, self.also) if self.also else (self.name,)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of its labels."""
+        return tuple(label.name for label in self.labels)
+
     def check(self, labels: Mapping[str, str]) -> None:
         """
         Check that ``labels`` are those of this metric.
@@ -45,9 +55,9 @@ class Metric:
             ValueError: one is missing, too many, or has a value it cannot have.
 
         """
-        names = [label.name for label in self.labels]
-        if labels.keys() != set(names):
-            raise ValueError(f"{self.name} has labels {names}, not {list(labels)}")
+        if labels.keys() != set(self.label_names):
+            has = list(self.label_names)
+            raise ValueError(f"{self.name} has labels {has}, not {list(labels)}")
         for label in self.labels:
             value = labels[label.name]
             if label.values and value not in label.values:

@@ -5,6 +5,7 @@ Seconds and bytes. To add one, add it here (and to ``METRICS`` by its being here
 page is made from it (arroyo's ``metric_defs.py`` is the model).
 """
 
+from batchwire.domain.dead_letter import Disposition
 from batchwire.domain.metric import Counter, Gauge, Histogram, Label, Metric
 
 OTHER = "other"  # value of a label for what is not in its list
@@ -41,7 +42,7 @@ CONSUMER_PROCESSING = Histogram(
 )
 CONSUMER_END_TO_END = Histogram(
     name="batchwire_consumer_end_to_end_seconds",
-    meaning="From the event's own time until its effect is durable, by message type.",
+    meaning="From the record's time in the topic until its effect is durable, by message type.",
     unit="seconds",
     labels=(_TYPE,),
     buckets=(0.01, 0.05, 0.25, 1, 5, 30, 120, 600, 3600),
@@ -99,7 +100,7 @@ CONSUMER_LAST_POLL = Gauge(
 )
 ERRORS = Counter(
     name="batchwire_errors_total",
-    meaning="Errors by their [code](errors.md), wherever they happened.",
+    meaning="Errors by their code, wherever they happened.",
     labels=(Label("error_type"),),
 )
 
@@ -126,21 +127,7 @@ OUTBOX_PUBLISHED = Counter(
 DEAD_LETTERS = Counter(
     name="batchwire_dead_letters_total",
     meaning="Records that became dead letters, by disposition.",
-    labels=(
-        Label(
-            "disposition",
-            (
-                "malformed",
-                "unsupported-type",
-                "illegal-transition",
-                "unknown-batch",
-                "conflict",
-                "retries-exhausted",
-                "too-large",
-                "manual",
-            ),
-        ),
-    ),
+    labels=(Label("disposition", tuple(Disposition)),),
 )
 DEAD_LETTERS_REDRIVEN = Counter(
     name="batchwire_dead_letters_redriven_total",

@@ -114,20 +114,27 @@ class Delivery:
         """
         Intend nothing more; wait for what is in flight; give every chunk back.
 
+        What was intended and not submitted is taken back first: whoever ends the
+        waiting by a second signal leaves only what is in flight as uncertain.
+
         Raises:
             StoreError: the database was away until the end of the waiting time.
 
         """
         self._is_draining = True
+        for slices in self._chosen.values():
+            for one in reversed(slices):
+                one.load.take_back(one)
         self._chosen = {}
         for run in self._runs.values():
             self._stop(run)
         until = self._clock.monotonic() + self._settings.drain_timeout_s
-        while self._clock.monotonic() < until:
-            if not any(run.in_flight for run in self._runs.values()):
-                break
-            await self._clock.sleep(0.02)
         try:
+            await self._last_cycle(until)
+            while self._clock.monotonic() < until:
+                if not any(run.in_flight for run in self._runs.values()):
+                    break
+                await self._clock.sleep(0.02)
             await self._last_cycle(until)
         finally:
             for line in self._lines.values():
@@ -285,7 +292,7 @@ class Delivery:
                 if (due_s := load.due_s()) is not None
                 or load.done
                 or load.suppressed
-                or load.stored < load.intended
+                or load.stored != load.intended
             ),
             facts=self._facts(run),
             limited_by="" if run.is_stopping else run.limited_by(),

@@ -69,6 +69,11 @@ class Load:
         self.intended = end
         return chosen
 
+    def take_back(self, one: Slice) -> None:
+        """Intend no more what was never submitted; the last of the chunk first."""
+        if one.messages[-1] is self.messages[self.intended - 1]:
+            self.intended -= len(one.messages)
+
     def note(self, messages: list[Message], answers: Sequence[Answer]) -> None:
         """Remember who is to be tried again, and who must be suppressed."""
         for message, answer in zip(messages, answers, strict=True):

@@ -3,7 +3,8 @@ Preparation: from the stored list to chunks that can be sent, and the seal.
 
 Chunk by chunk: read, normalise, fill, count parts, pack, store. After a crash it goes
 on behind the last chunk that is stored. At the end duplicates are marked over the whole
-list, and in the same transaction the batch is sealed: its recipients no longer change.
+list, some chunks at a time, and then the batch is sealed: its recipients no longer change.
+Who is marked stays so: an earlier recipient of the number is there, and is never marked.
 """
 
 from collections.abc import AsyncIterator
@@ -28,7 +29,8 @@ from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, NewChunk, Rewrite, Store
 
 _CHUNKS_A_COMMIT = 16
-_SUSPECTS_A_LOOK = 200_000
+_MARKED_A_COMMIT = 256
+_MOST_SUSPECTS = 200_000
 _PROGRESS_S = 1.0
 
 log = structlog.get_logger()
@@ -43,7 +45,7 @@ class Preparation:
         self._spec = batch.spec
         self._batch_id = batch.spec.batch_id
         self._recipe = recipe(batch.spec)
-        self._suspects = Suspects()
+        self._suspects = Suspects(_MOST_SUSPECTS)
         self._progress_at = clock.monotonic()
 
     async def run(self) -> None:
@@ -56,16 +58,14 @@ class Preparation:
         """
         started = self._clock.monotonic()
         try:
-            if not await self._chunks():
+            if not (await self._chunks() and await self._duplicates()):
                 return
         except MessageError as error:
             await self._enter(Trigger.PREPARATION_FAILED, reason=str(error))
             return
-        rewrites = [rewrite async for rewrite in self._duplicates()]
         batch = await self._store.change(
             self._batch_id,
             lambda b: operations.enter(b, Trigger.SEALED, self._clock.now()),
-            rewrites=rewrites,
         )
         await self._store.discard_list(self._spec.list.list_id)
         log.info(
@@ -99,7 +99,7 @@ class Preparation:
             flawed = chunk.state.recorded
             numbers = unpack_numbers(chunk.payload)
             self._suspects.look(
-                n for n, outcome in zip(numbers, flawed, strict=True) if not outcome
+                [n for n, outcome in zip(numbers, flawed, strict=True) if not outcome]
             )
             number += 1
         return number
@@ -110,16 +110,19 @@ class Preparation:
         else:
             flawed = set(chunk.segment.places())
             self._suspects.look(
-                n for i, n in enumerate(chunk.numbers) if i not in flawed
+                [n for i, n in enumerate(chunk.numbers) if i not in flawed]
             )
 
     async def _commit(self, ready: list[NewChunk]) -> bool:
-        facts: tuple[Fact, ...] = ()
-        if self._clock.monotonic() - self._progress_at >= _PROGRESS_S:
-            self._progress_at = self._clock.monotonic()
-            facts = (operations.progress(),)
+        facts = self._progress()
         status = await self._store.add_chunks(self._batch_id, ready, facts)
         return status is Status.PREPARATION_RUNNING
+
+    def _progress(self) -> tuple[Fact, ...]:
+        if self._clock.monotonic() - self._progress_at < _PROGRESS_S:
+            return ()
+        self._progress_at = self._clock.monotonic()
+        return (operations.progress(),)
 
     async def _rows(self, skip: int) -> AsyncIterator[Rows]:
         """Yield the list's rows in chunks, from the row ``skip`` on."""
@@ -145,21 +148,31 @@ class Preparation:
         if rest.numbers:
             yield rest
 
-    async def _duplicates(self) -> AsyncIterator[Rewrite]:
-        """Mark who stands twice, a bounded number of suspects at a time."""
-        suspects = sorted(self._suspects.numbers)
-        starts = range(0, len(suspects), _SUSPECTS_A_LOOK)
-        found: dict[int, list[int]] = {}
-        for start in starts:
-            look = Confirmation(set(suspects[start : start + _SUSPECTS_A_LOOK]))
-            async for chunk in self._store.chunks(self._batch_id):
-                numbers = unpack_numbers(chunk.payload)
-                twice = look.duplicates(numbers, chunk.state.recorded)
-                twice += found.pop(chunk.number, [])
-                if twice and start == starts[-1]:
-                    yield _marked(chunk, sorted(twice), self._now_ms())
-                elif twice:
-                    found[chunk.number] = twice
+    async def _duplicates(self) -> bool:
+        """Mark who stands twice; false where the batch stopped running."""
+        for look in self._suspects.confirmations():
+            if not await self._confirm(look):
+                return False
+        return True
+
+    async def _confirm(self, look: Confirmation) -> bool:
+        """Take one look at all chunks, and store what it finds in portions."""
+        found: list[Rewrite] = []
+        async for chunk in self._store.chunks(self._batch_id):
+            numbers = unpack_numbers(chunk.payload)
+            twice = look.duplicates(numbers, chunk.state.recorded)
+            if twice:
+                found.append(_marked(chunk, twice, self._now_ms()))
+            if len(found) == _MARKED_A_COMMIT:
+                if not await self._store_marks(found):
+                    return False
+                found = []
+        return await self._store_marks(found)
+
+    async def _store_marks(self, found: list[Rewrite]) -> bool:
+        facts = self._progress()
+        status = await self._store.rewrite_chunks(self._batch_id, found, facts)
+        return status is Status.PREPARATION_RUNNING
 
     async def _enter(self, trigger: Trigger, reason: str) -> None:
         await self._store.change(

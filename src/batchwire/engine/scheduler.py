@@ -6,11 +6,12 @@ is by priority, and what the service paused by itself and may try again.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 
-from batchwire.domain import operations
+from batchwire.domain import operations, turns
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.engine.delivery import Delivery
@@ -24,6 +25,7 @@ _TICK_S = 0.1
 _ORPHAN_AGE = timedelta(hours=24)
 _TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
+_TO_PREPARE = (Status.PREPARATION_READY, Status.PREPARATION_RUNNING)
 
 log = structlog.get_logger()
 
@@ -72,6 +74,9 @@ class Scheduler:
         batches.sort(key=lambda b: (-b.spec.priority, b.spec.created_at))
         for batch in batches:
             await self._look(batch)
+        await self._prepare(
+            [b for b in batches if b.state.status in _TO_PREPARE and not self._late(b)]
+        )
         resting = (Status.PREPARATION_PAUSED, Status.DELIVERY_PAUSED)
         self.is_idle = not self._delivery.batch_ids and all(
             b.state.status in resting and b.resume_at is None for b in batches
@@ -79,15 +84,13 @@ class Scheduler:
 
     async def _look(self, batch: Batch) -> None:
         now, spec = self._clock.now(), batch.spec
-        if spec.not_after is not None and spec.not_after <= now:
+        if self._late(batch):
             await self._enter(batch, Trigger.EXPIRED, "not_after has passed")
             return
         match batch.state.status:
             case Status.SCHEDULED:
                 if spec.schedule_time is None or spec.schedule_time <= now:
                     await self._enter(batch, Trigger.SCHEDULE_DUE)
-            case Status.PREPARATION_READY | Status.PREPARATION_RUNNING:
-                await self._prepare(batch)
             case Status.DELIVERY_READY | Status.DELIVERY_RUNNING:
                 await self._deliver(batch)
             case Status.DELIVERY_PAUSED:
@@ -96,16 +99,30 @@ class Scheduler:
             case _:
                 pass
 
-    async def _prepare(self, batch: Batch) -> None:
-        batch_id = batch.spec.batch_id
-        is_full = len(self._preparing) >= self._settings.max_preparing_batches
-        if batch_id in self._preparing or is_full:
-            return
+    def _late(self, batch: Batch) -> bool:
+        not_after = batch.spec.not_after
+        return not_after is not None and not_after <= self._clock.now()
+
+    async def _prepare(self, batches: Sequence[Batch]) -> None:
+        """Prepare those whose turn it is; who yields goes on later, where he stood."""
+        most = self._settings.max_preparing_batches
+        chosen = turns.to_prepare(batches, most)
+        for batch in batches:
+            task = self._preparing.get(batch.spec.batch_id)
+            if task and batch not in chosen and not task.cancelling():
+                task.cancel()  # once: a second would not wait for its write
+                log.info("preparation_yields", batch_id=batch.spec.batch_id)
+        for batch in chosen:
+            is_full = len(self._preparing) >= most
+            if batch.spec.batch_id not in self._preparing and not is_full:
+                await self._start_preparation(batch)
+
+    async def _start_preparation(self, batch: Batch) -> None:
         if batch.state.status is Status.PREPARATION_READY:
             batch = await self._enter(batch, Trigger.PREPARATION_STARTED)
         if batch.state.status is Status.PREPARATION_RUNNING:
             work = Preparation(self._store, self._clock, batch).run()
-            self._preparing[batch_id] = asyncio.create_task(work)
+            self._preparing[batch.spec.batch_id] = asyncio.create_task(work)
 
     async def _deliver(self, batch: Batch) -> None:
         batch_id = batch.spec.batch_id
@@ -139,7 +156,7 @@ class Scheduler:
             if not task.done():
                 continue
             del self._preparing[batch_id]
-            error = task.exception()
+            error = None if task.cancelled() else task.exception()
             if isinstance(error, StoreError) and error.retryable:
                 log.warning("store_unavailable", batch_id=batch_id, error=str(error))
             elif error is not None:

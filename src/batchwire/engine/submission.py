@@ -82,6 +82,9 @@ class Line:
     def withdraw(self, is_meant: Callable[[Any], bool]) -> None:
         """Take messages out of the line that must not be submitted any more."""
         left = [one for one in self._line if not is_meant(one.load)]
+        for one in reversed(self._line):
+            if is_meant(one.load):
+                one.load.take_back(one)
         self._line = deque(left)
         self.waiting = sum(len(one.messages) for one in left)
 

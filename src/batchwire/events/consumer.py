@@ -37,6 +37,7 @@ _MOST_BYTES = 32 * 1024 * 1024  # waiting and running, besides ``queue_capacity`
 _PURGE_S = 600.0
 _PURGE_MOST = 10_000
 _LOOK_S = 0.05
+_TELL_S = 0.5
 _DRAIN_S = 25.0
 
 log = structlog.get_logger()
@@ -65,9 +66,9 @@ class BatchMessageConsumer:
         self._handlers = handlers
         self._clock = clock
         self._config = config
-        self._meter = Meter(metrics)
-        self._lanes = Lanes()
         group = config.consumer.group_id
+        self._meter = Meter(metrics, group)
+        self._lanes = Lanes()
         self._committer = Committer(inbox, clock, group, self._settled)
         self._parking = Parking(inbox, clock, group)
         self._failures = Failures(config, clock)
@@ -114,9 +115,9 @@ class BatchMessageConsumer:
             for member in self._members:
                 await member.subscription.open(member)
             while not stop.is_set():
-                self._measure()
+                self._meter.tell(self._lanes, self._members, self._clock)
                 await asyncio.wait(
-                    tasks, timeout=_LOOK_S, return_when="FIRST_COMPLETED"
+                    tasks, timeout=_TELL_S, return_when="FIRST_COMPLETED"
                 )
                 for task in tasks:
                     if task.done():
@@ -134,10 +135,11 @@ class BatchMessageConsumer:
 
     def take(self, member: Member, records: Sequence[Record]) -> None:
         """Put records into their lanes; at the limit, ask for no more."""
+        now = self._clock.monotonic()
         for record in records:
             received = receive(record)
             self._meter.received(received)
-            self._push(Item(received, lane_key(received), member))
+            self._push(Item(received, lane_key(received), member, received_at=now))
         self._balance()
 
     def forget(self, member: Member, gone: frozenset[Partition]) -> None:
@@ -160,6 +162,10 @@ class BatchMessageConsumer:
     def rebalanced(self, kind: str) -> None:
         """Count that partitions came or went."""
         self._meter.rebalanced(kind)
+
+    def left(self, partitions: Sequence[Partition]) -> None:
+        """Note that these are somebody else's."""
+        self._meter.forget(partitions)
 
     def _push(self, item: Item) -> None:
         self._lanes.push(item)
@@ -188,6 +194,7 @@ class BatchMessageConsumer:
                 self._is_ready.clear()
                 await self._is_ready.wait()
             item = self._lanes.take()
+            item.taken_at = item.taken_at or self._clock.monotonic()
             self._meter.in_flight += 1
             try:
                 effect = await self._decide(item)
@@ -253,21 +260,12 @@ class BatchMessageConsumer:
             self._parking.left(item.parked_id)
         else:
             item.member.finished(item.received.record)
-        self._meter.finished(item.received, outcome, self._clock.now().timestamp())
+        self._meter.finished(item, outcome, self._clock)
         self._balance()
         self._has_finished.set()
         self._is_ready.set()
 
     # What happens by the clock.
-
-    def _measure(self) -> None:
-        offset_s = self._clock.now().timestamp() - self._clock.monotonic()
-        polled_at = {
-            str(number): one.state.polled_at + offset_s
-            for number, one in enumerate(self.subscriptions)
-            if one.state.polled_at
-        }
-        self._meter.tell(self._lanes, polled_at)
 
     async def _purge(self) -> None:
         """Forget, in portions, what was handled long ago."""

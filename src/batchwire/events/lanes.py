@@ -29,6 +29,8 @@ class Item(msgspec.Struct, eq=False):
     attempts: int = 0
     parked_id: int = 0
     first_at_s: float = 0.0
+    received_at: float = 0.0  # monotonic seconds, and so is
+    taken_at: float = 0.0  # when it was first taken out of its lane
 
 
 class Lanes:
@@ -52,6 +54,12 @@ class Lanes:
     def has_ready(self) -> bool:
         """Whether ``take`` gives an item."""
         return bool(self._ready)
+
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest unfinished event was received; None where there is none."""
+        heads = (lane[0].received_at for lane in self._lanes.values())
+        return min(heads, default=None)
 
     def push(self, item: Item) -> None:
         """Add an item at the end of its lane."""

@@ -1,6 +1,6 @@
 """Members of the consumer group: what each was assigned, and what of it is finished."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from batchwire.domain.record import Partition, Place, Record
@@ -27,6 +27,10 @@ class Taker(Protocol):
         """Count that partitions came or went."""
         ...
 
+    def left(self, partitions: Sequence[Partition]) -> None:
+        """Note that these are somebody else's."""
+        ...
+
 
 class Member:
     """One subscription's listener (``ports.bus.Listener``)."""
@@ -46,7 +50,8 @@ class Member:
         """See the port."""
         for record in records:
             place = place_of(record)
-            self._trackers[partition_of(place)].received(place.offset)
+            tracker = self._trackers[partition_of(place)]
+            tracker.received(place.offset, record.at_ms)
         self._taker.take(self, records)
 
     async def revoked(self, partitions: Sequence[Partition]) -> None:
@@ -72,9 +77,18 @@ class Member:
         if position is not None:
             self.subscription.finish({partition: position})
 
+    def lags(self, now_s: float) -> Iterator[tuple[Partition, int, float]]:
+        """Give each partition, how many records are not finished, and the oldest's age."""
+        lag = self.subscription.state.lag
+        for partition, tracker in self._trackers.items():
+            at_ms = tracker.oldest_ms
+            age_s = max(0.0, now_s - at_ms / 1000) if at_ms else 0.0
+            yield partition, lag.get(partition, 0) + tracker.unfinished, age_s
+
     def _drop(self, partitions: Sequence[Partition]) -> None:
         for partition in partitions:
             self._trackers.pop(partition, None)
+        self._taker.left(partitions)
 
 
 def partition_of(place: Place) -> Partition:

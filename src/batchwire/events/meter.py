@@ -1,13 +1,18 @@
 """What the consumer counts: in memory at each event, told to the metrics now and then."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from batchwire.domain.metric_list import (
     CONSUMER_END_TO_END,
     CONSUMER_IN_FLIGHT,
+    CONSUMER_LAG,
+    CONSUMER_LAG_RECORDS,
     CONSUMER_LANES,
     CONSUMER_LAST_POLL,
+    CONSUMER_OLDEST_UNFINISHED,
     CONSUMER_PROCESSED,
+    CONSUMER_PROCESSING,
     CONSUMER_QUEUED,
     CONSUMER_QUEUED_BYTES,
     CONSUMER_REBALANCES,
@@ -16,19 +21,23 @@ from batchwire.domain.metric_list import (
     ERRORS,
     OTHER,
 )
+from batchwire.domain.record import Partition
 from batchwire.events.arrivals import Received
-from batchwire.events.lanes import Lanes
+from batchwire.events.lanes import Item, Lanes
+from batchwire.events.members import Member
+from batchwire.ports.clock import Clock
 from batchwire.ports.metrics import Metrics
 
 
 class Meter:
     """Counts for one consumer; ``outcomes`` are of all events since its start."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, group: str) -> None:
         self.outcomes: Counter[str] = Counter()
         self.failed = 0  # times that a handler raised
         self.in_flight = 0
         self._metrics = metrics
+        self._group = group
         self._received: Counter[str] = Counter()
         self._processed: Counter[tuple[str, str]] = Counter()
 
@@ -36,13 +45,15 @@ class Meter:
         """Count a record that came."""
         self._received[_type(received)] += 1
 
-    def finished(self, received: Received, outcome: str, now_s: float) -> None:
-        """Count an event that is finished, at so many Unix seconds."""
-        kind, at_ms = _type(received), received.record.at_ms
+    def finished(self, item: Item, outcome: str, clock: Clock) -> None:
+        """Count an event that is finished."""
+        kind, at_ms = _type(item.received), item.received.record.at_ms
         self.outcomes[outcome] += 1
         self._processed[kind, outcome] += 1
+        took_s = clock.monotonic() - item.taken_at
+        self._metrics.observe(CONSUMER_PROCESSING, took_s)
         if at_ms:
-            age_s = max(0.0, now_s - at_ms / 1000)
+            age_s = max(0.0, clock.now().timestamp() - at_ms / 1000)
             self._metrics.observe(CONSUMER_END_TO_END, age_s, type=kind)
 
     def retried(self, received: Received) -> None:
@@ -62,20 +73,48 @@ class Meter:
         """Count that partitions came or went."""
         self._metrics.add(CONSUMER_REBALANCES, kind=kind)
 
-    def tell(self, lanes: Lanes, polled_at: dict[str, float]) -> None:
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Show no lag of partitions that somebody else has."""
+        for partition in partitions:
+            labels = self._labels(partition)
+            self._metrics.forget(CONSUMER_LAG_RECORDS, **labels)
+            self._metrics.forget(CONSUMER_LAG, **labels)
+
+    def tell(self, lanes: Lanes, members: Iterable[Member], clock: Clock) -> None:
         """Tell the metrics what was counted, and how it is now."""
+        self._tell_counts()
+        oldest_at, now = lanes.oldest_at, clock.monotonic()
+        oldest_s = 0.0 if oldest_at is None else now - oldest_at
+        self._metrics.set(CONSUMER_IN_FLIGHT, self.in_flight)
+        self._metrics.set(CONSUMER_QUEUED, lanes.count)
+        self._metrics.set(CONSUMER_QUEUED_BYTES, lanes.size_bytes)
+        self._metrics.set(CONSUMER_LANES, len(lanes))
+        self._metrics.set(CONSUMER_OLDEST_UNFINISHED, oldest_s)
+        now_s = clock.now().timestamp()
+        for number, member in enumerate(members):
+            polled_at = member.subscription.state.polled_at
+            if polled_at:
+                unix_s = now_s - (now - polled_at)
+                self._metrics.set(CONSUMER_LAST_POLL, unix_s, member=str(number))
+            for partition, count, age_s in member.lags(now_s):
+                labels = self._labels(partition)
+                self._metrics.set(CONSUMER_LAG_RECORDS, count, **labels)
+                self._metrics.set(CONSUMER_LAG, age_s, **labels)
+
+    def _tell_counts(self) -> None:
         for kind, count in self._received.items():
             self._metrics.add(CONSUMER_RECEIVED, count, type=kind)
         for (kind, outcome), count in self._processed.items():
             self._metrics.add(CONSUMER_PROCESSED, count, type=kind, outcome=outcome)
         self._received.clear()
         self._processed.clear()
-        self._metrics.set(CONSUMER_IN_FLIGHT, self.in_flight)
-        self._metrics.set(CONSUMER_QUEUED, lanes.count)
-        self._metrics.set(CONSUMER_QUEUED_BYTES, lanes.size_bytes)
-        self._metrics.set(CONSUMER_LANES, len(lanes))
-        for member, unix_s in polled_at.items():
-            self._metrics.set(CONSUMER_LAST_POLL, unix_s, member=member)
+
+    def _labels(self, partition: Partition) -> dict[str, str]:
+        return {
+            "consumergroup": self._group,
+            "topic": partition.topic,
+            "partition": str(partition.number),
+        }
 
 
 def _type(received: Received) -> str:

@@ -36,6 +36,7 @@ class Relay:
         self._owner = owner
         self.published = 0
         self.refused = 0
+        self.failed = 0  # records that will be tried again, each time
         self.failures = 0  # in a row: pages that the broker or the store did not take
         self.last_error = ""
 
@@ -116,6 +117,7 @@ class Relay:
                 self.refused += 1
                 log.error("Failed to publish", error_code=error.code, error=str(error))
             elif error is not None:
+                self.failed += 1
                 left = left or error
         if left is not None:
             self._failed(left)

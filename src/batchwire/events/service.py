@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from batchwire.domain.metric_list import OUTBOX_OLDEST, OUTBOX_PENDING
+from batchwire.domain.metric_list import OUTBOX_OLDEST, OUTBOX_PENDING, OUTBOX_PUBLISHED
 from batchwire.errors import DeadLettersExceeded, StoreError
 from batchwire.events.consumer import BatchMessageConsumer
 from batchwire.events.publisher import BatchEventPublisher
@@ -67,6 +67,7 @@ class BatchEventService:
         self._clock = clock
         self._metrics = metrics
         self._depth = Depth()
+        self._told: dict[str, int] = {}
         self._started_at: float | None = None
         self._stop_consuming = asyncio.Event()
         self._stop = asyncio.Event()
@@ -196,7 +197,16 @@ class BatchEventService:
         self._depth = await self._parts.outbox.depth()
         self._metrics.set(OUTBOX_PENDING, self._depth.rows)
         self._metrics.set(OUTBOX_OLDEST, self._depth.oldest_s)
+        if self._parts.relay is not None:
+            self._tell_published(self._parts.relay)
         return self._depth
+
+    def _tell_published(self, relay: Relay) -> None:
+        now = {"ok": relay.published, "failed": relay.failed, "refused": relay.refused}
+        for outcome, count in now.items():
+            more = count - self._told.get(outcome, 0)
+            self._metrics.add(OUTBOX_PUBLISHED, more, outcome=outcome)
+        self._told = now
 
     def _check_outbox(self) -> Check:
         most = self._parts.outbox_max_rows

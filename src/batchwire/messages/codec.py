@@ -18,20 +18,12 @@ from batchwire.messages.envelope import (
     write_headers,
 )
 from batchwire.messages.json_object import format_object, parse_object
-from batchwire.messages.message import MessageType
 from batchwire.messages.recognition import recognise
 from batchwire.messages.requests import (
+    KINDS,
     AnyBatchMessage,
-    BatchMessageRequest,
-    BatchOperationRequest,
     BatchStatusUpdateRequest,
 )
-
-_KINDS: Mapping[MessageType, type[AnyBatchMessage]] = {
-    MessageType.BATCH_REQUEST: BatchMessageRequest,
-    MessageType.BATCH_STATUS_UPDATE: BatchStatusUpdateRequest,
-    MessageType.BATCH_OPERATION: BatchOperationRequest,
-}
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +82,7 @@ def decode(record: Record) -> Decoded:
     if _is_structured(headers):
         attributes, body = cloud_event.unwrap(body)
         headers = {**headers, **{k: v.encode() for k, v in attributes.items()}}
-    message = read_body(_KINDS[recognise(headers, body)], body)
+    message = read_body(KINDS[recognise(headers, body)], body)
     return Decoded(
         message=message,
         event_id=read_header(headers, "ce_id") or _own_id(message, record),

@@ -1,14 +1,12 @@
 """
-The field rules of CONTRACT.md, as checks that name field, value and rule.
+Checks that rules are made of; they name field, value and rule.
 
 They take any object, so that a value from JSON and one from a caller are judged alike.
 Each raises ``MalformedMessage`` and nothing else.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from batchwire.domain.identifiers import BATCH_ID_RULE, is_batch_id
 from batchwire.errors import MalformedMessage
 
 INT64_MAX = (1 << 63) - 1  # what Go's int and a database column hold
@@ -58,37 +56,11 @@ def required(field: str, value: object) -> None:
         raise MalformedMessage(field, "is empty but required")
 
 
-def batch_id(value: object) -> None:
-    """Check a batch_id."""
-    if not isinstance(value, str) or not is_batch_id(value):
-        raise refuse(field="batch_id", value=value, rule=BATCH_ID_RULE)
-
-
 def whole(field: str, value: object, least: int, most: int = INT64_MAX) -> None:
     """Check a whole number; ``True`` is none."""
     if type(value) is not int or not least <= value <= most:
         limit = "64 bits" if most == INT64_MAX else str(most)
         raise refuse(field, value, f"a whole number from {least} to {limit}")
-
-
-def share(field: str, value: object) -> None:
-    """Check a number from 0 to 1."""
-    if type(value) not in {int, float} or not 0 <= value <= 1:  # type: ignore[operator]
-        raise refuse(field, value, "a number from 0 to 1")
-
-
-def one_of(field: str, value: object, allowed: Iterable[str]) -> None:
-    """Check a string of a closed set."""
-    names = [str(name) for name in allowed]
-    if value not in names:
-        shown = ", ".join(name or "empty" for name in names)
-        raise refuse(field, value, f"one of: {shown}")
-
-
-def mapping(field: str, value: object) -> None:
-    """Check a JSON object."""
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise refuse(field, value, "an object with string keys")
 
 
 def utc(field: str, value: object) -> datetime | None:

@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 from batchwire.messages.rules import refuse
 
-_RULE = "an RFC 3339 time such as 2024-01-01T00:00:00Z"
-_GO_ZERO_YEAR = "0001"  # Go prints its zero time in any zone, all in this year
-_RFC3339 = re.compile(
+RFC3339_PATTERN = (
     r"([0-9]{4})-[0-9]{2}-[0-9]{2}[Tt ]"
     r"[0-9]{2}:[0-9]{2}:([0-9]{2})(?:\.[0-9]+)?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+
+_RULE = "an RFC 3339 time such as 2024-01-01T00:00:00Z"
+_GO_ZERO_YEAR = "0001"  # Go prints its zero time in any zone, all in this year
+_RFC3339 = re.compile(RFC3339_PATTERN)
 
 
 def parse_time(field: str, value: object) -> datetime | None:

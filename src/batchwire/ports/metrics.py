@@ -29,3 +29,11 @@ class Metrics(Protocol):
     def observe(self, metric: Histogram, value: float, /, **labels: str) -> None:
         """Take one value, in the metric's unit."""
         ...
+
+    def forget(self, metric: Gauge, /, **labels: str) -> None:
+        """
+        Show it no longer, until it is set again: a partition that somebody else has.
+
+        Only with labels; idempotent.
+        """
+        ...

@@ -153,7 +153,11 @@ class Store(Protocol):
         ...
 
     async def discard_orphans(self, before: datetime) -> int:
-        """Remove lists begun before then that no batch ever came to use."""
+        """
+        Remove lists begun before then that no batch is to be prepared from.
+
+        Those no batch came to use, and those a crash left behind after the seal.
+        """
         ...
 
     def list_blocks(self, list_id: str) -> AsyncIterator[bytes]:
@@ -218,6 +222,16 @@ class Store(Protocol):
     ) -> Status:
         """
         Append prepared chunks while the batch is in preparation_running.
+
+        Returns the status found; unless it is preparation_running, nothing was written.
+        """
+        ...
+
+    async def rewrite_chunks(
+        self, batch_id: str, rewrites: Sequence[Rewrite], facts: Sequence[Fact] = ()
+    ) -> Status:
+        """
+        Rewrite some chunks while the batch is in preparation_running.
 
         Returns the status found; unless it is preparation_running, nothing was written.
         """

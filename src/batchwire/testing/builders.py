@@ -262,13 +262,17 @@ class Service:
         await asyncio.wait_for(self.engine.run(asyncio.Event(), until_idle=True), 30)
 
     async def until(self, *statuses: Status, batch_id: str = "b1") -> Batch:
-        """Wait until the batch is in one of the statuses."""
+        """Wait until the batch is in one of the statuses; gives it as it was then."""
+        found: list[Batch] = []
 
         async def is_there() -> bool:
-            return (await self.store.batch(batch_id)).state.status in statuses
+            batch = await self.store.batch(batch_id)
+            if batch.state.status in statuses:
+                found.append(batch)
+            return bool(found)
 
         await until(is_there)
-        return await self.store.batch(batch_id)
+        return found[0]
 
     async def flaws(self, batch_id: str = "b1") -> list[str]:
         """Say what of a batch contradicts the promises; empty is good."""

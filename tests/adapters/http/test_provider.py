@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from batchwire.adapters.http.provider import HttpProvider
-from batchwire.domain.outcome import Answer, Message
+from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.errors import ProviderSettingsRefused
 from batchwire.ports.provider import Provider, ProviderTraits
 from batchwire.testing.contracts.provider import ProviderContract
@@ -127,6 +128,56 @@ async def test_a_list_carries_every_message_of_a_request(
     assert [item["key"] for item in sent["messages"]] == ["b1:0:1", "b1:1:1"]
     ids = [given.provider_message_id for given in answers]
     assert ids == ["id-b1:0:1", "id-b1:1:1"]
+
+
+async def test_whoever_spoils_a_whole_list_is_refused_alone(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    taken: Counter[str] = Counter()
+
+    async def all_or_none(request: Received, transport: asyncio.Transport) -> None:
+        items = json.loads(request.body)["messages"]
+        if any(item["to"] == ProviderContract.REFUSED for item in items):
+            await answer(400, b'{"code": 21610}')(request, transport)
+        else:
+            taken.update(item["key"] for item in items)
+            await many_messages(request, transport)
+
+    server.will(*[all_or_none] * 20)
+    spoilt = {3, 8}
+    messages = [
+        message(n, ProviderContract.REFUSED if n in spoilt else f"+44770090{n:04d}")
+        for n in range(10)
+    ]
+    many = {**LIST, "batch_size": 10, "code_table": "twilio"}
+    answers = await submit(make(server.url, **many), *messages)
+    for n, given in enumerate(answers):
+        if n in spoilt:
+            assert (given.verdict, given.suppress) == (Verdict.PERMANENT, True)
+        else:
+            assert given.provider_message_id == f"id-{messages[n].key}"
+    assert taken == Counter(m.key for n, m in enumerate(messages) if n not in spoilt)
+    assert len(server.requests) < 20
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b'{"messages": [{"id": "1"}, {"code": "2"}]}'),  # perhaps one was taken
+        (200, b'{"code": "21211"}'),
+        (401, b"{}"),
+        (429, b"{}"),
+        (500, b"{}"),
+        (504, b"{}"),
+    ],
+)
+async def test_no_other_answer_to_a_list_sends_it_again(
+    server: FaultServer, make: Make, message: Build, status: int, body: bytes
+) -> None:
+    server.will(answer(status, body))
+    answers = await submit(make(server.url, **LIST), message(0), message(1))
+    assert len(server.requests) == 1
+    assert len(answers) == 2
 
 
 @pytest.mark.parametrize(

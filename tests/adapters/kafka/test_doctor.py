@@ -25,7 +25,7 @@ from batchwire.testing.kafka.fixtures import NewTopicFor
 from batchwire.testing.kafka.plain import read, send
 from batchwire.testing.kafka.ports import free_ports
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 Allow = Callable[[ResourceType, str, AclOperation], None]
 
@@ -42,7 +42,7 @@ def patient(secure_kafka: SecureBroker, monkeypatch: pytest.MonkeyPatch) -> Pati
         topic=name,
         dead_letters=f"{name}.dlq",
         group_id=f"readers-{uuid4().hex}",
-        timeout_s=3.0,
+        timeout_s=30.0,
     )
 
 
@@ -201,7 +201,8 @@ def test_a_password_that_is_not_set(
 def test_no_password_where_one_is_asked_for(
     patient: Patient, secure_kafka: SecureBroker
 ) -> None:
-    ends_at(at(patient, secure_kafka.doors["PLAIN"]), Check.METADATA, "", "SASL")
+    sick = at(replace(patient, timeout_s=2.0), secure_kafka.doors["PLAIN"])
+    ends_at(sick, Check.METADATA, "does not answer", "SASL")
 
 
 def test_an_advertised_listener_that_cannot_be_reached(
@@ -215,7 +216,7 @@ def test_the_client_may_have_left_for_it_before_it_asks(
     patient: Patient, secure_kafka: SecureBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("batchwire.adapters.kafka.entrance._ATTEMPT_S", 0.001)
-    lost = at(replace(patient, timeout_s=1.0), secure_kafka.doors["LOST"])
+    lost = at(replace(patient, timeout_s=5.0), secure_kafka.doors["LOST"])
     ends_at(lost, Check.LISTENERS, secure_kafka.nowhere, "advertised.listeners")
 
 
@@ -252,6 +253,7 @@ def test_lag_is_what_the_group_has_not_committed(
         topic=topic,
         dead_letters=new_topic(),
         group_id=topic,
+        timeout_s=30.0,
     )
     send(kafka, topic, [b"%d" % n for n in range(100)])
     before = examine(patient).lag

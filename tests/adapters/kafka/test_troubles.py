@@ -31,7 +31,7 @@ def test_a_failed_step_is_the_connections_trouble() -> None:
 def test_a_backlog_nobody_reads_needs_a_reader_first() -> None:
     (unread,) = troubles(lag(has_readers=False), Counts())
     assert unread.name is Name.BACKLOG
-    assert unread.advice[0] == "start a reader of readers"
+    assert unread.advice[0] == "start a reader: batchwire serve"
     (slow,) = troubles(lag(has_readers=True), Counts())
     assert "up to 8 in all processes" in slow.advice[0]
 

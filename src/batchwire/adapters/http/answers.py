@@ -7,6 +7,8 @@ would be sent again, unless the settings want nothing from the body.
 
 An answer that is not 2xx is about the whole request: where that carried several
 messages, paths with ``[]`` find nothing in it and no number is suppressed for it.
+Where it refuses for good and has no items, ``refuses_company``: none of them was taken,
+and perhaps one of them spoilt it for the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,6 +81,16 @@ class AnswerReader:
         reply = _Reply(status, header, tree, flaw, is_success, is_about_one)
         judge = self._of_success if is_success else self._of_refusal
         return [judge(reply, message, n) for n, message in enumerate(messages)]
+
+    def refuses_company(
+        self, status: int, body: Bytes | bytes | None, answers: Sequence[Answer]
+    ) -> bool:
+        """Whether a request of several messages was refused for good as a whole."""
+        is_client_error = status // 100 == 4  # noqa: PLR2004 the class "client error"
+        if not is_client_error or answers[0].verdict is not Verdict.PERMANENT:
+            return False
+        tree, flaw = _tree(body)
+        return flaw != "answer_too_long" and not self._items(tree)
 
     def _items(self, tree: object) -> int:
         path = self._claim or self._id

@@ -78,7 +78,12 @@ class HttpProvider:
         )
 
     async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
-        """Send one request for 1 … ``batch_size`` messages; never sends it again."""
+        """
+        Send one request for 1 … ``batch_size`` messages.
+
+        One that is refused for good as a whole goes again in two halves, and so on,
+        until who is to blame is refused alone. Nothing else is sent again.
+        """
         if self._session is None:
             problem = "open() comes before submit()"
             raise RuntimeError(problem)
@@ -93,12 +98,17 @@ class HttpProvider:
                 text = await response.body_reader.read(most + 1) or b""
         except PyreqwestError as error:
             return [answer_of_loss(error)] * len(messages)
-        return self._answers.read(
-            response.status,
-            response.get_header,
-            text if len(text) <= most else None,
-            messages,
-        )
+        said = text if len(text) <= most else None
+        status = response.status
+        answers = self._answers.read(status, response.get_header, said, messages)
+        if len(messages) > 1 and self._answers.refuses_company(status, said, answers):
+            return await self._halves(messages)
+        return answers
+
+    async def _halves(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        middle = len(messages) // 2
+        first = await self.submit(messages[:middle])
+        return [*first, *await self.submit(messages[middle:])]
 
     async def close(self) -> None:
         """Close the connections. Idempotent; ``open`` may follow."""

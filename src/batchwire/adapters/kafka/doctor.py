@@ -74,7 +74,9 @@ class _Doctor:
             return step
         if reach.speaks_tls(self._brokers[0]):
             seen = f"{self._brokers[0]} speaks TLS, and the settings have none"
-            return failed(Check.TLS, seen, "set tls (ca_file), or take the plain port")
+            return failed(
+                Check.TLS, seen, "set batch_events.kafka.tls, or take the plain port"
+            )
         return held(Check.TLS, "not in the settings")
 
     def _sasl(self) -> Step:
@@ -91,7 +93,7 @@ class _Doctor:
 
     def _metadata(self) -> Step:
         count = len(self._cluster.brokers)
-        seen = f"cluster {self._cluster.cluster_id} of {count} brokers"
+        seen = f"cluster {self._cluster.cluster_id} (brokers: {count})"
         return held(Check.METADATA, seen)
 
     def _listeners(self) -> Step:

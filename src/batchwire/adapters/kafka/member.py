@@ -5,7 +5,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from batchwire.adapters.kafka.delivery import Delivery
 from batchwire.adapters.kafka.logs import BrokerWatch

@@ -30,14 +30,14 @@ def topics_exist(admin: AdminClient, patient: Patient) -> tuple[Step, Topics]:
         try:
             found[name] = _described(admin, name, patient.timeout_s)
         except TopicMissing:
-            remedy = "`batchwire topics create` makes it; or set kafka.topic right"
+            remedy = "`batchwire topics create` makes it; or set batch_events.kafka.topic right"
             return failed(Check.TOPIC, f"there is no topic {name}", remedy), found
         except BrokerRefused as error:  # a topic that we may not see
             return _forbidden(patient, str(error), f"topic {name}"), found
         except BrokerError as error:
             return failed(Check.TOPIC, str(error), _AGAIN), found
     seen = (
-        f"{name} has {len(one.partitions)} partitions" for name, one in found.items()
+        f"{name} (partitions: {len(one.partitions)})" for name, one in found.items()
     )
     return held(Check.TOPIC, ", ".join(seen)), found
 

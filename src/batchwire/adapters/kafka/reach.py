@@ -44,7 +44,7 @@ def resolved(brokers: Sequence[Address]) -> tuple[Step, list[Address]]:
         Check.NAME,
         brokers,
         look_up,
-        "the name is not known to this machine: check its spelling in kafka.brokers,"
+        "the name is not known to this machine: check its spelling in batch_events.kafka.brokers,"
         " the name server, and the search domain",
     )
 

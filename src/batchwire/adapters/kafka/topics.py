@@ -12,7 +12,7 @@ from confluent_kafka.cimpl import NewTopic
 from batchwire.adapters.kafka.topic_settings import Difference, TopicSettings
 from batchwire.adapters.kafka.translation import ours, translated
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 10.0
 _EXISTS, _MISSING = "TOPIC_ALREADY_EXISTS", "UNKNOWN_TOPIC_OR_PART"
 
 

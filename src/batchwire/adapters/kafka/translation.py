@@ -22,6 +22,7 @@ _REFUSED = {
     "CLUSTER_AUTHORIZATION_FAILED",
     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
 }
+_DOCTOR = "; `batchwire doctor` finds out why"
 _MISSING = {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
 _TOO_LARGE = {"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"}
 _AWAY = {
@@ -46,7 +47,9 @@ _AWAY = {
 
 def ours(error: KafkaError, doing: str) -> BrokerError:
     """Turn an error of librdkafka or of the broker into ours; ``doing`` says at what."""
-    return _kind(error)(f"kafka, {doing}: {error.str()} ({error.name()})")
+    kind = _kind(error)
+    remedy = _DOCTOR if kind is BrokerUnreachable else ""
+    return kind(f"kafka, {doing}: {error.str()} ({error.name()}){remedy}")
 
 
 def _kind(error: KafkaError) -> type[BrokerError]:

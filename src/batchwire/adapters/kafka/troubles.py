@@ -57,7 +57,7 @@ def _troubles(found: Examination, counts: Counts) -> Iterator[Trouble]:
 
 
 def _backlog(lag: Lag) -> Trouble:
-    start = () if lag.has_readers else (f"start a reader of {lag.group_id}",)
+    start = () if lag.has_readers else ("start a reader: batchwire serve",)
     more = (
         (
             f"if it grows, read with more members, up to {lag.partitions} in all processes:"

@@ -32,6 +32,10 @@ class MemoryMetrics:
         self._values[key] += value
         self._observed[key] += 1
 
+    def forget(self, metric: Gauge, /, **labels: str) -> None:
+        """Show it no longer."""
+        self._values.pop(_key(metric, labels), None)
+
     def value(self, metric: Metric, /, **labels: str) -> float:
         """Give a counter, a gauge, or the sum of a histogram; 0 where nothing came."""
         return self._values.get(_key(metric, labels), 0.0)

@@ -114,6 +114,25 @@ def append_chunks(
     return status
 
 
+def rewrite_prepared(
+    conn: Connection,
+    batch_id: str,
+    rewrites: Sequence[Rewrite],
+    facts: Sequence[Fact],
+    now: datetime,
+) -> Status:
+    """Rewrite prepared chunks, if the batch is still being prepared."""
+    row = locked_row_of(conn, batch_id)
+    status = Status(row.status)
+    if status is not Status.PREPARATION_RUNNING:
+        return status
+    if rewrites:
+        rewrite(conn, row.id, rewrites)
+    if facts:
+        log.append(conn, row, facts, now)
+    return status
+
+
 def _insert(conn: Connection, batch: int, new: Sequence[NewChunk]) -> None:
     conn.execute(
         insert(chunks),

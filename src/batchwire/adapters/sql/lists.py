@@ -9,6 +9,14 @@ from sqlalchemy import Connection, delete, func, insert, select
 from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.tables import batches, list_blocks
 from batchwire.domain.events import State
+from batchwire.domain.lifecycle import Phase, Status
+
+_MAY_BE_PREPARED = tuple(
+    status
+    for status in Status
+    if status.phase is not Phase.DELIVERY
+    and status not in {Status.COMPLETED, Status.ABORTED}
+)
 
 
 def append(
@@ -49,10 +57,11 @@ def discard(conn: Connection, list_id: str) -> None:
 
 
 def discard_orphans(conn: Connection, before: datetime) -> int:
-    """Remove lists that no batch uses and that grew no more since ``before``."""
+    """Remove lists that no batch uses any more and that did not grow since then."""
+    used = select(batches.c.list_id).where(batches.c.status.in_(_MAY_BE_PREPARED))
     query = (
         select(list_blocks.c.list_id)
-        .where(list_blocks.c.list_id.not_in(select(batches.c.list_id)))
+        .where(list_blocks.c.list_id.not_in(used))
         .group_by(list_blocks.c.list_id)
         .having(func.max(list_blocks.c.added_at) < millis(before))
     )

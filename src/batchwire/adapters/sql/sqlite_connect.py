@@ -29,8 +29,9 @@ _PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=4000",
     "PRAGMA journal_size_limit=67108864",
-    "PRAGMA cache_size=-8192",
 )
+_WRITER_CACHE = "PRAGMA cache_size=-8192"
+_READER_CACHE = "PRAGMA cache_size=-1024"  # reads payloads, each once: no use for more
 
 _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
     "SQLITE_BUSY": (
@@ -72,7 +73,7 @@ def connect(path: str, *, is_writer: bool, busy_timeout_s: float) -> Engine:
     def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
         connection.isolation_level = None  # the driver begins nothing by itself
         cursor = connection.cursor()
-        for pragma in _PRAGMAS:
+        for pragma in (*_PRAGMAS, _WRITER_CACHE if is_writer else _READER_CACHE):
             cursor.execute(pragma)
         cursor.close()
 

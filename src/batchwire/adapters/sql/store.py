@@ -128,6 +128,15 @@ class SqlStore:
         now = self._clock.now()
         return await self._write(chunk_rows.append_chunks, batch_id, chunks, facts, now)
 
+    async def rewrite_chunks(
+        self, batch_id: str, rewrites: Sequence[Rewrite], facts: Sequence[Fact] = ()
+    ) -> Status:
+        """See the port."""
+        now = self._clock.now()
+        return await self._write(
+            chunk_rows.rewrite_prepared, batch_id, rewrites, facts, now
+        )
+
     async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
         """See the port."""
         return await self._write(_flush, owner, flushes, self._clock.now())

@@ -300,6 +300,34 @@ class StoreContract:
         assert batch.parts == 2 * SIZE - 1
         assert await store.verify("b1") == []
 
+    async def test_chunks_are_rewritten_while_preparation_runs(
+        self, store: FullStore
+    ) -> None:
+        """Counts and parts move along, the facts are events; once paused, nothing is."""
+        await self.prepared(store)
+        mark = segment(1, 0, [(2, Outcome.DUPLICATE, 0)])
+        rewrite = Rewrite(
+            number=1,
+            segments=(mark,),
+            counts=count(bytes([0, 0, Outcome.DUPLICATE, 0])),
+            parts_removed=1,
+        )
+        facts = (operations.progress(),)
+        status = await store.rewrite_chunks("b1", [rewrite], facts)
+        assert status is Status.PREPARATION_RUNNING
+        assert await store.rewrite_chunks("b1", []) is Status.PREPARATION_RUNNING
+        batch = await store.batch("b1")
+        assert batch.counts[Outcome.DUPLICATE] == 1
+        assert batch.parts == 2 * SIZE - 1
+        assert batch.state.counts == batch.counts
+        await self.operate(store, Operation.PAUSE)
+        status = await store.rewrite_chunks("b1", [rewrite], facts)
+        assert status is Status.PREPARATION_PAUSED
+        chunks = [chunk async for chunk in store.chunks("b1")]
+        assert list(chunks[1].state.recorded) == [0, 0, Outcome.DUPLICATE, 0]
+        assert len(chunks[1].state.segments) == 1
+        assert await store.verify("b1") == []
+
     async def test_a_rewrite_with_a_refusal_or_without_effect_is_not_written(
         self, store: FullStore
     ) -> None:
@@ -475,6 +503,9 @@ class StoreContract:
         assert [block async for block in store.list_blocks("old")] == []
         assert [block async for block in store.list_blocks("new")] == [b"c"]
         assert [block async for block in store.list_blocks("list-b1")] == [b"b"]
+        await self.enter(store, Trigger.PREPARATION_STARTED, Trigger.SEALED)
+        assert await store.discard_orphans(clock.now() - timedelta(minutes=1)) == 1
+        assert [block async for block in store.list_blocks("list-b1")] == []
 
     # Suppressions
 

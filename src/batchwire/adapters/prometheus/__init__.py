@@ -1,0 +1,1 @@
+"""Figures for Prometheus: kept by its client, read at ``/metrics``."""

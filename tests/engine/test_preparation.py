@@ -1,0 +1,159 @@
+"""Preparation: who stands twice, wherever it breaks off; and whose turn it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain import operations
+from batchwire.domain.ledger import unpack_numbers
+from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.domain.outcome import Outcome
+from batchwire.engine import preparation
+from batchwire.engine.preparation import Preparation
+from batchwire.errors import StoreBusy
+from batchwire.testing.builders import (
+    FastClock,
+    FlakyStore,
+    ScriptedProvider,
+    Service,
+    numbers,
+    until,
+)
+
+PEOPLE = numbers(30)
+LIST = [*PEOPLE, *PEOPLE[:20], "nonsense", *reversed(PEOPLE)]
+
+
+async def prepare(
+    store: object, clock: FastClock, batch_id: str, real: SqlStore
+) -> None:
+    await real.change(
+        batch_id,
+        lambda b: operations.enter(b, Trigger.PREPARATION_STARTED, clock.now()),
+    )
+    batch = await real.batch(batch_id)
+    await Preparation(store, clock, batch).run()  # type: ignore[arg-type]
+
+
+async def outcomes(store: SqlStore, batch_id: str) -> list[tuple[str, Outcome]]:
+    return [
+        pair
+        async for chunk in store.chunks(batch_id)
+        for pair in zip(
+            unpack_numbers(chunk.payload),
+            map(Outcome, chunk.state.recorded),
+            strict=True,
+        )
+    ]
+
+
+@pytest.mark.parametrize("most", [1000, 8], ids=["one look", "several looks"])
+async def test_preparation_that_ends_at_any_call_goes_on_to_the_same_result(
+    store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(preparation, "_MOST_SUSPECTS", most)
+    monkeypatch.setattr(preparation, "_MARKED_A_COMMIT", 2)
+    monkeypatch.setattr(preparation, "_CHUNKS_A_COMMIT", 3)
+    service = Service(store, clock, {})
+    expected = [
+        *((number, Outcome.OPEN) for number in PEOPLE),
+        *((number, Outcome.DUPLICATE) for number in PEOPLE[:20]),
+        ("nonsense", Outcome.INVALID),
+        *((number, Outcome.DUPLICATE) for number in reversed(PEOPLE)),
+    ]
+    last = 0
+    while True:
+        last += 1
+        batch_id = f"b{last}"
+        await service.take(LIST, batch_id, chunk_size=7)
+        flaky = FlakyStore(store, last.__eq__)
+        try:
+            await prepare(flaky, clock, batch_id, store)
+        except StoreBusy:
+            await prepare(store, clock, batch_id, store)
+        batch = await store.batch(batch_id)
+        assert batch.state.status is Status.DELIVERY_READY
+        assert await outcomes(store, batch_id) == expected
+        assert batch.parts == batch.counts[Outcome.OPEN] == len(PEOPLE)
+        assert batch.counts[Outcome.DUPLICATE] == 50
+        assert await service.flaws(batch_id) == []
+        if not flaky.failures:
+            break
+    assert last > 10
+
+
+class HoldingStore:
+    """A store in which the lists of some batches have no end until they are let go."""
+
+    def __init__(self, store: SqlStore, *held: str) -> None:
+        self._store = store
+        self._gates = {batch_id: asyncio.Event() for batch_id in held}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any method of the store
+        return getattr(self._store, name)
+
+    def let_go(self, *batch_ids: str) -> None:
+        """Let their lists come to an end."""
+        for batch_id in batch_ids:
+            self._gates[batch_id].set()
+
+    async def list_blocks(self, list_id: str) -> AsyncIterator[bytes]:
+        """See the port."""
+        async for block in self._store.list_blocks(list_id):
+            yield block
+        gate = self._gates.get(list_id.partition(".")[0])
+        if gate is not None:
+            await gate.wait()
+
+
+async def test_a_small_urgent_batch_overtakes_large_ones_in_preparation(
+    store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_CHUNKS_A_COMMIT", 3)
+    holding = HoldingStore(store, "large", "larger")
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider}, engine_store=holding)
+    await service.take(LIST, "large", priority=3, chunk_size=7)
+    await service.take(LIST, "larger", priority=3, chunk_size=7)
+    async with service.running():
+        for batch_id in ("large", "larger"):
+            await until(partial(_has_chunks, store, batch_id))
+        await service.take(LIST, "urgent", priority=9)
+        await service.until(Status.COMPLETED, batch_id="urgent")
+        for batch_id in ("large", "larger"):
+            batch = await store.batch(batch_id)
+            assert batch.state.status is Status.PREPARATION_RUNNING
+        holding.let_go("large", "larger")
+        for batch_id in ("large", "larger"):
+            batch = await service.until(Status.COMPLETED, batch_id=batch_id)
+            assert batch.counts[Outcome.ACCEPTED] == len(PEOPLE)
+            assert await service.flaws(batch_id) == []
+    assert max(provider.keys.values()) == 1
+
+
+async def test_a_patient_batch_is_prepared_however_many_urgent_ones_come(
+    store: SqlStore, clock: FastClock
+) -> None:
+    urgent = [f"urgent{n}" for n in range(5)]
+    holding = HoldingStore(store, *urgent)
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider}, engine_store=holding)
+    for batch_id in (*urgent[:2], "patient", *urgent[2:]):
+        priority = 1 if batch_id == "patient" else 10
+        await service.take(LIST, batch_id, priority=priority)
+    async with service.running():
+        holding.let_go(*urgent[:2])
+        await service.until(Status.COMPLETED, batch_id="patient")
+        for batch_id in urgent[2:]:
+            assert not (await store.batch(batch_id)).state.is_sealed
+        holding.let_go(*urgent[2:])
+        for batch_id in urgent:
+            await service.until(Status.COMPLETED, batch_id=batch_id)
+
+
+async def _has_chunks(store: SqlStore, batch_id: str) -> bool:
+    return sum((await store.batch(batch_id)).counts) > 0

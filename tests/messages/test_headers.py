@@ -1,0 +1,61 @@
+"""The described headers are those that are written."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from batchwire.domain.dead_letter import DeadLetter, Disposition
+from batchwire.domain.record import Place, Record
+from batchwire.messages import headers
+from batchwire.messages.codec import encode
+from batchwire.messages.dead_letter import to_record
+from batchwire.messages.envelope import EventContext
+from batchwire.messages.message import MessageType
+from batchwire.messages.samples import SAMPLES
+
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+BARE = EventContext(event_id="e", source="//x", type_prefix="org.example", time=NOW)
+FULL = msgspec.structs.replace(
+    BARE,
+    sequence=1,
+    correlation_id="c",
+    causation_id="d",
+    traceparent="00-1",
+    tracestate="a=b",
+    is_observed=True,
+)
+
+
+@pytest.mark.parametrize("name", list(MessageType))
+def test_every_described_header_is_written_but_the_legacy_one(
+    name: MessageType,
+) -> None:
+    written = {header for header, _ in encode(SAMPLES[name], FULL).headers}
+    described = headers.schema_of(name)["properties"].keys()
+    assert described - written == {"event_type"}
+    assert written <= described
+
+
+@pytest.mark.parametrize("name", list(MessageType))
+def test_what_is_always_written_is_written_for_the_barest_record(
+    name: MessageType,
+) -> None:
+    written = {header for header, _ in encode(SAMPLES[name], BARE).headers}
+    special = headers.schema_of(name)["properties"].keys() & written - headers.ALWAYS
+    assert written - special == headers.ALWAYS
+
+
+def test_the_headers_of_a_dead_letter_are_described() -> None:
+    letter = DeadLetter(
+        event_id="e",
+        batch_id="b-1",
+        disposition=Disposition.MALFORMED,
+        message="batch_id: is missing",
+        record=Record(key=b"b-1", value=b"{}", place=Place("t", 0, 7)),
+        topic="t",
+        group="g",
+        failed_at=NOW,
+    )
+    written = {header for header, _ in to_record(letter).headers}
+    assert written == headers.dead_letter_schema()["properties"].keys()
