@@ -15,8 +15,6 @@ from batchwire.ports.dead_letters import Filter
 app = typer.Typer(
     name="dlq", add_completion=False, help="See dead letters, and decide on them."
 )
-app.command("redrive")(dlq_redrive.command)
-app.command("discard")(dlq_discard.command)
 
 
 @app.command("list")
@@ -93,3 +91,7 @@ def show(
 
 def _written(value: object) -> str:
     return output.moment(value) if isinstance(value, datetime) else str(value)
+
+
+app.command("redrive")(dlq_redrive.command)
+app.command("discard")(dlq_discard.command)

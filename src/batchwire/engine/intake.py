@@ -9,6 +9,7 @@ batch of it. A list that breaks off leaves nothing behind.
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -86,7 +87,7 @@ class Intake:
         if submission.default_region:
             check_region(submission.default_region)
         now = self._clock.now()
-        list_id = f"{submission.batch_id}.{int(now.timestamp() * 1e6):x}"
+        list_id = uuid4().hex
         reading = Reading(submission, list_id)
         is_used = False
         try:

@@ -22,7 +22,7 @@ from batchwire.messages.recognition import recognise
 from batchwire.messages.requests import (
     KINDS,
     AnyBatchMessage,
-    BatchStatusUpdateRequest,
+    BatchMessageRequest,
 )
 
 

@@ -249,6 +249,16 @@ class _DeadLetters:
         assert await doors.letters.discard(Filter(), "eve", "useless") == []
         assert await doors.apply(record(), Handled()) is Applied.DUPLICATE
 
+    async def test_a_redriven_letter_that_never_came_back_is_forgotten_in_time(
+        self, doors: Doors, clock: ManualClock
+    ) -> None:
+        await doors.bury(record("b1", "e1"), record("b2", "e2"))
+        await doors.redrive(1)
+        await clock.advance(60)
+        await doors.inbox.purge(clock.now(), 100)
+        left = await doors.letters.find(Filter(include_redriven=True))
+        assert [one.id for one in left] == [2]
+
     async def test_letters_are_found_by_what_is_known_of_them(
         self, doors: Doors, clock: ManualClock
     ) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import dead_letter_rows
+from batchwire.adapters.sql import dead_letter_rows, redrive_rows
 from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
@@ -240,7 +240,8 @@ def due(conn: Connection, consumer: str, most: int, now: datetime) -> list[Parke
 
 
 def purge(conn: Connection, before: datetime, most: int) -> int:
-    """Forget events handled before then, the oldest first, at most so many."""
+    """Forget events handled before then, the oldest first, and letters as old."""
+    redrive_rows.purge(conn, before, most)
     old = (
         select(inbox.c.consumer, inbox.c.event_id)
         .where(inbox.c.at < millis(before))

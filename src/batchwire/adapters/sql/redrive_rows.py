@@ -87,6 +87,13 @@ def discard(
     return [row.id for row in rows]
 
 
+def purge(conn: Connection, before: datetime, most: int) -> None:
+    """Forget those redriven before then that never came back, at most so many."""
+    of = dead_letters.c
+    old = select(of.id).where(of.redriven_at < millis(before)).limit(most)
+    conn.execute(delete(dead_letters).where(of.id.in_(old)))
+
+
 def _portion(conn: Connection, wanted: Filter, how: Redrive) -> Portion:
     of = dead_letters.c
     query = (
