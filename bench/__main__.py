@@ -9,6 +9,7 @@ from bench import (
     consume,
     delivery_http,
     delivery_null,
+    delivery_postgres,
     end_to_end,
     lanes,
     ledger,
@@ -26,6 +27,7 @@ Bench = Callable[[float, int, Path], list[Figure]]
 BENCHES: dict[str, Bench] = {
     "delivery-http": delivery_http.run,
     "delivery-null": delivery_null.run,
+    "delivery-postgres": delivery_postgres.run,
     "preparation": preparation.run,
     "ledger": ledger.run,
     "memory": memory.run,

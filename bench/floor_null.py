@@ -16,6 +16,8 @@ from bench.providers import ids
 
 CHUNKS_A_COMMIT = 16  # what the engine has under way at most between two commits
 _ACCEPTED = b"\4"
+_unpack = zstandard.ZstdDecompressor().decompress
+_pack = zstandard.ZstdCompressor(level=1).compress
 _READ = """
     SELECT batch, number, data FROM payloads WHERE number >= ?
     ORDER BY number LIMIT ?
@@ -35,27 +37,27 @@ def connect(path: Path) -> sqlite3.Connection:
 def floor_s(path: Path) -> float:
     """Deliver the prepared file; returns the seconds it took."""
     connection = connect(path)
-    unpack = zstandard.ZstdDecompressor().decompress
-    pack = zstandard.ZstdCompressor(level=1).compress
     started = time.perf_counter()
     first = 0
     while rows := connection.execute(_READ, (first, CHUNKS_A_COMMIT)).fetchall():
         connection.execute("BEGIN IMMEDIATE")
         for batch, number, data in rows:
-            _, numbers, (names, codes), _ = msgspec.msgpack.decode(unpack(data))
-            messages = [
-                (to, f"Hello {name}, your code is {code}")
-                for to, name, code in zip(
-                    numbers.split("\n"), names, codes, strict=True
-                )
-            ]
-            result = pack(msgspec.msgpack.encode(_result(_submit(messages))))
-            connection.execute(_WRITE, (batch, number, result))
+            connection.execute(_WRITE, (batch, number, delivered(data)))
         connection.execute("COMMIT")
         first = rows[-1][1] + 1
     seconds = time.perf_counter() - started
     connection.close()
     return seconds
+
+
+def delivered(payload: bytes) -> bytes:
+    """Render and submit a packed chunk; returns its packed result."""
+    _, numbers, (names, codes), _ = msgspec.msgpack.decode(_unpack(payload))
+    messages = [
+        (to, f"Hello {name}, your code is {code}")
+        for to, name, code in zip(numbers.split("\n"), names, codes, strict=True)
+    ]
+    return _pack(msgspec.msgpack.encode(_result(_submit(messages))))
 
 
 def _submit(messages: list[tuple[str, str]]) -> list[str]:

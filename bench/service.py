@@ -1,4 +1,4 @@
-"""Ours: the service's parts on a file, as ``bootstrap`` puts them together."""
+"""Ours: the service's parts on a database, as ``bootstrap`` puts them together."""
 
 import asyncio
 import logging
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import structlog
 
+from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
-from batchwire.bootstrap import spare_collections
+from batchwire.bootstrap import spare_collections, switch_often
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status, Trigger
@@ -66,15 +67,20 @@ class Service:
             self.store, self.clock, {self.provider: provider}, EngineSettings()
         )
         spare_collections()
+        switch_often()
         await engine.run(stop or asyncio.Event(), until_idle=stop is None)
         return await self.store.batch(BATCH_ID)
 
 
 @asynccontextmanager
-async def service(database: Path, provider: str = "bench") -> AsyncIterator[Service]:
-    """Open the service on a file."""
+async def service(
+    database: Path | str, provider: str = "bench"
+) -> AsyncIterator[Service]:
+    """Open the service on a file, or on the database of a URL."""
     clock = SystemClock()
-    store = SqlStore(SqliteDatabase(str(database)), clock)
+    is_file = isinstance(database, Path)
+    one = SqliteDatabase(str(database)) if is_file else PostgresDatabase(str(database))
+    store = SqlStore(one, clock)
     await store.open()
     try:
         yield Service(
@@ -94,14 +100,14 @@ def quiet() -> None:
     )
 
 
-async def prepared(database: Path, path: Path) -> None:
-    """Leave behind a file whose batch is ready to be delivered."""
+async def prepared(database: Path | str, path: Path) -> None:
+    """Leave behind a database whose batch is ready to be delivered."""
     async with service(database) as ours:
         await ours.take(path)
         await ours.prepare()
 
 
-async def delivery_s(database: Path, provider: Stopwatch) -> float:
+async def delivery_s(database: Path | str, provider: Stopwatch) -> float:
     """Deliver the prepared batch; seconds from first submission to recorded end."""
     async with service(database) as ours:
         batch = await ours.run(provider)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 BENCHES = (
     "delivery-http",
     "delivery-null",
+    "delivery-postgres",
     "preparation",
     "ledger",
     "memory",

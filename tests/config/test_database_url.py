@@ -57,6 +57,7 @@ def test_a_url_of_postgresql_becomes_one_spelling(text: str, url: str) -> None:
         ("b.db?mode=ro", "no options"),
         ("postgresql://h", "^must name the database: postgresql://HOST/"),
         ("postgresql://h/", "^must name the database"),
+        ("postgresql://h/d?prepared_statement_cache_size=x", "must be a number; 0"),
         ("postgresql://u:p/w@h/db", "^cannot be read; in user and password / is"),
         ("postgresql://u:p@w@h/db", "^cannot be read"),
         ("postgresql://u:p#w@h/db", "^cannot be read"),

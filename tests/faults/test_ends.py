@@ -167,7 +167,7 @@ async def test_a_schedule_follows_the_wall_clock_forward_and_back(
 
 @pytest.mark.parametrize(
     ("method", "call"),
-    [("flush", 1), ("flush", 4), ("batches", 3), ("suppressed", 2)],
+    [("flush", 1), ("flush", 4), ("batches", 3), ("flush", 2)],
 )
 async def test_a_loop_that_raises_is_started_again_and_counted(
     store: SqlStore, clock: JumpingClock, method: str, call: int

@@ -44,6 +44,7 @@ class Events:
         self._handlers = handlers
         self._config = settings.batch_events.build()
         self.outbox = SqlOutbox(database, clock)
+        self.inbox = SqlInbox(database, clock)
         self.dead_letters = SqlDeadLetters(database, clock)
         self.observed = SqlObserved(database, clock)
         self.publisher = BatchEventPublisher(self.outbox, clock, self._config)
@@ -85,7 +86,7 @@ class Events:
     def _consumer(self, metrics: Metrics) -> BatchMessageConsumer:
         return BatchMessageConsumer(
             self._subscriptions(),
-            SqlInbox(self._database, self._clock),
+            self.inbox,
             self._handlers,
             self._clock,
             self._config,

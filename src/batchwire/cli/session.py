@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from batchwire.bootstrap import App, opened, spare_collections
+from batchwire.bootstrap import App, opened, spare_collections, switch_often
 from batchwire.cli import logs
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Globals
@@ -47,6 +47,7 @@ def settings_of(ctx: typer.Context, log_level: str = "warning") -> Settings:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; Ctrl-C cancels it."""
     spare_collections()
+    switch_often()
     result: T = _run_loop(work)
     return result
 

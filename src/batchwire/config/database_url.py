@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
+STATEMENT_CACHE = "prepared_statement_cache_size"  # the one option that is ours
 _POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(sqlite):", re.IGNORECASE)
 
@@ -56,6 +57,10 @@ def _postgresql(url: str) -> str:
             " # %23 and ? %3F"
         )
         raise ValueError(problem) from None
+    cache = parse_qs(parts.query).get(STATEMENT_CACHE, ["0"])
+    if not cache[-1].isdecimal():
+        problem = f"{STATEMENT_CACHE} must be a number; 0 keeps no statements"
+        raise ValueError(problem)
     if parts.path in {"", "/"}:
         problem = "must name the database: postgresql://HOST/DATABASE"
         raise ValueError(problem)

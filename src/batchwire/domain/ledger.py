@@ -154,6 +154,12 @@ class ChunkState:
         attempt = self.attempts[position]
         return attempt & MAX_ATTEMPT if attempt & REPEAT else attempt + 1
 
+    def repeated(self) -> frozenset[int]:
+        """Find the positions whose next submission repeats an attempt."""
+        if not any(self.attempts):
+            return frozenset()
+        return frozenset(p for p, a in enumerate(self.attempts) if a & REPEAT)
+
     def unanswered(self, fence: int, intent: int) -> list[int]:
         """
         Find what a lost worker may have submitted without recording the answer.
@@ -246,14 +252,18 @@ class Judge(msgspec.Struct, frozen=True):
         recipient); ``repeated`` holds the positions in the chunk that were repeats.
         """
         at_ms, fence, base = stamp
-        places = [position - base for position in map(_positions, messages)]
-        if places != sorted(places):
-            order = sorted(range(len(places)), key=places.__getitem__)
-            places = [places[i] for i in order]
+        positions = list(map(_positions, messages))
+        first = positions[0]
+        if positions == list(range(first, first + len(positions))):  # nearly always
+            places: Sequence[int] = range(first - base, first - base + len(positions))
+        else:
+            order = sorted(range(len(positions)), key=positions.__getitem__)
+            places = [positions[i] - base for i in order]
             messages = [messages[i] for i in order]
             answers = [answers[i] for i in order]
         errors: dict[int, tuple[str, str]] = {}
-        if set(map(_verdicts, answers)) == {Verdict.ACCEPTED}:
+        verdicts = list(map(_verdicts, answers))
+        if verdicts.count(Verdict.ACCEPTED) == len(verdicts):
             outcomes = _ACCEPTED_BYTE * len(answers)
             attempts = bytes(map(_attempts, messages))
         else:

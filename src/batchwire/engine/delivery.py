@@ -20,15 +20,14 @@ from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
 from batchwire.engine.load import Load, Run
 from batchwire.engine.settings import EngineSettings
-from batchwire.engine.submission import Line, Slice
+from batchwire.engine.sharing import Sharing
+from batchwire.engine.submission import Line
 from batchwire.errors import ProviderSettingsRefused, StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 from batchwire.ports.store import Flush, Flushed, Store
 
-_MOST_CHUNKS = 32
 _PROGRESS_S = 1.0
-_QUANTUM = 64
 
 log = structlog.get_logger()
 
@@ -51,8 +50,8 @@ class Delivery:
         self._owner = owner
         self._lines: dict[str, Line] = {}
         self._runs: dict[str, Run] = {}
-        self._window = _QUANTUM
-        self._chosen: dict[str, list[Slice]] = {}  # whose intent is not stored yet
+        self._sharing = Sharing(clock, settings)
+        self._hunger = asyncio.Event()  # some line runs low
         self._is_stopping = False
         self._is_draining = False
 
@@ -78,7 +77,9 @@ class Delivery:
             )
             raise ProviderSettingsRefused(message)
         if name not in self._lines:
-            line = Line(self._providers[name], self._clock, self._settings)
+            line = Line(
+                self._providers[name], self._clock, self._settings, self._hunger
+            )
             await line.open()
             self._lines[name] = line
         line = self._lines[name]
@@ -122,10 +123,9 @@ class Delivery:
 
         """
         self._is_draining = True
-        for slices in self._chosen.values():
+        for slices in self._sharing.take().values():
             for one in reversed(slices):
                 one.load.take_back(one)
-        self._chosen = {}
         for run in self._runs.values():
             self._stop(run)
         until = self._clock.monotonic() + self._settings.drain_timeout_s
@@ -160,12 +160,13 @@ class Delivery:
         runs = list(self._runs.values())
         if not runs:
             return
-        await self._check_suppressions(runs)
         if not self._is_draining:
-            self._choose(runs)
+            self._sharing.choose(self._lines.values(), runs)
         flushes = [self._flush(run) for run in runs]
-        found = await self._store.flush(self._owner, flushes)
-        chosen, self._chosen = self._chosen, {}
+        found, _ = await asyncio.gather(
+            self._store.flush(self._owner, flushes), self._unpack(runs)
+        )
+        chosen = self._sharing.take()
         for run, flush, one in zip(runs, flushes, found, strict=True):
             self._settle(run, flush, one)
             if one.status is not Status.DELIVERY_RUNNING:
@@ -177,24 +178,20 @@ class Delivery:
 
     async def _rest(self, until: float) -> None:
         """Wait for the next cycle: until a line runs low, or the interval is over."""
+        self._hunger.clear()
         lines = [line for line in self._lines.values() if not line.is_blocked]
-        for line in lines:
-            line.hunger.clear()
-        for line in lines:
-            if line.is_starved and any(r.unintended() for r in self._runs.values()):
-                await asyncio.sleep(0)
-                return
+        runs = self._runs.values()
+        if any(one.ran_low for one in lines) and any(r.unintended() for r in runs):
+            await asyncio.sleep(0)
+            return
         wait_s = max(until - self._clock.monotonic(), 0.001)
-        if len(lines) == 1:
-            hunger = asyncio.ensure_future(lines[0].hunger.wait())
-            rest = asyncio.ensure_future(self._clock.sleep(wait_s))
-            try:
-                await asyncio.wait({hunger, rest}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                hunger.cancel()
-                rest.cancel()
-        else:
-            await self._clock.sleep(wait_s)
+        hunger = asyncio.ensure_future(self._hunger.wait())
+        rest = asyncio.ensure_future(self._clock.sleep(wait_s))
+        try:
+            await asyncio.wait({hunger, rest}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hunger.cancel()
+            rest.cancel()
 
     def _collect(self) -> None:
         """Move the answers from the lines to the chunks they belong to."""
@@ -209,76 +206,11 @@ class Delivery:
                     load.note(one.messages, answers)
                 load.run.progress_at = now
 
-    async def _check_suppressions(self, runs: Iterable[Run]) -> None:
-        """Take the suppressed numbers out of the chunks claimed since the last cycle."""
-        new = [x for run in runs for x in run.loads.values() if not x.is_checked]
-        if new:
-            numbers = [message.to for load in new for message in load.messages]
-            suppressed = await self._store.suppressed(numbers)
-            for load in new:
-                load.take_out(suppressed)
-
-    def _choose(self, runs: Iterable[Run]) -> None:
-        """
-        Share the room in the lines among the batches, by priority, none left out.
-
-        What was chosen for a flush that failed is still there, and goes with this one.
-        """
-        self._adapt()
-        now = self._clock.monotonic()
-        chosen = self._chosen
-        for line in self._lines.values():
-            ahead = sum(
-                len(one.messages)
-                for slices in chosen.values()
-                for one in slices
-                if one.load.run.line is line
-            )
-            room = self._room(line) - line.waiting - ahead
-            ready = [r for r in runs if r.line is line and self._may_intend(r)]
-            while room > 0 and ready:
-                run = min(ready, key=lambda r: r.turn)
-                slices = self._next(run, min(room, max(_QUANTUM, _capacity(line))))
-                if not slices:
-                    ready.remove(run)
-                    continue
-                count = sum(len(one.messages) for one in slices)
-                if run.pace.rate:
-                    parts = sum(m.parts for one in slices for m in one.messages)
-                    run.pace.take(parts, now)
-                run.turn += count / run.weight
-                room -= count
-                chosen.setdefault(run.batch.spec.batch_id, []).extend(slices)
-
-    def _next(self, run: Run, most: int) -> list[Slice]:
-        if run.pace.rate:
-            if run.pace.delay_s(self._clock.monotonic()) > 0:
-                return []
-            most = min(most, max(1, int(run.pace.rate / 20)))
-        for load in run.loads.values():
-            slices = load.intend(most, run.line.traits.batch_size)
-            if slices:
-                return slices
-        return []
-
-    def _may_intend(self, run: Run) -> bool:
-        not_after = run.batch.spec.not_after
-        is_late = not_after is not None and not_after <= self._clock.now()
-        return not run.is_stopping and not run.line.is_blocked and not is_late
-
-    def _room(self, line: Line) -> int:
-        """How many messages may wait in the line: enough for every sender twice."""
-        return max(self._window, 2 * _capacity(line))
-
-    def _adapt(self) -> None:
-        """Intend as far ahead as the senders take until the next cycle, no further."""
-        lines = self._lines.values()
-        if any(line.is_starved and not line.is_blocked for line in lines):
-            self._window = min(self._window * 2, self._settings.max_window)
-        elif all(line.waiting > self._window / 2 for line in lines):
-            self._window = max(self._window * 3 // 4, _QUANTUM)
-        for line in lines:
-            line.is_starved = False
+    async def _unpack(self, runs: Iterable[Run]) -> None:
+        """Make the messages of the chunks claimed last, while the store writes."""
+        for run in runs:
+            if not run.is_stopping:
+                run.unpack()
 
     def _flush(self, run: Run) -> Flush:
         """Say what is to be written of a batch; nothing is forgotten until it is."""
@@ -296,19 +228,8 @@ class Delivery:
             ),
             facts=self._facts(run),
             limited_by="" if run.is_stopping else run.limited_by(),
-            claim=self._claims(run),
+            claim=self._sharing.lacking_chunks(run),
         )
-
-    def _claims(self, run: Run) -> int:
-        """How many chunks to claim: enough for the next cycle, few in memory."""
-        if not self._may_intend(run) or self._clock.monotonic() < run.claim_at:
-            return 0
-        lacking = 2 * self._room(run.line) - run.unintended()
-        if lacking <= 0:
-            return 0
-        size = run.batch.spec.chunk_size
-        most = max(_MOST_CHUNKS, 2 * self._window // size)
-        return max(0, min(-(-lacking // size), most - len(run.loads)))
 
     def _facts(self, run: Run) -> tuple[Fact, ...]:
         """Tell the progress: once a second, and at each tenth."""
@@ -445,7 +366,3 @@ class Delivery:
             trigger=trigger,
             reason=reason,
         )
-
-
-def _capacity(line: Line) -> int:
-    return line.traits.concurrency * line.traits.batch_size

@@ -11,7 +11,7 @@ from datetime import timedelta
 from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
-from batchwire.domain.ledger import REPEAT, Judge, segment
+from batchwire.domain.ledger import Judge, segment
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.domain.pacing import Pace, backoff_s
 from batchwire.engine.recipe import recipe
@@ -28,15 +28,10 @@ class Load:
         self.number = claim.number
         self.fence = claim.fence
         self.base = claim.number * run.batch.spec.chunk_size
-        self.messages = run.recipe.messages(
-            run.batch.spec.batch_id, self.base, claim.payload, claim.state
-        )
-        self.repeated = frozenset(
-            p for p, attempt in enumerate(claim.state.attempts) if attempt & REPEAT
-        )
-        self.is_checked = False  # whether suppressed numbers were taken out
+        self.packed: Claim | None = claim  # until its messages are made
+        self.messages: list[Message] = []
+        self.repeated = claim.state.repeated()
         self.suppressed: list[tuple[int, Outcome, int]] = []  # not stored yet
-        self.attempts = claim.state.attempts
         self.intended = 0  # how many of the messages are intended
         self.stored = 0  # how many of them are stored as intended
         self.resolved = 0  # how many have their answer stored or collected
@@ -50,24 +45,34 @@ class Load:
         """Whether nothing of it may go back to the line."""
         return self.run.is_stopping
 
-    def take_out(self, suppressed: set[str]) -> None:
-        """Never submit to these; called before anything is intended."""
-        self.is_checked = True
-        if suppressed.isdisjoint(m.to for m in self.messages):
+    def unpack(self) -> None:
+        """Make the messages; suppressed numbers get none."""
+        claim, self.packed = self.packed, None
+        if claim is None:
             return
-        places = [m.position - self.base for m in self.messages if m.to in suppressed]
-        self.suppressed = [(p, Outcome.SUPPRESSED, self.attempts[p]) for p in places]
-        self.messages = [m for m in self.messages if m.to not in suppressed]
+        batch_id = self.run.batch.spec.batch_id
+        messages = self.run.recipe.messages(
+            batch_id, self.base, claim.payload, claim.state
+        )
+        if out := claim.suppressed:
+            places = [m.position - self.base for m in messages if m.to in out]
+            attempts = claim.state.attempts
+            self.suppressed = [(p, Outcome.SUPPRESSED, attempts[p]) for p in places]
+            messages = [m for m in messages if m.to not in out]
+        self.messages = messages
 
-    def intend(self, most: int, size: int) -> list[Slice]:
-        """Choose up to ``most`` further messages, in slices of ``size``."""
-        end = min(self.intended + most, len(self.messages))
-        chosen = [
-            Slice(self, self.messages[at : min(at + size, end)])
-            for at in range(self.intended, end, size)
-        ]
-        self.intended = end
-        return chosen
+    @property
+    def unintended(self) -> int:
+        """Messages that may be intended next, once they are made."""
+        if self.packed is not None:
+            return len(self.packed.state.recorded)
+        return len(self.messages) - self.intended
+
+    def intend(self, most: int) -> Slice | None:
+        """Choose up to ``most`` further messages; None where there is none."""
+        chosen = self.messages[self.intended : self.intended + most]
+        self.intended += len(chosen)
+        return Slice(self, chosen) if chosen else None
 
     def take_back(self, one: Slice) -> None:
         """Intend no more what was never submitted; the last of the chunk first."""
@@ -86,7 +91,7 @@ class Load:
         """When it is due again that is given back now; None where it is kept."""
         if self.is_stopping:
             return 0.0 if not self.in_flight else None
-        if self.resolved + len(self.done) < len(self.messages):
+        if self.packed or self.resolved + len(self.done) < len(self.messages):
             return None
         if not self.retry_attempt:
             return 0.0
@@ -148,7 +153,35 @@ class Run:
 
     def unintended(self) -> int:
         """Messages in memory that may be intended next."""
-        return sum(len(x.messages) - x.intended for x in self.loads.values())
+        return sum(load.unintended for load in self.loads.values())
+
+    def unpack(self) -> None:
+        """Make the messages of the chunks claimed last."""
+        for load in self.loads.values():
+            load.unpack()
+
+    def may_intend(self) -> bool:
+        """Whether anything of it may be submitted now."""
+        not_after = self.batch.spec.not_after
+        is_late = not_after is not None and not_after <= self.clock.now()
+        return not self.is_stopping and not self.line.is_blocked and not is_late
+
+    def may_claim(self) -> bool:
+        """Whether something may be due that is not in memory."""
+        return self.clock.monotonic() >= self.claim_at
+
+    def intend(self, most: int) -> Slice | None:
+        """Choose up to ``most`` further messages, no more than its own rate allows."""
+        if self.pace.rate:
+            if self.pace.delay_s(self.clock.monotonic()) > 0:
+                return None
+            most = min(most, max(1, int(self.pace.rate / 20)))
+        slices = (load.intend(most) for load in self.loads.values())
+        chosen = next(filter(None, slices), None)
+        if chosen is not None and self.pace.rate:
+            parts = sum(message.parts for message in chosen.messages)
+            self.pace.take(parts, self.clock.monotonic())
+        return chosen
 
     def limited_by(self) -> str:
         """Why this batch is not faster."""

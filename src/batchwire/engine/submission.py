@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Slice:
-    """Some messages of one chunk that go in one call; ``load`` is delivery's own."""
+    """Some messages of one chunk that go together; ``load`` is delivery's own."""
 
     __slots__ = ("is_troubled", "load", "messages")
 
@@ -41,7 +41,11 @@ class Line:
     """The way to one provider, shared by all batches that use it."""
 
     def __init__(
-        self, provider: Provider, clock: Clock, settings: EngineSettings
+        self,
+        provider: Provider,
+        clock: Clock,
+        settings: EngineSettings,
+        hunger: asyncio.Event,
     ) -> None:
         self.provider = provider
         self.traits = provider.traits
@@ -50,9 +54,10 @@ class Line:
         self.answered: list[tuple[Slice, Sequence[Answer]]] = []
         self.waiting = 0  # messages in the line
         self.in_flight = 0  # messages submitted and not answered
-        self.is_starved = False  # a sender found the line empty
+        self.low_mark = 0  # with fewer messages than this it runs low
+        self.ran_low = False  # since messages were last offered
         self.refusal = ""  # why the provider cannot be used now: credentials
-        self.hunger = asyncio.Event()  # the line runs low
+        self._hunger = hunger  # of whoever offers: the next messages are wanted now
         self._clock = clock
         self._line: deque[Slice] = deque()
         self._offered = asyncio.Event()
@@ -77,6 +82,7 @@ class Line:
         """Put intended messages at the end of the line."""
         self._line.extend(slices)
         self.waiting += sum(len(one.messages) for one in slices)
+        self.ran_low = self.waiting < self.low_mark
         self._offered.set()
 
     def withdraw(self, is_meant: Callable[[Any], bool]) -> None:
@@ -95,6 +101,11 @@ class Line:
         self._offered.set()
 
     @property
+    def capacity(self) -> int:
+        """How many messages the provider takes at once."""
+        return self.traits.concurrency * self.traits.batch_size
+
+    @property
     def is_blocked(self) -> bool:
         """Whether nothing may be submitted until somebody says ``try_again``."""
         return self.circuit.is_open or bool(self.refusal)
@@ -110,7 +121,7 @@ class Line:
 
     async def _send(self) -> None:
         while True:
-            one = await self._next()
+            one = self._take() if self._is_free() else await self._next()
             is_trial = self.circuit.is_tripped
             count = len(one.messages)
             self.in_flight += count
@@ -130,11 +141,10 @@ class Line:
         """Wait for the turn, the rate and the circuit; then take the head of the line."""
         while True:
             if not self._line:
-                self.is_starved = True
                 self._offered.clear()
-                self.hunger.set()
+                self._run_low()
                 await self._offered.wait()
-            elif self.pace.is_free and not self.circuit.is_tripped and not self.refusal:
+            elif self._is_free():
                 return self._take()
             else:
                 async with self._turn:
@@ -152,13 +162,30 @@ class Line:
             return False
         return bool(self._line)
 
+    def _is_free(self) -> bool:
+        """Whether the head of the line may go without a look at the clock."""
+        is_open = self.pace.is_free and not self.circuit.is_tripped
+        return bool(self._line) and is_open and not self.refusal
+
     def _take(self) -> Slice:
-        one = self._line.popleft()
+        """Take what one call may carry from the head of the line."""
+        one, size = self._line[0], self.traits.batch_size
+        if len(one.messages) <= size:
+            self._line.popleft()
+        else:
+            rest, one = one, Slice(one.load, one.messages[:size])
+            del rest.messages[:size]
         self.waiting -= len(one.messages)
+        if self.waiting < self.low_mark and not self.ran_low:
+            self._run_low()
         if not self.pace.is_free:
             parts = sum(message.parts for message in one.messages)
             self.pace.take(parts, self._clock.monotonic())
         return one
+
+    def _run_low(self) -> None:
+        self.ran_low = True
+        self._hunger.set()
 
     def _sort(self, one: Slice, answers: Sequence[Answer], *, is_trial: bool) -> None:
         """
@@ -202,7 +229,7 @@ class Line:
             self.circuit.succeeded()
         elif verdicts & _FAILURES and self.circuit.failed():
             log.warning("provider_down", provider=self.traits.name)
-            self.hunger.set()
+            self._hunger.set()
         if Verdict.THROTTLED in verdicts:
             waits = [a.retry_after_s for a in answers if a.retry_after_s is not None]
             self.pace.throttled(self._clock.monotonic(), max(waits, default=None))
@@ -210,4 +237,4 @@ class Line:
             refused = next(a for a in answers if a.verdict is Verdict.CONFIGURATION)
             said = refused.error_message or "refuses our credentials or account"
             self.refusal = f"{said} ({refused.error_code})"
-            self.hunger.set()
+            self._hunger.set()

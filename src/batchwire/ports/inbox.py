@@ -128,3 +128,7 @@ class Inbox(Protocol):
         Dead letters that were redriven before then, and never came back, go too.
         """
         ...
+
+    async def repeats(self, consumer: str) -> int:
+        """How many events this consumer has had that were here before."""
+        ...

@@ -48,12 +48,17 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A chunk leased to us. ``fence`` rises with every lease of the chunk."""
+    """
+    A chunk leased to us. ``fence`` rises with every lease of the chunk.
+
+    ``suppressed``: which numbers of it are suppressed.
+    """
 
     number: int
     fence: int
     payload: bytes
     state: ChunkState
+    suppressed: frozenset[str] = frozenset()
 
 
 class ChunkUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,7 +251,7 @@ class Store(Protocol):
         ...
 
     async def suppress(self, numbers: Collection[str], reason: str) -> None:
-        """Never submit to these E.164 numbers again."""
+        """Never submit to these E.164 numbers again: later claims name them."""
         ...
 
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:

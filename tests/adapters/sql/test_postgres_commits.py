@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
+import asyncpg
 import pytest
 
 from batchwire.adapters.sql import postgres
@@ -99,3 +100,20 @@ async def test_a_server_that_does_not_come_back_leaves_a_doubt_and_says_so(
     with pytest.raises(StoreInDoubt, match="during a commit") as raised:
         await make.created(store)
     assert not raised.value.retryable
+
+
+async def test_marks_of_connections_long_gone_are_removed(
+    postgres_url: str, clock: ManualClock
+) -> None:
+    session = await asyncpg.connect(postgres_url)
+    await session.execute(
+        "INSERT INTO commits VALUES ('gone', 7, now() - interval '25 hours'),"
+        " ('not yet', 7, now() - interval '23 hours')"
+    )
+    store = SqlStore(PostgresDatabase(postgres_url), clock)
+    await make.created(store)
+    await store.close()
+    left = {row["connection"] for row in await session.fetch("SELECT * FROM commits")}
+    await session.close()
+    assert "gone" not in left
+    assert "not yet" in left

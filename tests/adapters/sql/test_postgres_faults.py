@@ -1,6 +1,8 @@
 """Faults of the server: in our own words, nothing lost, and on it goes."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -30,6 +32,18 @@ from batchwire.testing.contracts.store import StoreContract
 from batchwire.testing.postgres import Cluster
 
 make = StoreContract()
+BE_THE_ENGINE = """
+import asyncio, sys
+from batchwire.adapters.sql.postgres import PostgresDatabase
+
+async def be() -> None:
+    database = PostgresDatabase(sys.argv[1])
+    await database.become_engine()
+    print("taken", flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(be())
+"""
 CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 
 
@@ -150,6 +164,19 @@ async def test_two_stores_cannot_both_be_the_engine(
         await store.become_engine()
     await other.close()
     assert not await store.has_engine()
+    await store.become_engine()
+
+
+async def test_the_right_to_be_the_engine_ends_with_its_process(
+    store: SqlStore, postgres_url: str
+) -> None:
+    command = [sys.executable, "-c", BE_THE_ENGINE, postgres_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603, ASYNC220
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"taken\n"
+        was_taken = await store.has_engine()
+        process.kill()
+    assert was_taken
     await store.become_engine()
 
 

@@ -20,3 +20,23 @@ async def store(postgres_url: str, clock: ManualClock) -> AsyncIterator[SqlStore
 
 class TestPostgresStore(StoreContract):
     """Run on a server of our own, as in service."""
+
+
+async def test_a_pooler_need_not_keep_statements(
+    postgres_url: str, clock: ManualClock
+) -> None:
+    url = f"{postgres_url}&prepared_statement_cache_size=0"
+    store = SqlStore(PostgresDatabase(url), clock)
+    await store.open()
+    make = StoreContract()
+    await make.delivering(store)
+    assert len((await make.flush(store, claim=2)).claims) == 2
+    kept = "SELECT count(*) FROM pg_prepared_statements"
+    database = PostgresDatabase(url)
+    found = [
+        await database.read(lambda conn: conn.exec_driver_sql(kept).scalar_one())
+        for _ in range(3)
+    ]
+    assert max(found) <= 1  # the one that counts
+    await database.close()
+    await store.close()

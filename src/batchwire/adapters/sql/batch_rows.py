@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    bindparam,
     insert,
     literal_column,
     or_,
@@ -33,6 +34,8 @@ from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
 
 _spec = msgspec.json.Decoder(BatchSpec)
 _state = msgspec.json.Decoder(State)
+_named = select(batches).where(batches.c.batch_id == bindparam("name"))
+_locked = _named.with_for_update()
 
 
 class Refusal(msgspec.Struct):
@@ -67,7 +70,7 @@ def batch_of(row: Row[Any]) -> Batch:
 
 def row_of(conn: Connection, batch_id: str) -> Row[Any]:
     """Find the row of a batch, or raise ``UnknownBatch``."""
-    return _one(conn, select(batches).where(batches.c.batch_id == batch_id), batch_id)
+    return _one(conn, _named, batch_id)
 
 
 def locked_row_of(conn: Connection, batch_id: str) -> Row[Any]:
@@ -76,12 +79,11 @@ def locked_row_of(conn: Connection, batch_id: str) -> Row[Any]:
 
     SQLite knows no row locks and needs none: its writer begins with the write lock.
     """
-    query = select(batches).where(batches.c.batch_id == batch_id).with_for_update()
-    return _one(conn, query, batch_id)
+    return _one(conn, _locked, batch_id)
 
 
 def _one(conn: Connection, query: Select[Any], batch_id: str) -> Row[Any]:
-    row = conn.execute(query).first()
+    row = conn.execute(query, {"name": batch_id}).first()
     if row is None:
         raise UnknownBatch(batch_id)
     return row

@@ -1,7 +1,8 @@
 """Chunks: prepared once, leased, answered, rewritten."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import log
+from batchwire.adapters.sql import log, suppression_rows
 from batchwire.adapters.sql.batch_rows import locked_row_of, millis, moment
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
@@ -27,7 +28,13 @@ from batchwire.adapters.sql.tables import (
 )
 from batchwire.domain.counts import ZERO, Counts, add, count
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import ChunkState, Segment, pack, unpack_segment
+from batchwire.domain.ledger import (
+    ChunkState,
+    Segment,
+    pack,
+    unpack_numbers,
+    unpack_segment,
+)
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.ports.store import (
@@ -88,6 +95,22 @@ _take = (
         fence=chunks.c.fence + 1,
         intent=0,
     )
+)
+# Statements are built once: building one costs more than SQLite takes to run it.
+_counts_of = select(*(batches.c[n] for n in OUTCOMES)).where(
+    batches.c.id == bindparam("b")
+)
+_payloads_of = select(payloads.c.number, payloads.c.data).where(
+    payloads.c.batch == bindparam("b"),
+    payloads.c.number.in_(bindparam("wanted", expanding=True)),
+)
+_segments_of = (
+    select(results.c.number, results.c.data)
+    .where(
+        results.c.batch == bindparam("b"),
+        results.c.number.in_(bindparam("wanted", expanding=True)),
+    )
+    .order_by(results.c.id)
 )
 
 
@@ -193,9 +216,7 @@ def flush(conn: Connection, owner: str, work: Flush, now: datetime) -> Flushed:
         claims = _claim(conn, row.id, owner, work.claim, now)
         if len(claims) < work.claim:
             next_due = moment(conn.execute(_next_due, {"b": row.id}).scalar())
-    counts = conn.execute(
-        select(*(batches.c[n] for n in OUTCOMES)).where(batches.c.id == row.id)
-    ).one()
+    counts = conn.execute(_counts_of, {"b": row.id}).one()
     return Flushed(
         status=Status(row.status),
         counts=tuple(counts),
@@ -271,38 +292,44 @@ def _claim(
     wanted = [d.number for d in due]
     data = payloads_of(conn, batch, wanted)
     parts = segments_of(conn, batch, wanted)
+    suppressed = _suppressed(conn, data)
     return tuple(
         Claim(
             number=d.number,
             fence=d.fence + 1,
             payload=data[d.number],
             state=ChunkState(d.size, parts.get(d.number, ())),
+            suppressed=suppressed.get(d.number, frozenset()),
         )
         for d in due
     )
+
+
+def _suppressed(
+    conn: Connection, data: Mapping[int, bytes]
+) -> dict[int, frozenset[str]]:
+    """Find the suppressed numbers of payloads, by chunk number; mostly there are none."""
+    if suppression_rows.is_empty(conn):
+        return {}
+    numbers = {n: unpack_numbers(payload) for n, payload in data.items()}
+    found = suppression_rows.among(conn, list(chain.from_iterable(numbers.values())))
+    return {n: frozenset(found.intersection(some)) for n, some in numbers.items()}
 
 
 def payloads_of(
     conn: Connection, batch: int, wanted: Sequence[int]
 ) -> dict[int, bytes]:
     """Read the payloads of chunks, by chunk number."""
-    query = select(payloads.c.number, payloads.c.data).where(
-        payloads.c.batch == batch, payloads.c.number.in_(wanted)
-    )
-    return {row.number: row.data for row in conn.execute(query)}
+    found = conn.execute(_payloads_of, {"b": batch, "wanted": wanted})
+    return {row.number: row.data for row in found}
 
 
 def segments_of(
     conn: Connection, batch: int, wanted: Sequence[int]
 ) -> dict[int, list[Segment]]:
     """Read the segments of chunks in the order they were appended, by chunk number."""
-    query = (
-        select(results.c.number, results.c.data)
-        .where(results.c.batch == batch, results.c.number.in_(wanted))
-        .order_by(results.c.id)
-    )
     found: dict[int, list[Segment]] = {}
-    for number, data in conn.execute(query):
+    for number, data in conn.execute(_segments_of, {"b": batch, "wanted": wanted}):
         found.setdefault(number, []).append(unpack_segment(data))
     return found
 

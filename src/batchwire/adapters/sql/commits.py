@@ -51,10 +51,16 @@ class Mark(NamedTuple):
 
 
 def leave(conn: Connection) -> Mark:
-    """Leave the mark of this transaction, as its last statement."""
+    """
+    Leave the mark of this transaction, as its last statement.
+
+    A new connection removes the marks of those that are long gone.
+    """
     own = conn.info.setdefault("commits", secrets.token_hex(8))
     number = conn.info["number"] = conn.info.get("number", 0) + 1
     mark = Mark(own, number)
+    if number == 1:
+        conn.execute(_old)
     conn.execute(_leave, mark._asdict())
     return mark
 
@@ -67,8 +73,3 @@ def stands(conn: Connection, mark: Mark) -> bool:
     """
     asked = {"connection": mark.connection, "number": 0}
     return conn.execute(_ask, asked).scalar() == mark.number
-
-
-def tidy(conn: Connection) -> None:
-    """Remove the marks of connections that are long gone."""
-    conn.execute(_old)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     update,
 )
 
+from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.record_rows import packed, unpacked
 from batchwire.adapters.sql.tables import dead_letters
@@ -77,8 +78,9 @@ def waiting_events(conn: Connection, group: str, event_ids: Sequence[str]) -> se
     """Which of these events are dead letters of a consumer that wait for a decision."""
     if conn.execute(select(dead_letters.c.id).limit(1)).first() is None:
         return set()
-    query = select(dead_letters.c.event_id).where(
-        dead_letters.c.event_id.in_(event_ids), dead_letters.c.group_id == group, _waits
+    of = dead_letters.c
+    query = select(of.event_id).where(
+        among(conn, of.event_id, event_ids), of.group_id == group, _waits
     )
     return set(conn.execute(query).scalars())
 

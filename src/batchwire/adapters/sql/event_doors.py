@@ -83,6 +83,10 @@ class SqlInbox:
         """See the port."""
         return await self._database.write(inbox_rows.purge, before, most)
 
+    async def repeats(self, consumer: str) -> int:
+        """See the port."""
+        return await self._database.read(inbox_rows.count_repeats, consumer)
+
 
 class SqlDeadLetters:
     """The table ``dead_letters``. Implements ``ports.dead_letters.DeadLetters``."""

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Row as SqlRow, bindparam, insert, select, update
 
 from batchwire.adapters.sql import log
+from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.tables import batches, observed
 from batchwire.domain.events import GENESIS, Event, Fact
@@ -16,12 +17,6 @@ from batchwire.domain.observed import ObservedBatch, ObservedState, step
 AGGREGATE = "observed"
 
 _state = msgspec.json.Decoder(ObservedState)
-_known = select(observed).where(
-    observed.c.batch_id.in_(bindparam("batch_ids", expanding=True))
-)
-_ours = select(batches.c.batch_id).where(
-    batches.c.batch_id.in_(bindparam("batch_ids", expanding=True))
-)
 _new = Bulk(insert(observed), ("batch_id", "last_hash", "state"))
 _changed = Bulk(
     update(observed)
@@ -40,11 +35,14 @@ class Logbook:
 
     def __init__(self, conn: Connection, batch_ids: Iterable[str]) -> None:
         self._conn = conn
-        wanted = {"batch_ids": list(batch_ids)}
-        rows = conn.execute(_known.with_for_update(), wanted)
+        wanted = sorted(batch_ids)  # one order of locks for all
+        known = select(observed).where(among(conn, observed.c.batch_id, wanted))
+        rows = conn.execute(known.order_by(observed.c.id).with_for_update())
         self._rows = {row.batch_id: _Pages(row.id, row) for row in rows}
         self._events: list[Row] = []
-        self.ours = set(conn.execute(_ours, wanted).scalars())
+        ours = among(conn, batches.c.batch_id, wanted)
+        found = conn.execute(select(batches.c.batch_id).where(ours))
+        self.ours = set(found.scalars())
 
     def state(self, batch_id: str) -> ObservedState | None:
         """Give the state of an observed batch; None where there is none yet."""

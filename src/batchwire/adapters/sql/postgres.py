@@ -56,6 +56,7 @@ class PostgresDatabase:
         *,
         lock_timeout_s: float = LOCK_TIMEOUT_S,
     ) -> None:
+        self._url = url
         self._name = name_of(url)
         told = {ANNOUNCER: announcer}
         self._writers = pool(url, lock_timeout_s).execution_options(**told)
@@ -74,9 +75,13 @@ class PostgresDatabase:
 
     async def upgrade(self) -> tuple[str, str]:
         """See ``Database``; of several processes at once one does it."""
+        patient = pool(self._url, lock_timeout_s=0, command_timeout_s=None)
         with translated(self._name):
-            async with self._writers.begin() as conn:
-                return await conn.run_sync(_upgrade, self._name)
+            try:
+                async with patient.begin() as conn:
+                    return await conn.run_sync(_upgrade, self._name)
+            finally:
+                await patient.dispose()
 
     async def close(self) -> None:
         """See ``Database``."""
@@ -88,7 +93,6 @@ class PostgresDatabase:
         """See ``Database``."""
         with translated(self._name):
             await self._right.take()
-        await self.write(commits.tidy)
 
     async def has_engine(self) -> bool:
         """See ``Database``."""

@@ -33,12 +33,20 @@ def name_of(url: str) -> str:
     return f"{parts.hostname or socket}{port}{parts.path}"
 
 
-def arguments(url: str, lock_timeout_s: float) -> dict[str, Any]:
-    """Give the arguments of ``asyncpg.connect``; libpq's options stay in the URL."""
+def arguments(
+    url: str,
+    lock_timeout_s: float,
+    command_timeout_s: float | None = COMMAND_TIMEOUT_S,
+) -> dict[str, Any]:
+    """
+    Give the arguments of ``asyncpg.connect``; libpq's options stay in the URL.
+
+    No time-out is 0 for locks and None for commands.
+    """
     return {
         "dsn": _without_our_options(url)[0],
         "timeout": CONNECT_TIMEOUT_S,
-        "command_timeout": COMMAND_TIMEOUT_S,
+        "command_timeout": command_timeout_s,
         "server_settings": {
             "application_name": "batchwire",
             "lock_timeout": f"{int(lock_timeout_s * 1000)}",
@@ -48,15 +56,20 @@ def arguments(url: str, lock_timeout_s: float) -> dict[str, Any]:
     }
 
 
-def pool(url: str, lock_timeout_s: float) -> AsyncEngine:
-    """Make an engine with a pool of its own. Nothing connects yet."""
+def pool(
+    url: str,
+    lock_timeout_s: float,
+    command_timeout_s: float | None = COMMAND_TIMEOUT_S,
+) -> AsyncEngine:
+    """Make an engine with a pool of its own; as ``arguments``. Nothing connects yet."""
     return create_async_engine(
         "postgresql+asyncpg://",
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
         hide_parameters=True,  # they hold people's numbers
-        connect_args=arguments(url, lock_timeout_s) | _of_statements(url),
+        connect_args=arguments(url, lock_timeout_s, command_timeout_s)
+        | _of_statements(url),
     )
 
 

@@ -43,6 +43,7 @@ _BY_STATE: dict[str, tuple[type[StoreError], str]] = {
     "XX001": (StoreDamaged, f"is damaged; {_RESTORE}"),
     "XX002": (StoreDamaged, "an index is damaged; REINDEX makes it anew"),
 }
+_WHY = ("28", "42501", "58")  # where the server knows better what is missing
 _NUL = "22021"
 # The transaction did nothing and may run again as it is: serialization failure,
 # deadlock, the same row inserted by two, a plan from before a migration.
@@ -83,7 +84,9 @@ def _ours(name: str, error: BaseException | None, *, is_lost: bool) -> Batchwire
         return MalformedMessage("", "a text with a NUL character cannot be stored")
     for prefix, (kind, problem) in _BY_STATE.items():
         if state.startswith(prefix):
-            return kind(f"database {name}: {problem}")
-    if is_lost or isinstance(error, asyncpg.InterfaceError):
+            said = f" ({error})" if prefix in _WHY else ""
+            return kind(f"database {name}: {problem}{said}")
+    is_silent = isinstance(error, asyncpg.InterfaceError)
+    if is_lost or (is_silent and not isinstance(error, ValueError)):  # a bad option
         return StoreUnreachable(f"database {name}: {_AWAY}")
     return StoreError(f"database {name}: {error}")

@@ -12,6 +12,9 @@ from batchwire.errors import EngineAlreadyRunning
 ENGINE = int.from_bytes(b"bw engin")
 SCHEMA = int.from_bytes(b"bw schem")
 
+_TRIES = 10
+_TRY_S = 0.05
+
 _HELD = text(
     "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -29,7 +32,7 @@ class Right:
     def __init__(self, name: str, arguments: dict[str, Any]) -> None:
         self._name = name
         self._arguments = arguments
-        self._session: asyncpg.Connection[Any] | None = None
+        self._session: asyncpg.Connection | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def take(self) -> None:
@@ -44,14 +47,18 @@ class Right:
             if self._session is not None and not self._session.is_closed():
                 return
             session = await asyncpg.connect(**self._arguments)
-            if not await session.fetchval("SELECT pg_try_advisory_lock($1)", ENGINE):
-                await session.close()
+            try:
+                if await _is_given(session):
+                    self._session = session
+            finally:
+                if self._session is not session:
+                    await session.close()
+            if self._session is not session:
                 message = (
                     f"database {self._name}: another engine works on it already;"
                     " use that one, or stop it first"
                 )
                 raise EngineAlreadyRunning(message)
-            self._session = session
 
     async def keep(self) -> None:
         """Take again what the server dropped, where we had it; raises as ``take``."""
@@ -63,6 +70,15 @@ class Right:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+async def _is_given(session: asyncpg.Connection) -> bool:
+    """Try for a moment: of an engine that was killed the server may not know yet."""
+    for _ in range(_TRIES):
+        if await session.fetchval("SELECT pg_try_advisory_lock($1)", ENGINE):
+            return True
+        await asyncio.sleep(_TRY_S)
+    return False
 
 
 def is_taken(conn: Connection) -> bool:

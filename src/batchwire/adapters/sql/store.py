@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
 from batchwire.adapters.sql import (
     audit,
@@ -13,9 +13,9 @@ from batchwire.adapters.sql import (
     log,
     observed_rows,
     outbox_rows,
+    suppression_rows,
 )
 from batchwire.adapters.sql.database import Database
-from batchwire.adapters.sql.tables import suppressions
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
@@ -27,7 +27,6 @@ from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewri
 _FEW_BLOCKS = 4  # of 256 KiB before compression
 _FEW_CHUNKS = 32
 _MANY_EVENTS = 500
-_MANY_NUMBERS = 10_000  # both databases take some 32,000 values in one statement
 
 
 class SqlStore:
@@ -154,11 +153,11 @@ class SqlStore:
     async def suppress(self, numbers: Collection[str], reason: str) -> None:
         """See the port."""
         since = batch_rows.millis(self._clock.now())
-        await self._write(_suppress, numbers, reason, since)
+        await self._write(suppression_rows.add, numbers, reason, since)
 
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:
         """See the port."""
-        return await self._read(_suppressed, numbers)
+        return await self._read(suppression_rows.among, numbers)
 
     async def store(self, batch_id: str, fact: Fact) -> Event:
         """See ``ports.event_store``."""
@@ -255,26 +254,3 @@ def _store(conn: Connection, batch_id: str, fact: Fact, now: datetime) -> Event:
     row = batch_rows.locked_row_of(conn, batch_id)
     state = log.append(conn, row, (fact,), now)
     return log.event_of(log.read(conn, batch_id, state.sequence - 1, 1)[0])
-
-
-def _suppress(
-    conn: Connection, numbers: Collection[str], reason: str, since: int
-) -> None:
-    known = _suppressed(conn, list(numbers))
-    rows = [
-        {"number": number, "reason": reason, "since": since}
-        for number in set(numbers) - known
-    ]
-    if rows:
-        conn.execute(insert(suppressions), rows)
-
-
-def _suppressed(conn: Connection, numbers: Sequence[str]) -> set[str]:
-    if conn.execute(select(suppressions.c.number).limit(1)).first() is None:
-        return set()
-    found: set[str] = set()
-    for start in range(0, len(numbers), _MANY_NUMBERS):
-        some = numbers[start : start + _MANY_NUMBERS]
-        query = select(suppressions.c.number).where(suppressions.c.number.in_(some))
-        found.update(conn.execute(query).scalars())
-    return found

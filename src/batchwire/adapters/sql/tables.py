@@ -194,6 +194,14 @@ inbox = Table(
     sqlite_with_rowid=False,
 )
 
+# Events that were repeats and had no effect, counted for whoever looks for trouble.
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("consumer", String(249), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
 # Batches that other systems execute.
 observed = Table(
     "observed",

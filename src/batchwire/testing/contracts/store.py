@@ -520,6 +520,18 @@ class StoreContract:
         assert await store.suppressed(many) == {many[7], many[39_999]}
         assert await store.suppressed([many[8]]) == set()
 
+    async def test_a_claim_names_who_of_its_chunk_is_suppressed(
+        self, store: FullStore
+    ) -> None:
+        """Whoever opted out meanwhile, too: each claim looks again."""
+        await self.delivering(store, chunks=3)
+        one, two = numbers(1)[0], numbers(1, SIZE + 1)[0]
+        await store.suppress([one], "opted out")
+        (first,) = (await self.flush(store, claim=1)).claims
+        await store.suppress([two], "unknown")
+        second, third = (await self.flush(store, claim=2)).claims
+        assert [c.suppressed for c in (first, second, third)] == [{one}, {two}, set()]
+
     # The event log
 
     async def test_events_are_numbered_and_fold_to_the_state(

@@ -111,6 +111,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("topic", "position"),
     )
     op.create_table(
+        "repeats",
+        sa.Column("consumer", sa.String(length=249), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("consumer"),
+    )
+    op.create_table(
         "shards",
         sa.Column("shard", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),

@@ -1,0 +1,86 @@
+"""
+Sharing: whose messages are intended next, and how far ahead.
+
+The room in each provider's line is shared among its batches: whoever had least, by the
+weight of its priority, goes next, so that none is left out. How much room there is
+follows what the senders take until the next cycle.
+"""
+
+from collections.abc import Collection, Iterable
+
+from batchwire.engine.load import Run
+from batchwire.engine.settings import EngineSettings
+from batchwire.engine.submission import Line, Slice
+from batchwire.ports.clock import Clock
+
+_MOST_CHUNKS = 32
+_QUANTUM = 64
+_LOW = 4  # a line runs low with less than this part of its room
+
+
+class Sharing:
+    """Chooses the messages of the next flush; ``chosen`` holds them by batch."""
+
+    def __init__(self, clock: Clock, settings: EngineSettings) -> None:
+        self._clock = clock
+        self._most = settings.max_window
+        self._window = _QUANTUM
+        self.chosen: dict[str, list[Slice]] = {}  # whose intent is not stored yet
+
+    def choose(self, lines: Collection[Line], runs: Iterable[Run]) -> None:
+        """
+        Share the room in the lines among the batches.
+
+        What was chosen for a flush that failed is still there, and goes with this one.
+        """
+        self._adapt(lines)
+        for line in lines:
+            ready = [r for r in runs if r.line is line and r.may_intend()]
+            self._fill(line, ready)
+
+    def take(self) -> dict[str, list[Slice]]:
+        """Hand over what was chosen, now that it is stored as intended."""
+        chosen, self.chosen = self.chosen, {}
+        return chosen
+
+    def lacking_chunks(self, run: Run) -> int:
+        """How many chunks to claim: enough for the next two cycles, few in memory."""
+        lacking = 2 * self._room(run.line) - run.unintended()
+        if lacking <= 0 or not run.may_intend() or not run.may_claim():
+            return 0
+        size = run.batch.spec.chunk_size
+        most = max(_MOST_CHUNKS, 2 * self._window // size)
+        return max(0, min(-(-lacking // size), most - len(run.loads)))
+
+    def _fill(self, line: Line, ready: list[Run]) -> None:
+        room = self._room(line) - line.waiting - self._ahead(line)
+        while room > 0 and ready:
+            run = min(ready, key=lambda r: r.turn)
+            one = run.intend(min(room, max(_QUANTUM, line.capacity)))
+            if one is None:
+                ready.remove(run)
+                continue
+            run.turn += len(one.messages) / run.weight
+            room -= len(one.messages)
+            self.chosen.setdefault(run.batch.spec.batch_id, []).append(one)
+        line.low_mark = self._room(line) // _LOW
+
+    def _ahead(self, line: Line) -> int:
+        """How many messages are chosen for the line already."""
+        return sum(
+            len(one.messages)
+            for slices in self.chosen.values()
+            for one in slices
+            if one.load.run.line is line
+        )
+
+    def _room(self, line: Line) -> int:
+        """How many messages may wait in the line: enough for every sender twice."""
+        return max(self._window, 2 * line.capacity)
+
+    def _adapt(self, lines: Collection[Line]) -> None:
+        """Intend as far ahead as the senders take until the next cycle, no further."""
+        if any(line.ran_low and not line.is_blocked for line in lines):
+            self._window = min(self._window * 2, self._most)
+        elif all(line.waiting > self._window / 2 for line in lines):
+            self._window = max(self._window * 3 // 4, _QUANTUM)
