@@ -146,5 +146,5 @@ def _without_escapes(value: str) -> str:
     """Write JSON anew: digits may stand there as escapes, which nobody would mask."""
     try:
         return msgspec.json.encode(msgspec.json.decode(value)).decode()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), value)

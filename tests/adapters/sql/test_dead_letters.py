@@ -1,5 +1,6 @@
 """Dead letters in the database, on both databases: kept once, redriven in order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from batchwire.domain.dead_letter import Disposition
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.observed import Report
 from batchwire.domain.record import Place, Record
-from batchwire.errors import MalformedMessage
+from batchwire.errors import MalformedMessage, StoreBusy
 from batchwire.events.arrivals import receive
 from batchwire.ports.dead_letters import Filter, Portion, Redrive
 from batchwire.ports.inbox import Applied, Arrival, Bury, Effect, Handled, Observe
@@ -215,6 +216,26 @@ class _DeadLetters:
         assert await doors.redrive() == Portion(quarantined=(1,), held=(2,), last=2)
         assert await doors.published() == []
 
+    async def test_of_two_who_redrive_at_once_one_sends_each_letter(
+        self, doors: Doors
+    ) -> None:
+        await doors.bury(*(record(ce_id=f"e{n}") for n in range(20)))
+        both = await asyncio.gather(doors.redrive(), doors.redrive())
+        assert sorted(id_ for one in both for id_ in one.sent) == list(range(1, 21))
+        ids = [dict(one.headers)["ce_id"] for one in await doors.published()]
+        assert ids == [f"e{n}".encode() for n in range(20)]
+
+    async def test_a_redrive_that_breaks_off_sends_nothing(
+        self, doors: Doors, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await doors.bury(record(ce_id="e1"), record(ce_id="e2"))
+        with monkeypatch.context() as broken:
+            broken.setattr("batchwire.adapters.sql.notes.append", _breaking_off)
+            with pytest.raises(StoreBusy):
+                await doors.redrive()
+        assert await doors.published() == []
+        assert (await doors.redrive()).sent == (1, 2)
+
     async def test_a_dry_run_says_what_a_redrive_does(self, doors: Doors) -> None:
         await doors.bury(*(record(ce_id=f"e{n}") for n in range(3)))
         dry = msgspec.structs.replace(HOW, is_dry_run=True, most=2)
@@ -273,6 +294,10 @@ class _DeadLetters:
         ):
             assert [one.id for one in await doors.letters.find(wanted)] == ids
         assert [one.id for one in await doors.letters.find(Filter(), 1, 1)] == [2]
+
+
+def _breaking_off(*_: object) -> None:
+    raise StoreBusy("test")
 
 
 def _raising(*_: object) -> str:

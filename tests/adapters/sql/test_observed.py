@@ -1,5 +1,6 @@
 """Observed batches in the database, on both databases."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -171,6 +172,21 @@ class _Observed:
             await doors.store.create(spec("b1"), b"digest", (CREATED,))
         with pytest.raises(UnknownBatch):
             await doors.store.batch("b1")
+
+    async def test_of_an_id_told_twice_at_once_one_kind_stays(
+        self, doors: Doors
+    ) -> None:
+        for n in range(10):
+            batch_id = f"b{n}"
+            made, heard = await asyncio.gather(
+                doors.store.create(spec(batch_id), b"digest", (CREATED,)),
+                doors.hear(Observe(RUNNING), batch_id=batch_id),
+                return_exceptions=True,
+            )
+            is_ours = not isinstance(made, BaseException)
+            assert is_ours or isinstance(made, BatchConflict)
+            assert heard == [Applied.CONFLICT if is_ours else Applied.DONE]
+            assert await doors.store.verify(batch_id) == []
 
     async def test_a_batch_of_ours_is_not_observed(self, doors: Doors) -> None:
         await doors.store.create(spec("b1"), b"digest", (CREATED,))
