@@ -87,7 +87,8 @@ class Intake:
         if submission.default_region:
             check_region(submission.default_region)
         now = self._clock.now()
-        list_id = uuid4().hex
+        # A batch_id may be twice as long as the id of a list.
+        list_id = f"{submission.batch_id[:40]}.{uuid4().hex[:16]}"
         reading = Reading(submission, list_id)
         is_used = False
         try:
