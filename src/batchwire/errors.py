@@ -28,7 +28,8 @@ Everything that can go wrong, as one tree.
     │   ├── StoreDamaged
     │   ├── UnknownSchema
     │   ├── EngineAlreadyRunning
-    │   └── StaleLease
+    │   ├── StaleLease
+    │   └── SpoolFull
     ├── BrokerError               the broker cannot do what it should
     │   ├── BrokerUnreachable
     │   ├── BrokerRefused
@@ -260,6 +261,13 @@ class StaleLease(StoreError):
     """The chunk was taken over by another worker; what we hold is void."""
 
     code = "stale_lease"
+
+
+class SpoolFull(StoreError):
+    """A host's spool of events is at its limit; the event was not kept."""
+
+    code = "spool_full"
+    retryable = True
 
 
 class BrokerError(BatchwireError):

@@ -22,7 +22,8 @@ from batchwire.adapters.kafka.member_settings import (
     member_configuration,
 )
 from batchwire.adapters.kafka.membership import Membership
-from batchwire.domain.record import Partition, Place, Record
+from batchwire.adapters.kafka.records import record_of
+from batchwire.domain.record import Partition, Record
 from batchwire.ports.bus import SubscriptionState
 
 # The longest a thread sleeps in a poll: so soon is what is finished stored.
@@ -33,10 +34,15 @@ GRACE_S: Final = 0.25
 # Between a client that ended for good and the next.
 RENEW_S: Final = 1.0
 
-_UNSUPPORTED = {
-    KafkaError.UNSUPPORTED_VERSION,
-    KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001 - librdkafka's own codes begin with _
-}
+# A consumer's fatal error is a message whose text has the cause, not its code.
+_FATAL = KafkaError._FATAL  # noqa: SLF001 - librdkafka's own codes begin with _
+_UNSUPPORTED = tuple(
+    KafkaError(code).str()
+    for code in (
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
+    )
+)
 
 
 class Member:
@@ -111,36 +117,33 @@ class Member:
 
     def _pause_s(self) -> float:
         """How long to wait for the next client, which may speak the older protocol."""
-        if self._fatal and self._fatal.code() in _UNSUPPORTED:
+        said = self._fatal.str() if self._fatal else ""
+        if any(cause in said for cause in _UNSUPPORTED):
             self._protocol = "classic"
             return 0.0
         return RENEW_S
 
     def _poll(self, timeout_s: float) -> list[Record]:
         """Wait for the first record only: ``consume`` would wait for the last."""
-        first = self._client.poll(timeout_s)
-        self._membership.polled(time.monotonic())
-        if first is None:
+        try:
+            first = self._client.poll(timeout_s)
+            self._membership.polled(time.monotonic())
+            if first is None:
+                return []
+            more = self._client.consume(self._settings.batch_records - 1, 0)
+        except KafkaException as ended:  # a fatal error is raised, not called back
+            self._on_error(ended.args[0])
             return []
-        more = self._client.consume(self._settings.batch_records - 1, 0)
         return self._records((first, *more))
 
     def _records(self, messages: Iterable[Message]) -> list[Record]:
-        topic, records = self._settings.topic, []
+        records = []
         for message in messages:
             error = message.error()
             if error is not None:
                 self._on_error(error)
-            elif self._membership.holds(number := message.partition()):
-                kind, at_ms = message.timestamp()
-                record = Record(
-                    key=message.key(),
-                    value=message.value(),
-                    headers=tuple(message.headers() or ()),
-                    place=Place(topic, number, message.offset()),
-                    at_ms=at_ms if kind else 0,
-                )
-                records.append(record)
+            elif self._membership.holds(message.partition() or 0):
+                records.append(record_of(message, self._settings.topic))
         return records
 
     def _hand_over(self, records: list[Record]) -> None:
@@ -202,7 +205,7 @@ class Member:
 
     def _on_error(self, error: KafkaError) -> None:
         self._watch.on_error(error)
-        if error.fatal():
+        if error.fatal() or error.code() == _FATAL:
             self._fatal = error
         self._log.failed(error)
 

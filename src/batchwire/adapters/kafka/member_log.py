@@ -38,7 +38,7 @@ class MemberLog(logging.Handler):
         """Take the outcome of a commit."""
         name, before = error.name() if error else "", self._commit_error
         self._commit_error = name
-        if error and name != before and name != "_NO_OFFSET":
+        if error and name not in (before, "_NO_OFFSET"):
             self._log.warning("commit_failed", error_code=name, error=error.str())
 
     def revoked_late(self, count: int, budget_s: float) -> None:

@@ -40,9 +40,7 @@ class Logbook:
         rows = conn.execute(known.order_by(observed.c.id).with_for_update())
         self._rows = {row.batch_id: _Pages(row.id, row) for row in rows}
         self._events: list[Row] = []
-        ours = among(conn, batches.c.batch_id, wanted)
-        found = conn.execute(select(batches.c.batch_id).where(ours))
-        self.ours = set(found.scalars())
+        self.ours = _ours(conn, [one for one in wanted if one not in self._rows])
 
     def state(self, batch_id: str) -> ObservedState | None:
         """Give the state of an observed batch; None where there is none yet."""
@@ -80,6 +78,14 @@ class Logbook:
                 old.append((pages.hash, state, pages.row_id))
         _new.execute(self._conn, new)
         _changed.execute(self._conn, old)
+
+
+def _ours(conn: Connection, batch_ids: list[str]) -> set[str]:
+    """Find which of the ids are batches of our own; an observed one never is."""
+    if not batch_ids:
+        return set()
+    query = select(batches.c.batch_id).where(among(conn, batches.c.batch_id, batch_ids))
+    return set(conn.execute(query).scalars())
 
 
 class _Pages:
