@@ -1,6 +1,6 @@
 """What contradicts what is known ends as a conflict, loudly."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from batchwire.adapters.sql.event_doors import SqlInbox
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.dead_letter import Disposition
+from batchwire.domain.observed import Report
 from batchwire.domain.record import Place, Record
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake
@@ -20,7 +21,7 @@ from batchwire.events.failures import Failures
 from batchwire.events.handlers import BatchHandlers, RequestDefaults
 from batchwire.events.lanes import Item
 from batchwire.events.settings import BatchEventServiceConfig
-from batchwire.ports.inbox import Arrival, Bury, Handled
+from batchwire.ports.inbox import Arrival, Bury, Handled, Observe
 from batchwire.ports.provider import ProviderTraits
 from batchwire.testing.clock import ManualClock
 
@@ -35,7 +36,7 @@ REQUEST = {
 PAUSE = {"request_id": "req-1", "batch_id": "b1", "operation": "pause"}
 
 
-def received(body: dict[str, object]) -> Received:
+def received(body: Mapping[str, object]) -> Received:
     value = msgspec.json.encode(body)
     return receive(Record(key=b"b1", value=value, place=Place("t", 0, 0)))
 
@@ -75,7 +76,7 @@ async def test_a_request_of_an_observed_id_is_a_conflict(
     handlers: BatchHandlers, database: SqliteDatabase
 ) -> None:
     update = received({"batch_id": "b1", "status": "delivery_running"})
-    effect = await handlers.status_update(update)
+    effect = Observe(Report(status="delivery_running"))
     arrival = Arrival(consumer="g", event_id="e1", batch_id="b1", record=update.record)
     await SqlInbox(database, ManualClock()).apply([(arrival, effect)])
     with pytest.raises(BatchConflict, match="another system executes it"):
