@@ -8,6 +8,7 @@ Everything that can go wrong, as one tree.
     │   ├── MalformedMessage
     │   ├── UnsupportedType
     │   ├── UnreadableList
+    │   │   └── ListUnavailable
     │   ├── BrokenTemplate
     │   └── DeadLettersExceeded
     ├── BatchError                the request contradicts the batch
@@ -20,13 +21,15 @@ Everything that can go wrong, as one tree.
     ├── StoreError                the database cannot do what it should
     │   ├── StoreBusy
     │   ├── StoreFull
+    │   ├── OutboxFull
     │   ├── StoreReadOnly
     │   ├── StoreUnreachable
     │   ├── StoreInDoubt
     │   ├── StoreDamaged
     │   ├── UnknownSchema
     │   ├── EngineAlreadyRunning
-    │   └── StaleLease
+    │   ├── StaleLease
+    │   └── SpoolFull
     ├── BrokerError               the broker cannot do what it should
     │   ├── BrokerUnreachable
     │   ├── BrokerRefused
@@ -86,6 +89,13 @@ class UnreadableList(MessageError):
         self.remedy = remedy
         self.line = line
         self.source = source
+
+
+class ListUnavailable(UnreadableList):
+    """The server of a recipient list does not answer as it should just now."""
+
+    code = "list_unavailable"
+    retryable = True
 
 
 class BrokenTemplate(MessageError):
@@ -194,6 +204,21 @@ class StoreFull(StoreError):
     retryable = True
 
 
+class OutboxFull(StoreError):
+    """Too many records wait to be published: new batches wait, operations pass."""
+
+    code = "outbox_full"
+    retryable = True
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most:,} records and more wait to be published (outbox_max_rows), so no"
+            " new batch is taken; see that the broker can be reached and `batchwire"
+            " serve` runs, and try again"
+        )
+        self.most = most
+
+
 class StoreReadOnly(StoreError):
     """The database file or its directory cannot be written."""
 
@@ -236,6 +261,13 @@ class StaleLease(StoreError):
     """The chunk was taken over by another worker; what we hold is void."""
 
     code = "stale_lease"
+
+
+class SpoolFull(StoreError):
+    """A host's spool of events is at its limit; the event was not kept."""
+
+    code = "spool_full"
+    retryable = True
 
 
 class BrokerError(BatchwireError):

@@ -1,121 +1,123 @@
-"""The events' parts on a real SQLite file, a topic by script, a clock by hand."""
+"""Hosts as processes, and what the topic has of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
+from tests.events.world import World
 
-from batchwire.adapters.lists.allowed import AllowedLists
-from batchwire.adapters.memory.metrics import MemoryMetrics
-from batchwire.adapters.sql import observed_rows
-from batchwire.adapters.sql.event_doors import SqlDeadLetters, SqlInbox, SqlOutbox
 from batchwire.adapters.sql.sqlite import SqliteDatabase
-from batchwire.adapters.sql.store import SqlStore
-from batchwire.domain.dead_letter import DeadLetter
-from batchwire.domain.observed import ObservedState
-from batchwire.engine.control import Control
-from batchwire.engine.intake import Intake
-from batchwire.events.consumer import BatchMessageConsumer
-from batchwire.events.handlers import BatchHandlers, Handler, RequestDefaults
-from batchwire.events.settings import BatchEventServiceConfig, KafkaConsumerConfig
-from batchwire.messages.message import MessageType
-from batchwire.ports.dead_letters import Filter
-from batchwire.ports.inbox import Inbox
-from batchwire.ports.provider import ProviderTraits
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.events import ScriptedSubscription
 
-PROVIDERS = {
-    "scripted": ProviderTraits(name="scripted"),
-    "keyed": ProviderTraits(name="keyed", honours_idempotency_key=True),
-}
+HOST = Path(__file__).parent / "host.py"
+SILENT_S = 1.0
 
 
-def config(**consumer: Any) -> BatchEventServiceConfig:  # noqa: ANN401 - as the class
-    """Make settings whose consumer has one member unless told otherwise."""
-    return BatchEventServiceConfig(
-        consumer=KafkaConsumerConfig(**({"consumers": 1} | consumer)), retries=2
+class Host:
+    """One process of ``host.py``."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.said: list[int] = []
+
+    async def said_so_many(self, count: int) -> None:
+        """Wait until so many calls have returned."""
+        assert self._process.stdout is not None
+        while len(self.said) < count:
+            self.said.append(int(await self._process.stdout.readline()))
+
+    async def kill(self) -> None:
+        """End it by SIGKILL; then everything that it said is known."""
+        self._process.send_signal(signal.SIGKILL)
+        assert self._process.stdout is not None
+        rest = (await self._process.stdout.read()).splitlines(keepends=True)
+        self.said += [int(line) for line in rest if line.endswith(b"\n")]
+        await self._process.wait()
+
+    async def end(self, timeout_s: float = 30.0) -> int:
+        """Let it end in good order; returns the exit code."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        async with asyncio.timeout(timeout_s):
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def host(*arguments: object) -> AsyncIterator[Host]:
+    """Start a host; it is killed at the end where it still runs."""
+    environment = {k: v for k, v in os.environ.items() if "BATCHWIRE" not in k}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HOST),
+        *map(str, arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
     )
+    try:
+        yield Host(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
-@dataclass
-class World:
-    """One database with everything that a consumer works on."""
+class Topic:
+    """Reads a topic from its start."""
 
-    database: SqliteDatabase
-    clock: ManualClock
-    metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
-
-    def __post_init__(self) -> None:
-        self.store = SqlStore(self.database, self.clock)
-        self.inbox = SqlInbox(self.database, self.clock)
-        self.outbox = SqlOutbox(self.database, self.clock)
-        self.dead_letters = SqlDeadLetters(self.database, self.clock)
-
-    def handlers(self) -> Mapping[MessageType, Handler]:
-        """Give the table of a service that has two providers."""
-        intake, control = (
-            Intake(self.store, self.clock),
-            Control(self.store, self.clock),
+    def __init__(self, address: str, name: str) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": address,
+                "group.id": f"read-{name}",
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
         )
-        defaults = RequestDefaults(
-            providers=PROVIDERS, provider="scripted", region="GB", chunk_size=7
-        )
-        return BatchHandlers(intake, control, AllowedLists([]), defaults).table()
+        self._consumer.subscribe([name])
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
 
-    def consumer(
-        self,
-        *subscriptions: ScriptedSubscription,
-        settings: BatchEventServiceConfig | None = None,
-        handlers: Mapping[MessageType, Handler] | None = None,
-        inbox: Inbox | None = None,
-    ) -> BatchMessageConsumer:
-        """Make a consumer of these."""
-        return BatchMessageConsumer(
-            subscriptions,
-            inbox or self.inbox,
-            self.handlers() if handlers is None else handlers,
-            self.clock,
-            settings or config(),
-            self.metrics,
-        )
+    def _take(self) -> None:
+        for record in self._consumer.consume(1000, 0.2):
+            if not record.error():
+                self.bodies.append(json.loads(record.value() or b""))
+                pairs = record.headers() or []
+                self.headers.append({k: bytes(v or b"").decode() for k, v in pairs})  # type: ignore[arg-type,str-unpack]
 
-    @asynccontextmanager
-    async def running(self, consumer: BatchMessageConsumer) -> AsyncIterator[None]:
-        """Consume meanwhile; the consumer must not have broken."""
-        stop = asyncio.Event()
-        task = asyncio.create_task(consumer.run(stop))
-        for one in consumer.subscriptions:
-            assert isinstance(one, ScriptedSubscription)
-            await one.is_open.wait()
-        try:
-            yield
-        finally:
-            stop.set()
-            await asyncio.wait_for(task, 10)
+    async def until(
+        self, condition: Callable[["Topic"], bool], timeout_s: float = 40.0
+    ) -> None:
+        """Read on until something holds."""
+        async with asyncio.timeout(timeout_s):
+            while not condition(self):
+                await asyncio.to_thread(self._take)
 
-    async def passing(
-        self, condition: Callable[[], bool], step_s: float = 0.5, most_s: float = 900.0
-    ) -> float:
-        """Let time go by until a condition is true; returns how many seconds went."""
-        began = self.clock.monotonic()
-        while not condition():
-            assert self.clock.monotonic() - began < most_s, "it took too long"
-            await self.clock.advance(step_s)
-            await asyncio.sleep(0.004)  # threads of the database work meanwhile
-        return self.clock.monotonic() - began
+    def numbers(self) -> list[int]:
+        """Give what the hosts reported, each once, in the order of its first record."""
+        first: dict[str, int] = {}
+        for headers, body in zip(self.headers, self.bodies, strict=True):
+            first.setdefault(headers["ce_id"], body.get("processed", -1))
+        return list(first.values())
 
-    async def observed(self, batch_id: str = "b1") -> ObservedState | None:
-        """Read an observed batch."""
-        return await self.database.read(observed_rows.one, batch_id)
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
 
-    async def letters(self) -> list[DeadLetter]:
-        """Read the dead letters."""
-        return await self.dead_letters.find(Filter())
+
+@pytest.fixture
+async def reading(kafka: str, topic: str) -> AsyncIterator[Topic]:
+    one = Topic(kafka, topic)
+    yield one
+    one.close()
 
 
 @pytest.fixture

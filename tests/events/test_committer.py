@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from tests.events.conftest import World
+from tests.events.world import World
 
 from batchwire.adapters.sql.event_doors import SqlInbox
 from batchwire.errors import StoreBusy, StoreDamaged, StoreError, StoreInDoubt

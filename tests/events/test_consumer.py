@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 
 import pytest
-from tests.events.conftest import World, config
+from tests.events.world import World, config
 
 from batchwire.domain.record import Record
 from batchwire.errors import DeadLettersExceeded, StoreBusy, StoreDamaged

@@ -1,7 +1,7 @@
 """What becomes of an event that cannot be handled: every error has its destination."""
 
 import pytest
-from tests.events.conftest import config
+from tests.events.world import config
 
 from batchwire import errors
 from batchwire.domain.dead_letter import Disposition
@@ -30,6 +30,7 @@ BURIED: list[tuple[BatchwireError, Disposition]] = [
 ]
 AGAIN: list[Exception] = [
     errors.StaleBatch("b1", "changed"),
+    errors.ListUnavailable("status 503", remedy="wait", source="https://h/a"),
     errors.StoreBusy("busy"),
     errors.StoreUnreachable("away"),
     errors.StoreFull("full"),

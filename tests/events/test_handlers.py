@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.events.conftest import World
+from tests.events.world import World
 
 from batchwire.adapters.sql import log, observed_rows
 from batchwire.domain.batch import BatchSpec, ListFormat, OnUncertain

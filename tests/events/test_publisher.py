@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
-from tests.events.conftest import World
+from tests.events.world import World
 
 from batchwire.domain.lifecycle import Operation
 from batchwire.errors import BrokerUnreachable, MalformedMessage

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from structlog.testing import capture_logs
-from tests.events.conftest import World
+from tests.events.world import World
 
 from batchwire.adapters.sql.event_doors import SqlOutbox
 from batchwire.errors import (

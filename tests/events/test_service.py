@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from tests.events.conftest import World
+from tests.events.world import World
 
 from batchwire.domain.record import Record
 from batchwire.errors import BrokerUnreachable

@@ -195,3 +195,14 @@ def test_an_error_repeats_no_text_of_a_message() -> None:
     with pytest.raises(MalformedMessage) as caught:
         REQUEST(**{**KINDS[REQUEST], "template": "your code is 1234\0"})
     assert "1234" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "count"), [(None, 1), (100_000, 100_000), (0, 1), ("many", 1), (True, 1)]
+)
+def test_an_announcement_whose_list_was_cut_says_how_many_there_are(
+    said: object, count: int
+) -> None:
+    extra = {} if said is None else {"recipients_count": said}
+    message = BatchMessageRequest(**KINDS[REQUEST], extra=extra)
+    assert message.recipients_count == count

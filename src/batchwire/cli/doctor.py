@@ -40,13 +40,17 @@ def command(ctx: typer.Context, *, json: Json = False) -> None:
 def _counts(ctx: typer.Context) -> Counts:
     """Ask the database; the examination stands without it."""
 
-    async def dead_letters(app: App) -> int:
-        return await app.events.dead_letters.count()
+    async def counts(app: App) -> Counts:
+        group = app.settings.batch_events.consumer.group_id
+        return Counts(
+            dead_letters=await app.events.dead_letters.count(),
+            duplicates=await app.events.inbox.repeats(group),
+        )
 
     try:
-        return Counts(dead_letters=session.on_database(ctx, dead_letters))
+        return session.on_database(ctx, counts)
     except BatchwireError as error:
-        output.note(f"dead letters are not counted: {error}")
+        output.note(f"dead letters and repeats are not counted: {error}")
         return Counts()
 
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from batchwire.adapters.kafka.connection import SaslSettings, TlsSettings
+from batchwire.adapters.kafka.secrets import Secret
 from batchwire.config.group import Group
 
 
@@ -21,6 +23,17 @@ class TlsGroup(Group):
     key_password_env: str = Field(
         default="", description="Environment variable that has the key's password."
     )
+
+    def build(self) -> TlsSettings | None:
+        """Make what the Kafka adapters take."""
+        if not self.enabled:
+            return None
+        return TlsSettings(
+            ca_file=self.ca_file,
+            certificate_file=self.certificate_file,
+            key_file=self.key_file,
+            key_password=_secret(self.key_password_env),
+        )
 
 
 class SaslGroup(Group):
@@ -50,3 +63,20 @@ class SaslGroup(Group):
         description="OAUTHBEARER: where tokens are fetched (OpenID Connect).",
     )
     scope: str = Field(default="", description="OAUTHBEARER: scope to ask for.")
+
+    def build(self) -> SaslSettings | None:
+        """Make what the Kafka adapters take."""
+        if self.mechanism == "none":
+            return None
+        return SaslSettings(
+            mechanism=self.mechanism,
+            username=self.username,
+            password=_secret(self.password_env, self.password_file),
+            token=_secret(self.token_env, self.token_file),
+            token_url=self.token_url,
+            scope=self.scope,
+        )
+
+
+def _secret(env: str, file: str = "") -> Secret | None:
+    return Secret(env=env, file=file) if env or file else None

@@ -193,7 +193,7 @@ def _announcement(message: BatchMessageRequest, decoded: Decoded) -> Announcemen
     return Announcement(
         user_id=message.user_id,
         batch_type=message.batch_type,
-        recipients=len(message.recipients),
+        recipients=message.recipients_count,
         source=decoded.source,
         created_at=message.created_at,
     )

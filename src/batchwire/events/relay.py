@@ -15,7 +15,7 @@ import structlog
 from batchwire.errors import BrokerError, RecordTooLarge, StoreError
 from batchwire.ports.bus import Producer
 from batchwire.ports.clock import Clock
-from batchwire.ports.outbox import Outbox, Pending
+from batchwire.ports.outbox import Pending, Waiting
 
 PAGE = 5_000  # records published at once
 _IDLE_S = 0.05  # how long a new record waits at most for our look
@@ -43,7 +43,7 @@ class Relay:
     """
 
     def __init__(
-        self, outbox: Outbox, producer: Producer, clock: Clock, owner: str
+        self, outbox: Waiting, producer: Producer, clock: Clock, owner: str
     ) -> None:
         self._outbox = outbox
         self._producer = producer

@@ -97,6 +97,16 @@ class BatchMessageRequest(BatchMessage, frozen=True, kw_only=True):
     not_after: Annotated[datetime | None, Time(), "Nothing is submitted after."] = None
     created_at: Annotated[datetime | None, Time(), "When it was asked for."] = None
 
+    @property
+    def recipients_count(self) -> int:
+        """
+        How many recipients the batch has.
+
+        An announcement whose list was cut says so in the field ``recipients_count``.
+        """
+        count, listed = self.extra.get("recipients_count"), len(self.recipients)
+        return count if type(count) is int and count > listed else listed
+
 
 class BatchStatusUpdateRequest(BatchMessage, frozen=True, kw_only=True):
     """

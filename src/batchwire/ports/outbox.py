@@ -1,8 +1,8 @@
 """
 The door to what is to be published: kept durably, published later, in order.
 
-Two adapters: the table ``outbox`` of the database, written in the transaction of what
-it tells, and the spool file of a host that has no database of ours.
+The table ``outbox`` of the database, written in the transaction of what it tells, is
+one; a host that has no database of ours has a spool file (``host_outbox``).
 """
 
 from collections.abc import Collection, Sequence
@@ -27,12 +27,8 @@ class Depth(msgspec.Struct, frozen=True):
     oldest_s: float = 0.0
 
 
-class Outbox(Protocol):
-    """Records that wait to be published."""
-
-    async def add(self, records: Sequence[Outgoing]) -> list[int]:
-        """Keep them durably, in this order; returns their positions."""
-        ...
+class Waiting(Protocol):
+    """What a relay reads: records that wait to be published."""
 
     async def lease(self, owner: str) -> int:
         """
@@ -66,6 +62,14 @@ class Outbox(Protocol):
 
     async def refuse(self, owner: str, pending: Pending, reason: str) -> None:
         """Move what can never be published to the dead letters (``too-large``)."""
+        ...
+
+
+class Outbox(Waiting, Protocol):
+    """Where records are put that are to be published."""
+
+    async def add(self, records: Sequence[Outgoing]) -> list[int]:
+        """Keep them durably, in this order; returns their positions."""
         ...
 
     async def waiting(self, positions: Sequence[int]) -> set[int]:

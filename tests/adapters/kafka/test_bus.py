@@ -22,9 +22,11 @@ class KafkaBus:
     too_large: int = 2_000_000
 
     def producer(self) -> KafkaProducer:
+        """Make one, not opened."""
         return KafkaProducer(ProducerSettings(connection=self.connection))
 
     def subscription(self, group: str) -> KafkaSubscription:
+        """Make a member, not opened."""
         return KafkaSubscription(
             SubscriptionSettings(
                 connection=self.connection,
@@ -40,4 +42,5 @@ class TestKafkaBus(BusContract):
 
     @pytest.fixture
     def bus(self, kafka: str, topic: str) -> KafkaBus:
+        """Give a fresh topic on the shared broker."""
         return KafkaBus(KafkaConnectionSettings(brokers=(kafka,)), topic)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
 from confluent_kafka import (
     Consumer,
     KafkaError,
@@ -22,7 +23,8 @@ from batchwire.adapters.kafka.member_settings import (
     member_configuration,
 )
 from batchwire.adapters.kafka.membership import Membership
-from batchwire.domain.record import Partition, Place, Record
+from batchwire.adapters.kafka.records import record_of
+from batchwire.domain.record import Partition, Record
 from batchwire.ports.bus import SubscriptionState
 
 # The longest a thread sleeps in a poll: so soon is what is finished stored.
@@ -33,10 +35,15 @@ GRACE_S: Final = 0.25
 # Between a client that ended for good and the next.
 RENEW_S: Final = 1.0
 
-_UNSUPPORTED = {
-    KafkaError.UNSUPPORTED_VERSION,
-    KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001 - librdkafka's own codes begin with _
-}
+# A consumer's fatal error is a message whose text has the cause, not its code.
+_FATAL = KafkaError._FATAL  # noqa: SLF001 - librdkafka's own codes begin with _
+_UNSUPPORTED = tuple(
+    KafkaError(code).str()
+    for code in (
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
+    )
+)
 
 
 class Member:
@@ -64,7 +71,11 @@ class Member:
     @property
     def state(self) -> SubscriptionState:
         """How it is now."""
-        return self._membership.state
+        return msgspec.structs.replace(
+            self._membership.state,
+            commits=self._log.commits,
+            failed_commits=self._log.failed_commits,
+        )
 
     def finish(self, positions: Mapping[Partition, int]) -> None:
         """Store these soon."""
@@ -89,7 +100,6 @@ class Member:
         wanted = member_configuration(self._settings, self._protocol)
         callbacks = {
             **self._watch.callbacks,
-            "error_cb": self._on_error,
             "stats_cb": self._on_statistics,
             "on_commit": self._log.committed,
         }
@@ -111,36 +121,33 @@ class Member:
 
     def _pause_s(self) -> float:
         """How long to wait for the next client, which may speak the older protocol."""
-        if self._fatal and self._fatal.code() in _UNSUPPORTED:
+        said = self._fatal.str() if self._fatal else ""
+        if any(cause in said for cause in _UNSUPPORTED):
             self._protocol = "classic"
             return 0.0
         return RENEW_S
 
     def _poll(self, timeout_s: float) -> list[Record]:
         """Wait for the first record only: ``consume`` would wait for the last."""
-        first = self._client.poll(timeout_s)
-        self._membership.polled(time.monotonic())
-        if first is None:
+        try:
+            first = self._client.poll(timeout_s)
+            self._membership.polled(time.monotonic())
+            if first is None:
+                return []
+            more = self._client.consume(self._settings.batch_records - 1, 0)
+        except KafkaException as ended:  # a fatal error is raised, not called back
+            self._befallen(ended.args[0])
             return []
-        more = self._client.consume(self._settings.batch_records - 1, 0)
         return self._records((first, *more))
 
     def _records(self, messages: Iterable[Message]) -> list[Record]:
-        topic, records = self._settings.topic, []
+        records = []
         for message in messages:
             error = message.error()
             if error is not None:
-                self._on_error(error)
-            elif self._membership.holds(number := message.partition()):
-                kind, at_ms = message.timestamp()
-                record = Record(
-                    key=message.key(),
-                    value=message.value(),
-                    headers=tuple(message.headers() or ()),
-                    place=Place(topic, number, message.offset()),
-                    at_ms=at_ms if kind else 0,
-                )
-                records.append(record)
+                self._befallen(error)
+            elif self._membership.holds(message.partition() or 0):
+                records.append(record_of(message, self._settings.topic))
         return records
 
     def _hand_over(self, records: list[Record]) -> None:
@@ -155,7 +162,7 @@ class Member:
             self._store()
             late += self._poll(0)
         self._pause(is_paused=False)
-        if late:
+        if late := self._membership.still_held(late):
             self._hand_over(late)
 
     @property
@@ -182,11 +189,13 @@ class Member:
             self._log.failed(refused.args[0])
 
     def _assigned(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        self._log.well()
         self._membership.assigned(each.partition for each in partitions)
         self._delivery.assigned(_ours(partitions))
         client.incremental_assign(partitions)
-        if self._is_paused:
-            client.pause(partitions)
+        # Said either way: librdkafka remembers that a partition was paused when it
+        # went, and would never fetch from it when it comes back.
+        (client.pause if self._is_paused else client.resume)(partitions)
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         budget_s = self._settings.revoke_budget_s
@@ -200,9 +209,9 @@ class Member:
         self._delivery.lost(_ours(partitions))
         self._log.lost(len(partitions))
 
-    def _on_error(self, error: KafkaError) -> None:
-        self._watch.on_error(error)
-        if error.fatal():
+    def _befallen(self, error: KafkaError) -> None:
+        """Take an error of the group, the topic or a partition: it comes as a message."""
+        if error.fatal() or error.code() == _FATAL:
             self._fatal = error
         self._log.failed(error)
 

@@ -78,28 +78,31 @@ class Writer:
 
     def __init__(self, settings: ProducerSettings) -> None:
         self._configuration = _configuration(settings)
-        self._watch = BrokerWatch("producer")
         self._must_let_go = False
         self._is_broken = False
         self._log = structlog.get_logger().bind(client="producer")
+        self._watch = BrokerWatch("producer")
         self._client = self._start()
 
     def write(self, records: Sequence[Outgoing]) -> list[BrokerError | None]:
         """Write in order, wait for all; as ``ports.bus.Producer.publish`` promises."""
         refused = self._round(records, range(len(records)))
-        rounds = 1
-        while self._is_broken:
-            is_last = rounds == ROUNDS or self._is_over
-            self._client = self._start(is_apart=not is_last)
-            if is_last:
-                break
-            refused = self._round(records, sorted(refused))
-            rounds += 1
-        return [self._verdict(records[n], refused.get(n)) for n in range(len(records))]
+        was_broken = self._is_broken
+        if was_broken:
+            refused = self._apart(records, refused)
+        verdicts: list[BrokerError | None] = [None] * len(records)
+        for n, error in refused.items():
+            verdicts[n] = self._verdict(records[n], error)
+        if was_broken:
+            self._client = self._start()
+        return verdicts
 
     def poll(self) -> None:
         """Let librdkafka call back: logs, statistics, tokens. Every second or so."""
-        self._client.poll(0)
+        try:
+            self._client.poll(0)
+        except KafkaException as ended:
+            self._ended(ended.args[0])
 
     def let_go(self) -> None:
         """Give up what is under way; may be called from any thread."""
@@ -108,8 +111,16 @@ class Writer:
     def close(self) -> None:
         """Forget what is not acknowledged, and end the connections."""
         self._client.purge()
-        self._client.flush(STEP_S)
+        self._flushed(STEP_S)
         self._client.close()
+
+    def _apart(self, records: Sequence[Outgoing], refused: Refused) -> Refused:
+        for _ in range(ROUNDS):
+            if not self._is_broken or self._is_over:
+                break
+            self._client = self._start(is_apart=True)
+            refused = self._round(records, sorted(refused))
+        return refused
 
     def _round(self, records: Sequence[Outgoing], chosen: Iterable[int]) -> Refused:
         refused: Refused = {}
@@ -121,7 +132,7 @@ class Writer:
                 refused[n] = error
                 if not isinstance(_translated(out, error), RecordTooLarge):
                     closed[out.topic] = error  # none of the same key that comes later
-        while self._client.flush(STEP_S):
+        while self._flushed(STEP_S):
             if self._is_over:
                 self._is_broken = True
                 self._client.purge()
@@ -142,36 +153,40 @@ class Writer:
                 if self._is_over:
                     return _given_up()
                 # Not poll(): what lingers would fill the queue until its time is out.
-                self._client.flush(STEP_S)
+                self._flushed(STEP_S)
             except KafkaException as failed:
                 error: KafkaError = failed.args[0]
                 return error
             else:
                 return None
 
+    def _flushed(self, timeout_s: float) -> int:
+        """Send at once and wait; returns how many records are not settled yet."""
+        try:
+            return self._client.flush(timeout_s)
+        except KafkaException as ended:  # a fatal error is raised, not called back
+            self._ended(ended.args[0])
+            return len(self._client)
+
+    def _ended(self, error: KafkaError) -> None:
+        self._is_broken = True
+        self._log.warning("producer_ended", error_code=error.name(), error=error.str())
+
     @property
     def _is_over(self) -> bool:
         return self._must_let_go or self._watch.state is BrokerState.REFUSED
 
-    def _verdict(self, out: Outgoing, error: KafkaError | None) -> BrokerError | None:
-        if error is None:
-            return None
+    def _verdict(self, out: Outgoing, error: KafkaError) -> BrokerError:
         if self._watch.state is BrokerState.REFUSED:
             return BrokerRefused("the broker refuses our credentials or certificate")
         return _translated(out, error)
 
     def _start(self, *, is_apart: bool = False) -> Producer:
         self._is_broken = False
+        self._watch = BrokerWatch("producer")  # an old one's refusal is not this one's
         apart = {"batch.num.messages": 1, "enable.gapless.guarantee": False}
-        wanted = self._configuration | (apart if is_apart else {})
-        callbacks = {**self._watch.callbacks, "error_cb": self._on_error}
-        return Producer(wanted | callbacks, logger=self._watch.logger)
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._watch.on_error(error)
-        if error.fatal():
-            self._is_broken = True
-            self._log.warning("producer_renewed", error=error.str())
+        wanted = {**self._configuration, **(apart if is_apart else {})}
+        return Producer({**wanted, **self._watch.callbacks}, logger=self._watch.logger)
 
 
 def _note(refused: Refused, n: int, error: KafkaError, _: Message) -> None:

@@ -13,12 +13,13 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import dead_letter_rows
+from batchwire.adapters.sql import dead_letter_rows, redrive_rows
+from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
 from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
-from batchwire.adapters.sql.tables import inbox, outbox, parked
+from batchwire.adapters.sql.tables import inbox, outbox, parked, repeats
 from batchwire.domain import observed
 from batchwire.domain.dead_letter import DeadLetter
 from batchwire.domain.events import EventType, Fact
@@ -40,10 +41,6 @@ from batchwire.ports.inbox import (
 
 _MANY = 500  # values in one statement
 
-_seen = select(inbox.c.event_id).where(
-    inbox.c.consumer == bindparam("consumer"),
-    inbox.c.event_id.in_(bindparam("event_ids", expanding=True)),
-)
 _waiting = select(parked.c.event_id, parked.c.batch_id).where(
     parked.c.consumer == bindparam("consumer"),
     parked.c.batch_id.in_(bindparam("batch_ids", expanding=True)),
@@ -93,6 +90,9 @@ class _Group:
         results = [self._one(arrival, effect) for arrival, effect in self._work]
         self._logbook.write()
         _handled.execute(self._conn, self._handled)
+        repeated = results.count(Applied.DUPLICATE)
+        if repeated:
+            _count_repeats(self._conn, self._consumer, repeated)
         return results
 
     def _one(self, arrival: Arrival, effect: Effect) -> Applied:
@@ -201,22 +201,36 @@ class _Group:
             group=self._consumer,
             deliveries=effect.deliveries,
             failed_at=self._now,
-            replays=dead_letter_rows.replays_of(self._conn, arrival.event_id),
         )
-        dead_letter_rows.keep(self._conn, [letter])
+        kept = dead_letter_rows.keep(self._conn, letter)
         copy = Outgoing(
-            topic=effect.dead_letter_topic, record=dead_letter.to_record(letter)
+            topic=effect.dead_letter_topic, record=dead_letter.to_record(kept)
         )
         self._conn.execute(insert(outbox), outbox_row(copy, millis(self._now)))
+
+
+def _count_repeats(conn: Connection, consumer: str, count: int) -> None:
+    here = repeats.c.consumer == consumer
+    more = update(repeats).where(here).values(count=repeats.c.count + count)
+    if not conn.execute(more).rowcount:
+        conn.execute(insert(repeats), {"consumer": consumer, "count": count})
+
+
+def count_repeats(conn: Connection, consumer: str) -> int:
+    """Count the events that were here before, since ever."""
+    query = select(repeats.c.count).where(repeats.c.consumer == consumer)
+    return conn.execute(query).scalar() or 0
 
 
 def _known_events(conn: Connection, consumer: str, event_ids: list[str]) -> set[str]:
     seen: set[str] = set()
     for start in range(0, len(event_ids), _MANY):
         some = event_ids[start : start + _MANY]
-        wanted = {"consumer": consumer, "event_ids": some}
-        seen.update(conn.execute(_seen, wanted).scalars())
-        seen |= dead_letter_rows.waiting_events(conn, some)
+        query = select(inbox.c.event_id).where(
+            inbox.c.consumer == consumer, among(conn, inbox.c.event_id, some)
+        )
+        seen.update(conn.execute(query).scalars())
+        seen |= dead_letter_rows.waiting_events(conn, consumer, some)
     return seen
 
 
@@ -278,7 +292,8 @@ def due(conn: Connection, consumer: str, most: int, now: datetime) -> list[Parke
 
 
 def purge(conn: Connection, before: datetime, most: int) -> int:
-    """Forget events handled before then, the oldest first, at most so many."""
+    """Forget events handled before then, the oldest first, and letters as old."""
+    redrive_rows.purge(conn, before, most)
     old = (
         select(inbox.c.consumer, inbox.c.event_id)
         .where(inbox.c.at < millis(before))

@@ -1,6 +1,6 @@
 """Batches that other systems execute: a log as ours have, and a state of their own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -8,20 +8,15 @@ import msgspec
 from sqlalchemy import Connection, Row as SqlRow, bindparam, insert, select, update
 
 from batchwire.adapters.sql import log
+from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.tables import batches, observed
 from batchwire.domain.events import GENESIS, Event, Fact
-from batchwire.domain.observed import ObservedState, step
+from batchwire.domain.observed import ObservedBatch, ObservedState, step
 
 AGGREGATE = "observed"
 
 _state = msgspec.json.Decoder(ObservedState)
-_known = select(observed).where(
-    observed.c.batch_id.in_(bindparam("batch_ids", expanding=True))
-)
-_ours = select(batches.c.batch_id).where(
-    batches.c.batch_id.in_(bindparam("batch_ids", expanding=True))
-)
 _new = Bulk(insert(observed), ("batch_id", "last_hash", "state"))
 _changed = Bulk(
     update(observed)
@@ -40,19 +35,20 @@ class Logbook:
 
     def __init__(self, conn: Connection, batch_ids: Iterable[str]) -> None:
         self._conn = conn
-        wanted = {"batch_ids": list(batch_ids)}
-        rows = conn.execute(_known.with_for_update(), wanted)
+        wanted = sorted(batch_ids)  # one order of locks for all
+        known = select(observed).where(among(conn, observed.c.batch_id, wanted))
+        rows = conn.execute(known.order_by(observed.c.id).with_for_update())
         self._rows = {row.batch_id: _Pages(row.id, row) for row in rows}
         self._events: list[Row] = []
-        self.ours = set(conn.execute(_ours, wanted).scalars())
+        self.ours = _ours(conn, [one for one in wanted if one not in self._rows])
 
     def state(self, batch_id: str) -> ObservedState | None:
         """Give the state of an observed batch; None where there is none yet."""
         pages = self._rows.get(batch_id)
         return pages.state if pages else None
 
-    def append(self, batch_id: str, fact: Fact, now: datetime) -> None:
-        """Append a fact; the first one of a batch makes it."""
+    def append(self, batch_id: str, fact: Fact, now: datetime) -> tuple[Event, bytes]:
+        """Append a fact, the first one of a batch makes it; returns event and hash."""
         pages = self._rows.setdefault(batch_id, _Pages(None, None))
         event = Event(
             batch_id=batch_id,
@@ -66,6 +62,7 @@ class Logbook:
         pages.state = step(pages.state, event)
         pages.is_changed = True
         self._events.append(log.row_of_event(event, pages.hash, AGGREGATE))
+        return event, pages.hash
 
     def write(self) -> None:
         """Store what was appended."""
@@ -83,6 +80,14 @@ class Logbook:
         _changed.execute(self._conn, old)
 
 
+def _ours(conn: Connection, batch_ids: list[str]) -> set[str]:
+    """Find which of the ids are batches of our own; an observed one never is."""
+    if not batch_ids:
+        return set()
+    query = select(batches.c.batch_id).where(among(conn, batches.c.batch_id, batch_ids))
+    return set(conn.execute(query).scalars())
+
+
 class _Pages:
     def __init__(self, row_id: int | None, row: SqlRow[Any] | None) -> None:
         self.row_id = row_id
@@ -91,12 +96,15 @@ class _Pages:
         self.is_changed = False
 
 
-def find(conn: Connection, limit: int) -> list[tuple[str, ObservedState]]:
+def find(conn: Connection, limit: int) -> list[ObservedBatch]:
     """Read observed batches, newest first."""
     query = select(observed).order_by(observed.c.id.desc())
     if limit:
         query = query.limit(limit)
-    return [(row.batch_id, _state.decode(row.state)) for row in conn.execute(query)]
+    return [
+        ObservedBatch(batch_id=row.batch_id, state=_state.decode(row.state))
+        for row in conn.execute(query)
+    ]
 
 
 def one(conn: Connection, batch_id: str) -> ObservedState | None:
@@ -109,11 +117,3 @@ def row_of(conn: Connection, batch_id: str) -> SqlRow[Any] | None:
     """Find the row of an observed batch."""
     query = select(observed).where(observed.c.batch_id == batch_id)
     return conn.execute(query).first()
-
-
-def fold(facts: Sequence[Event]) -> ObservedState:
-    """Apply events in order to the empty state."""
-    state = ObservedState()
-    for event in facts:
-        state = step(state, event)
-    return state

@@ -194,6 +194,14 @@ inbox = Table(
     sqlite_with_rowid=False,
 )
 
+# Events that were repeats and had no effect, counted for whoever looks for trouble.
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("consumer", String(249), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
 # Batches that other systems execute.
 observed = Table(
     "observed",
@@ -237,6 +245,7 @@ dead_letters = Table(
     Column("failed_at", BigInteger, nullable=False),
     Column("replays", Integer, nullable=False, server_default="0"),
     Column("redriven_at", BigInteger),
+    Column("redriven_by", String(255), nullable=False, server_default=""),
     Index("dead_letters_by_batch", "batch_id", "id"),
     Index("dead_letters_by_event", "event_id"),
     sqlite_autoincrement=True,  # no id ever comes back
