@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from tests.events.world import World
 
-from batchwire.adapters.sql import log, observed_rows
+from batchwire.adapters.sql import log
 from batchwire.domain.batch import BatchSpec, ListFormat, OnUncertain
 from batchwire.domain.events import Event, EventType
 from batchwire.domain.lifecycle import Status
-from batchwire.domain.observed import ObservedState
+from batchwire.domain.observed import ObservedState, fold
 from batchwire.domain.record import Record
 from batchwire.errors import BatchConflict, UnknownBatch
 from batchwire.testing.builders import until
@@ -339,7 +339,7 @@ async def test_repeated_and_reordered_events_give_the_same_state(
         assert [one.sequence for one in events] == list(range(1, len(events) + 1))
         stored = await world.observed(f"b{n}")
         assert stored is not None
-        assert observed_rows.fold(events).encode() == stored.encode()
+        assert fold(events).encode() == stored.encode()
 
 
 async def state_of(world: World, batch_id: str) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class World:
         defaults = RequestDefaults(
             providers=PROVIDERS, provider="scripted", region="GB", chunk_size=7
         )
-        return BatchHandlers(intake, control, AllowedLists([]), defaults).table()
+        return BatchHandlers(intake, control, AllowedLists([], self.store), defaults).table()
 
     def consumer(
         self,

@@ -1,6 +1,6 @@
 """The spool as an outbox: what others left first, then what this process keeps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
