@@ -62,7 +62,9 @@ class World:
         defaults = RequestDefaults(
             providers=PROVIDERS, provider="scripted", region="GB", chunk_size=7
         )
-        return BatchHandlers(intake, control, AllowedLists([], self.store), defaults).table()
+        return BatchHandlers(
+            intake, control, AllowedLists([], self.store), defaults
+        ).table()
 
     def consumer(
         self,

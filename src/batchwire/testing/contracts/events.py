@@ -275,4 +275,3 @@ def service_settings(database: str, topic: Topic) -> Settings:
             **topic.settings,
         }
     )
-
