@@ -19,10 +19,12 @@ class Watched(SqlInbox):
     """An inbox that counts its transactions and fails as it is told."""
 
     def tell(self, *errors: StoreError) -> None:
+        """Say which errors come first."""
         self.errors = list(errors)
         self.groups: list[int] = []
 
     async def apply(self, work: Sequence[tuple[Arrival, Effect]]) -> list[Applied]:
+        """Count, fail, or do it."""
         self.groups.append(len(work))
         if self.errors:
             raise self.errors.pop(0)

@@ -28,6 +28,7 @@ class Gate:
         self._open: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def __call__(self, received: Received) -> Effect:
+        """Wait for the batch to be let go."""
         assert received.batch_id not in self.running, (
             "the same batch runs twice at once"
         )
@@ -39,6 +40,7 @@ class Gate:
         return Handled()
 
     def let_go(self, *batch_ids: str) -> None:
+        """Let batches be handled."""
         for batch_id in batch_ids:
             self._open[batch_id].set()
 
@@ -296,8 +298,7 @@ async def test_a_topic_full_of_poison_stops_the_consumer(
         is_bad = number % (good_between + 1) == 0
         bad = Record(key=b"k%d" % number, value=b"{")
         topic.give(bad if is_bad else event(f"b{number}"))
-        while topic.is_paused and not running.done():
-            await asyncio.sleep(0.001)
+        await until(lambda: not topic.is_paused or running.done())
     with pytest.raises(DeadLettersExceeded):
         await asyncio.wait_for(running, 10)
     assert max(topic.positions.values(), default=0) < total

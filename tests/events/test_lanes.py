@@ -27,6 +27,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from([b"a", b"b", b"c"]), size=st.integers(0, 50))
     def push(self, key: bytes, size: int) -> None:
+        """Let a record come."""
         one = item(key, size)
         self.lanes.push(one)
         self.queues[key].append(one)
@@ -34,6 +35,7 @@ class LanesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.lanes.has_ready)
     @rule()
     def take(self) -> None:
+        """Let a worker take the head of a lane."""
         one = self.lanes.take()
         assert one is self.queues[one.key][0]
         assert one.key not in [other.key for other in (*self.running, *self.resting)]
@@ -42,6 +44,7 @@ class LanesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
+        """Its effect is durable."""
         one = data.draw(st.sampled_from(self.running))
         self.running.remove(one)
         self.queues[one.key].popleft()
@@ -50,6 +53,7 @@ class LanesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def rest(self, data: st.DataObject) -> None:
+        """Let it wait to be tried again."""
         one = data.draw(st.sampled_from(self.running))
         self.running.remove(one)
         self.resting.append(one)
@@ -58,12 +62,14 @@ class LanesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.resting)
     @rule(data=st.data())
     def again(self, data: st.DataObject) -> None:
+        """Its time has come."""
         one = data.draw(st.sampled_from(self.resting))
         self.resting.remove(one)
         self.lanes.again(one)
 
     @rule(data=st.data())
     def drop(self, data: st.DataObject) -> None:
+        """Let a partition go away."""
         every = [one for queue in self.queues.values() for one in queue]
         meant = [one for one in every if data.draw(st.booleans())]
         gone = [one for one in meant if one not in self.running]
@@ -77,6 +83,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def counts_are_those_of_what_is_not_finished(self) -> None:
+        """Bounds are made of these."""
         every = [one for queue in self.queues.values() for one in queue]
         sizes = [len(one.received.record.value or b"") for one in every]
         assert (self.lanes.count, self.lanes.size_bytes) == (len(every), sum(sizes))
@@ -84,11 +91,13 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_runs_is_known(self) -> None:
+        """Compare it: a revoke waits for it."""
         busy = sorted(self.lanes.busy(), key=id)
         assert busy == sorted(self.running, key=id)
 
     @invariant()
     def a_lane_is_ready_unless_its_head_runs_or_rests(self) -> None:
+        """Nobody waits without a reason."""
         idle = [one.key for one in (*self.running, *self.resting)]
         is_any = any(queue and key not in idle for key, queue in self.queues.items())
         assert self.lanes.has_ready == is_any

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.events.world import World
 
-from batchwire.domain.lifecycle import Operation
+from batchwire.domain.lifecycle import Operation, Phase
 from batchwire.errors import BrokerUnreachable, MalformedMessage
 from batchwire.events.publisher import BatchEventPublisher
 from batchwire.events.relay import Relay
@@ -85,7 +85,7 @@ async def test_the_messages_go_as_they_are_with_a_request_id_in_the_order_of_cal
         batch_id="b1", batch_type="sms", recipients=("+447810000001",), template="Hi"
     )
     update = BatchStatusUpdateRequest(
-        request_id="r", batch_id="b1", status="completed", current_phase="delivery"
+        request_id="r", batch_id="b1", status="completed", current_phase=Phase.DELIVERY
     )
     await one.publish_batch_request(request)
     await one.publish_batch_status_update(update)
@@ -93,7 +93,7 @@ async def test_the_messages_go_as_they_are_with_a_request_id_in_the_order_of_cal
         BatchOperationRequest(batch_id="b1", operation=Operation.RETRY)
     )
     await one.publish_sms_batch_created(
-        "b1", "u", ["+447810000001"], "Hi {{n}}", {"n": 1}
+        "b1", "u", ("+447810000001",), "Hi {{n}}", {"n": 1}
     )
     await one.publish_sms_batch_status_changed(update)
     await one.publish_sms_batch_resumed("b1", operator_id="o")

@@ -1,6 +1,7 @@
 """The relay: order per batch, nothing lost, one event id, one topic holds up no other."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -28,7 +29,8 @@ class LostMarks(SqlOutbox):
 
     lost = 1
 
-    async def done(self, owner: str, pending: list[Pending]) -> int:  # type: ignore[override]
+    async def done(self, owner: str, pending: Sequence[Pending]) -> int:
+        """Lose it, or do it."""
         if self.lost:
             self.lost -= 1
             raise StoreBusy("lost")
@@ -158,7 +160,9 @@ async def test_a_relay_that_was_taken_over_marks_nothing(world: World) -> None:
     gate = asyncio.Event()
 
     class Slow(ScriptedProducer):
-        async def publish(self, records: list[Outgoing]) -> list[BrokerError | None]:  # type: ignore[override]
+        async def publish(
+            self, records: Sequence[Outgoing]
+        ) -> list[BrokerError | None]:
             await gate.wait()
             return await super().publish(records)
 
@@ -194,7 +198,7 @@ async def test_a_drain_says_whether_something_is_left(world: World) -> None:
 
 async def test_a_database_that_cannot_be_used_ends_the_relay(world: World) -> None:
     class Broken(SqlOutbox):
-        async def pending(self, *_: object, **__: object) -> list[Pending]:  # type: ignore[override]
+        async def pending(self, *_: object, **__: object) -> list[Pending]:
             raise StoreDamaged("broken")
 
     outbox = Broken(world.database, world.clock)
@@ -207,7 +211,7 @@ async def test_a_database_that_is_away_is_waited_for(world: World) -> None:
     class Flaky(SqlOutbox):
         fails = 5
 
-        async def pending(self, *args: object, **named: object) -> list[Pending]:  # type: ignore[override]
+        async def pending(self, *args: object, **named: object) -> list[Pending]:
             self.fails -= 1
             if self.fails >= 0:
                 raise StoreBusy("busy")

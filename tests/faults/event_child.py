@@ -66,6 +66,6 @@ async def main() -> None:
 if __name__ == "__main__":
     POINT = sys.argv[2]
     make = events.Events._producer  # noqa: SLF001 - wrapped here, not there
-    events.SqlInbox = Inbox  # type: ignore[misc]
-    events.Events._producer = lambda self: Dying(make(self))  # type: ignore[method-assign] # noqa: SLF001
+    vars(events)["SqlInbox"] = Inbox
+    setattr(events.Events, "_producer", lambda self: Dying(make(self)))  # noqa: B010
     asyncio.run(main())

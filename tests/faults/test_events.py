@@ -11,6 +11,13 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from tests.events.contract import (
+    PATIENCE_S,
+    eventually,
+    header,
+    running,
+    service_settings,
+)
 
 from batchwire.adapters.sql import observed_rows, outbox_rows
 from batchwire.adapters.sql.sqlite import SqliteDatabase
@@ -18,13 +25,6 @@ from batchwire.bootstrap import opened
 from batchwire.config import Settings, load
 from batchwire.domain.lifecycle import Status
 from batchwire.testing.builders import numbers, pieces, submission, until
-from batchwire.testing.contracts.events import (
-    PATIENCE_S,
-    eventually,
-    header,
-    running,
-    service_settings,
-)
 from batchwire.testing.events import event_id_of, record, request, update
 from batchwire.testing.kafka.broker import Broker, running_broker
 from batchwire.testing.kafka.fixtures import or_skip

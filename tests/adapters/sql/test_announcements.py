@@ -16,13 +16,13 @@ from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain import operations
-from batchwire.domain.batch import Batch
 from batchwire.domain.events import EventType
 from batchwire.domain.lifecycle import Operation, Status
-from batchwire.domain.operations import VIA_TOPIC, Change, Command
+from batchwire.domain.operations import VIA_TOPIC, Command
 from batchwire.domain.record import Record
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake
+from batchwire.errors import IllegalOperation
 from batchwire.events.relay import Relay
 from batchwire.messages.announcement import Announcer
 from batchwire.messages.codec import decode
@@ -35,8 +35,8 @@ from batchwire.testing.builders import (
 )
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.outbox import outgoing
-from batchwire.testing.postgres import Cluster
 from batchwire.testing.events import ScriptedProducer, event_id_of
+from batchwire.testing.postgres import Cluster
 
 ANNOUNCER = Announcer("/here", "io.batchwire", "topic")
 TOLD = {EventType.REQUEST, EventType.STATUS, EventType.OPERATION}
@@ -63,7 +63,7 @@ async def database(made: Database) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def store(database: Database, clock: ManualClock) -> SqlStore:  # type: ignore[override]
+def store(database: Database, clock: ManualClock) -> SqlStore:
     return SqlStore(database, clock)
 
 
@@ -154,12 +154,9 @@ async def test_a_refusal_stays_in_the_log(
     await take(store, clock)
     before = await told(database, clock)
 
-    def refuse(batch: Batch) -> Change:
-        command = Command(batch_id="b1", operation=Operation.RETRY, request_id="t")
-        return operations.operate(batch, command, clock.now())
-
-    with pytest.raises(Exception, match="does not fit"):
-        await store.change("b1", refuse, request_id="t")
+    retry = Command(batch_id="b1", operation=Operation.RETRY, request_id="t")
+    with pytest.raises(IllegalOperation):
+        await Control(store, clock).operate(retry)
     assert await told(database, clock) == before
 
 

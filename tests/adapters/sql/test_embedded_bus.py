@@ -15,7 +15,8 @@ from batchwire.adapters.sql.embedded_bus import (
 )
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.system.clock import SystemClock
-from batchwire.testing.contracts.bus import BusContract, Collector, Open, numbered
+from batchwire.testing.collector import Collector, numbered
+from batchwire.testing.contracts.bus import BusContract, Open
 
 
 @dataclass
@@ -28,9 +29,11 @@ class EmbeddedBus:
     too_large: int = LARGEST + 1
 
     def producer(self) -> EmbeddedProducer:
+        """Make one, not opened."""
         return EmbeddedProducer(self.database, SystemClock())
 
     def subscription(self, group: str) -> EmbeddedSubscription:
+        """Make a member, not opened."""
         return EmbeddedSubscription(self.database, SystemClock(), self.topic, group)
 
 
@@ -40,6 +43,7 @@ class TestEmbeddedBus(BusContract):
 
     @pytest.fixture
     async def bus(self, tmp_path: Path) -> AsyncIterator[EmbeddedBus]:
+        """Both ends of the database."""
         database = SqliteDatabase(str(tmp_path / "bus.db"))
         await database.open()
         yield EmbeddedBus(database)
@@ -48,12 +52,13 @@ class TestEmbeddedBus(BusContract):
     async def test_a_second_member_takes_over_where_the_first_leaves(
         self, opened: Open
     ) -> None:
+        """And what it read goes on there."""
         await opened.publish(*(numbered(n) for n in range(4)))
         first, second = Collector(), Collector()
         member = await opened.member(first)
         await first.count(4)
         await opened.member(second)
-        member.finish({one: 2 for one in first.positions})
+        member.finish(dict.fromkeys(first.positions, 2))
         await member.close()
         await second.count(2)
         assert second.values == [b"2", b"3"]
@@ -61,11 +66,12 @@ class TestEmbeddedBus(BusContract):
     async def test_a_group_that_comes_after_a_purge_reads_what_is_left_once(
         self, bus: EmbeddedBus, opened: Open
     ) -> None:
+        """Nothing twice, though the first are gone."""
         await opened.publish(*(numbered(n) for n in range(10)))
         first = Collector()
         member = await opened.member(first)
         await first.count(10)
-        member.finish({one: 6 for one in first.positions})
+        member.finish(dict.fromkeys(first.positions, 6))
         await member.close()
         before = SystemClock().now() + timedelta(hours=1)
         assert await bus.database.write(topic_rows.purge, before, 4) == 4

@@ -36,6 +36,7 @@ class TestSqliteInbox(InboxContract):
 
     @pytest.fixture
     def inbox(self, sqlite: SqliteDatabase, clock: ManualClock) -> SqlInbox:
+        """Give the door to test."""
         return SqlInbox(sqlite, clock)
 
 
@@ -44,6 +45,7 @@ class TestPostgresInbox(InboxContract):
 
     @pytest.fixture
     def inbox(self, postgres: PostgresDatabase, clock: ManualClock) -> SqlInbox:
+        """Give the door to test."""
         return SqlInbox(postgres, clock)
 
 
@@ -52,11 +54,13 @@ class TestSqliteOutbox(OutboxContract):
 
     @pytest.fixture
     def outbox(self, sqlite: SqliteDatabase, clock: ManualClock) -> SqlOutbox:
+        """Give the door to test."""
         return SqlOutbox(sqlite, clock)
 
     async def test_what_is_refused_is_a_dead_letter(
         self, sqlite: SqliteDatabase, clock: ManualClock
     ) -> None:
+        """Kept, with why."""
         await refused_is_a_dead_letter(sqlite, clock)
 
 
@@ -65,11 +69,13 @@ class TestPostgresOutbox(OutboxContract):
 
     @pytest.fixture
     def outbox(self, postgres: PostgresDatabase, clock: ManualClock) -> SqlOutbox:
+        """Give the door to test."""
         return SqlOutbox(postgres, clock)
 
     async def test_what_is_refused_is_a_dead_letter(
         self, postgres: PostgresDatabase, clock: ManualClock
     ) -> None:
+        """Kept, with why."""
         await refused_is_a_dead_letter(postgres, clock)
 
 

@@ -1,4 +1,4 @@
-"""A topic on a broker as plain clients see it (``testing.contracts.events.Topic``)."""
+"""A topic on a broker as plain clients see it (``tests.events.contract.Topic``)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from batchwire.domain.record import Place, Record
+from batchwire.domain.record import Headers, Place, Record
 
 ANSWER_S = 10.0
 
@@ -43,7 +43,7 @@ class KafkaTopic:
     def _publish(self, records: Sequence[Record]) -> None:
         producer = Producer({"bootstrap.servers": self._brokers, "log_level": 0})
         for one in records:
-            headers = list(one.headers)
+            headers: list[tuple[str, str | bytes | None]] = list(one.headers)
             producer.produce(self._topic, one.value, one.key, headers=headers)
         if producer.flush(ANSWER_S):
             raise TimeoutError("the broker did not take the records")
@@ -57,7 +57,7 @@ class KafkaTopic:
         records: list[Record] = []
         while len(records) < end:
             for one in consumer.consume(end - len(records), ANSWER_S):
-                headers = tuple(one.headers() or ())
+                headers: Headers = tuple(one.headers() or ())  # type: ignore[arg-type]
                 place = Place(name, 0, one.offset() or 0)
                 key, value = one.key(), one.value()
                 records.append(

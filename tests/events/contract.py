@@ -240,7 +240,7 @@ class EventsContract:
         """The call returns when the broker has it, and the batch is delivered."""
         async with running(settings, topic) as one:
             event_id = await one.events.publisher.publish_sms_batch_created(
-                "b1", "u", numbers(2), "Hi"
+                "b1", "u", tuple(numbers(2)), "Hi"
             )
             await one.reaches(Status.COMPLETED)
         assert event_id in [event_id_of(r) for r in await topic.read()]
