@@ -18,6 +18,7 @@ from batchwire.domain.batch import Batch
 from batchwire.domain.events import Fact
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
+from batchwire.engine.heart import Heart
 from batchwire.engine.load import Load, Run
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.sharing import Sharing
@@ -41,13 +42,13 @@ class Delivery:
         clock: Clock,
         providers: Mapping[str, Provider],
         settings: EngineSettings,
-        owner: str,
+        heart: Heart,
     ) -> None:
         self._store = store
         self._clock = clock
         self._providers = providers
         self._settings = settings
-        self._owner = owner
+        self._heart = heart
         self._lines: dict[str, Line] = {}
         self._runs: dict[str, Run] = {}
         self._sharing = Sharing(clock, settings)
@@ -77,8 +78,9 @@ class Delivery:
             )
             raise ProviderSettingsRefused(message)
         if name not in self._lines:
+            provider = self._providers[name]
             line = Line(
-                self._providers[name], self._clock, self._settings, self._hunger
+                provider, self._clock, self._settings, self._hunger, self._heart
             )
             await line.open()
             self._lines[name] = line
@@ -164,7 +166,7 @@ class Delivery:
             self._sharing.choose(self._lines.values(), runs)
         flushes = [self._flush(run) for run in runs]
         found, _ = await asyncio.gather(
-            self._store.flush(self._owner, flushes), self._unpack(runs)
+            self._store.flush(self._heart.owner, flushes), self._unpack(runs)
         )
         chosen = self._sharing.take()
         for run, flush, one in zip(runs, flushes, found, strict=True):
@@ -267,11 +269,8 @@ class Delivery:
             run.has_claimed = True
             run.is_exhausted = False
             return
-        now = self._clock.now()
-        due = found.next_due_at
-        run.is_exhausted = due is None
-        wait_s = (due - now).total_seconds() if due else 0.0
-        run.claim_at = self._clock.monotonic() + max(wait_s, 0.0)
+        run.is_exhausted = found.next_due_s is None
+        run.claim_at = self._clock.monotonic() + (found.next_due_s or 0.0)
 
     def _stopped(self, run: Run, flush: Flush) -> None:
         """Stop a batch that somebody paused or ended: what is in flight escapes."""

@@ -6,7 +6,6 @@ its chunk is to be intended, what was answered, and what of that is to be stored
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
@@ -110,14 +109,13 @@ class Load:
         intent = 0
         if self.intended:
             intent = self.messages[self.intended - 1].position - self.base + 1
-        clock = self.run.clock
         return ChunkUpdate(
             number=self.number,
             fence=self.fence,
             segment=answered,
             intent=intent,
             is_released=due_s is not None,
-            due_at=clock.now() + timedelta(seconds=due_s) if due_s else None,
+            due_s=due_s or 0.0,
         )
 
 

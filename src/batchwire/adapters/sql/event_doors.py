@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from batchwire.adapters.sql import dead_letter_rows, inbox_rows, outbox_rows
-from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.database import Database
+from batchwire.adapters.sql.times import millis
 from batchwire.domain.dead_letter import DeadLetter
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.clock import Clock
