@@ -83,12 +83,17 @@ class ChunkUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flush(msgspec.Struct, frozen=True, kw_only=True):
-    """One batch's share of a flush; ``claim`` is how many more chunks to lease."""
+    """
+    One batch's share of a flush; ``claim`` is how many more chunks to lease.
+
+    ``limited_by`` None leaves what is said. ``facts`` of progress are left out where
+    another worker told them within the second.
+    """
 
     batch_id: str
     updates: tuple[ChunkUpdate, ...] = ()
     facts: tuple[Fact, ...] = ()
-    limited_by: str = ""
+    limited_by: str | None = None
     claim: int = 0
 
 

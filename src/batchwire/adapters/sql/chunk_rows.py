@@ -219,12 +219,12 @@ def flush(
     if work.updates:
         updates = work.updates
         stale = _write_updates(conn, row, owner, updates, at_ms, is_running=is_running)
-    if work.limited_by != row.limited_by:
+    if work.limited_by not in {None, row.limited_by}:
         conn.execute(
             update(batches).where(batches.c.id == row.id),
             {"limited_by": work.limited_by},
         )
-    if work.facts:
+    if work.facts and not log.is_told(conn, row, now):
         log.append(conn, row, work.facts, now)
     claims: tuple[Claim, ...] = ()
     next_due = None
