@@ -1,8 +1,9 @@
 """
 The scheduler: which batch goes on, and when.
 
-It looks at the batches several times a second: schedule_time, not_after, whose turn it
-is by priority, and what the service paused by itself and may try again.
+It looks at the batches when one has changed, and every second: schedule_time,
+not_after, whose turn it is by priority, and what the service paused by itself and may
+try again. Now and then it takes back what dead workers held.
 """
 
 import asyncio
@@ -22,8 +23,8 @@ from batchwire.errors import ProviderError, StaleLease, StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
 
-_TICK_S = 0.1
-_RESCUE_S = 5.0
+_LOOK_S = 1.0
+_RESCUES = 6  # in the time after which a worker is dead
 _ORPHAN_AGE = timedelta(hours=24)
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
 _TO_PREPARE = (Status.PREPARATION_READY, Status.PREPARATION_RUNNING)
@@ -47,19 +48,20 @@ class Scheduler:
         self._delivery = delivery
         self._settings = settings
         self._owner = owner
-        self._rescue_at = clock.monotonic() + _RESCUE_S
+        self._rescue_at = 0.0
         self._preparing: dict[str, asyncio.Task[None]] = {}
         self.is_idle = False  # no batch is left that moves by itself
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        has_tidied = False
+        has_tidied, seen = False, 0
         while True:
             try:
                 if not has_tidied:
                     await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
                     has_tidied = True
                 await self.tick()
+                seen = await self._store.changed(seen, _LOOK_S)
             except StoreError as error:
                 if not error.retryable:
                     raise
@@ -67,7 +69,6 @@ class Scheduler:
                     "store_unavailable", error_code=error.code, error=str(error)
                 )
                 await self._clock.sleep(1.0)
-            await self._clock.sleep(_TICK_S)
 
     async def drain(self) -> None:
         """Stop preparing: what is stored stays, the rest is done again."""
@@ -92,9 +93,10 @@ class Scheduler:
         )
 
     async def _rescue(self) -> None:
-        if self._clock.monotonic() >= self._rescue_at:
+        now = self._clock.monotonic()
+        if now >= self._rescue_at:
             await rescue(self._store, self._clock)
-            self._rescue_at = self._clock.monotonic() + _RESCUE_S
+            self._rescue_at = now + self._settings.dead_after_s / _RESCUES
 
     async def _look(self, batch: Batch) -> None:
         now, spec = self._clock.now(), batch.spec

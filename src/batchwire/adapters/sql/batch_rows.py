@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import log, worker_rows
+from batchwire.adapters.sql import changes, log, worker_rows
 from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks, operations
 from batchwire.adapters.sql.times import millis, moment
 from batchwire.domain.batch import Batch, BatchSpec
@@ -105,6 +105,7 @@ def create(
         },
     )
     log.append(conn, row_of(conn, spec.batch_id), facts, now)
+    changes.notify(conn)
     return batch_of(row_of(conn, spec.batch_id)), True
 
 
@@ -159,8 +160,9 @@ def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> Non
     if change.close_open_as is not None:
         _close_open(conn, row.id, change.close_open_as)
     log.append(conn, row, change.facts, now)
-    if not any("status" in fact.delta for fact in change.facts):
+    if not is_move(change):
         return  # a note leaves alone when the service tries again
+    changes.notify(conn)
     conn.execute(
         update(batches).where(batches.c.id == row.id),
         {
@@ -168,6 +170,11 @@ def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> Non
             "limited_by": "",
         },
     )
+
+
+def is_move(change: Change) -> bool:
+    """Whether it changes the status."""
+    return any("status" in fact.delta for fact in change.facts)
 
 
 def first_answer(conn: Connection, request_id: str, batch_id: str) -> bool:

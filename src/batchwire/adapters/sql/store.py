@@ -77,7 +77,9 @@ class SqlStore(SqlWorkers):
     ) -> tuple[Batch, bool]:
         """See the port."""
         now = self._clock.now()
-        return await self._write(batch_rows.create, spec, digest, facts, now)
+        made = await self._write(batch_rows.create, spec, digest, facts, now)
+        self._database.changes.tell()
+        return made
 
     async def batch(self, batch_id: str) -> Batch:
         """See the port."""
@@ -102,6 +104,8 @@ class SqlStore(SqlWorkers):
         change, batch = await self._write(
             _change, batch_id, decide, request_id, rewrites, now
         )
+        if batch_rows.is_move(change):
+            self._database.changes.tell()
         if change.refusal is not None:
             raise change.refusal
         return batch
@@ -113,6 +117,7 @@ class SqlStore(SqlWorkers):
     async def cease_preparing(self, batch_id: str, owner: str) -> None:
         """See the port."""
         await self._write(batch_rows.cease_preparing, batch_id, owner)
+        self._database.changes.tell()
 
     async def add_chunks(
         self,
