@@ -56,7 +56,10 @@ async def delivering(
 
 
 async def _are_at_work(watch: Watch, count: int) -> bool:
-    return len(await _owners(watch, "SELECT owner FROM workers")) == count
+    return (
+        len(await _owners(watch, "SELECT owner FROM workers WHERE role = 'engine'"))
+        == count
+    )
 
 
 async def _hold_leases(watch: Watch, count: int) -> bool:
