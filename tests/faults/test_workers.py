@@ -158,7 +158,7 @@ async def test_under_resend_nobody_is_submitted_by_an_engine_that_wakes_up(
 async def test_an_engine_that_is_slow_but_lives_is_not_taken_over(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:
-    few = 2 * CONCURRENCY
+    few = CONCURRENCY
     provider.change(Behaviour(latency_ms=1000 * HASTY["dead_after_s"] + 1000))
     world.configure(f"{provider.url}/messages", HASTY, timeout_s=30.0)
     for _ in range(2):
@@ -172,7 +172,7 @@ async def test_an_engine_that_is_slow_but_lives_is_not_taken_over(
 
 
 async def test_the_preparation_of_a_killed_engine_another_goes_on_with(
-    world: World, watch: Watch, provider: SandboxServer
+    world: World, watch: Watch
 ) -> None:
     recipients = 12_000
     first = await world.engine()

@@ -124,7 +124,7 @@ class Scheduler:
         most = self._settings.max_preparing_batches
         free = [b for b in batches if b.prepared_by in {"", self._owner}]
         chosen = turns.to_prepare(free, most)
-        for batch in batches:
+        for batch in free:
             task = self._preparing.get(batch.spec.batch_id)
             if task and batch not in chosen and not task.cancelling():
                 task.cancel()  # once: a second would not wait for its write
