@@ -26,6 +26,7 @@ from batchwire.ports.store import Store
 _LOOK_S = 1.0
 _RESCUES = 6  # in the time after which a worker is dead
 _ORPHAN_AGE = timedelta(hours=24)
+_TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
 _TO_PREPARE = (Status.PREPARATION_READY, Status.PREPARATION_RUNNING)
 
@@ -54,12 +55,12 @@ class Scheduler:
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        has_tidied, seen = False, 0
+        tidy_at, seen = self._clock.monotonic(), 0
         while True:
             try:
-                if not has_tidied:
+                if self._clock.monotonic() >= tidy_at:
                     await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
-                    has_tidied = True
+                    tidy_at = self._clock.monotonic() + _TIDY_S
                 await self.tick()
                 seen = await self._store.changed(seen, _LOOK_S)
             except StoreError as error:

@@ -32,9 +32,10 @@ from batchwire.domain.counts import ZERO, Counts, add, count
 from batchwire.domain.events import Fact
 from batchwire.domain.ledger import (
     ChunkState,
+    Payload,
     Segment,
     pack,
-    unpack_numbers,
+    unpack_payload,
     unpack_segment,
 )
 from batchwire.domain.lifecycle import Status
@@ -314,7 +315,9 @@ def _claim(
         [{"b": batch, "n": d.number, "owner": owner, "now": at_ms} for d in due],
     )
     wanted = [d.number for d in due]
-    data = payloads_of(conn, batch, wanted)
+    found = payloads_of(conn, batch, wanted)
+    # Unpacked here, in the writer's thread: half of it needs no interpreter.
+    data = {n: unpack_payload(packed) for n, packed in found.items()}
     parts = segments_of(conn, batch, wanted)
     suppressed = _suppressed(conn, data)
     return tuple(
@@ -330,12 +333,12 @@ def _claim(
 
 
 def _suppressed(
-    conn: Connection, data: Mapping[int, bytes]
+    conn: Connection, data: Mapping[int, Payload]
 ) -> dict[int, frozenset[str]]:
     """Find the suppressed numbers of payloads, by chunk number; mostly there are none."""
     if suppression_rows.is_empty(conn):
         return {}
-    numbers = {n: unpack_numbers(payload) for n, payload in data.items()}
+    numbers = {n: payload.numbers.split("\n") for n, payload in data.items()}
     found = suppression_rows.among(conn, list(chain.from_iterable(numbers.values())))
     return {n: frozenset(found.intersection(some)) for n, some in numbers.items()}
 

@@ -19,6 +19,7 @@ from batchwire.adapters.sql.tables import outbox, shards
 from batchwire.adapters.sql.times import millis
 from batchwire.adapters.sql.worker_rows import RELAY
 from batchwire.domain.dead_letter import DeadLetter, Disposition
+from batchwire.messages.dead_letter import redriven_as
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.outbox import Depth, Pending
 
@@ -103,7 +104,7 @@ def refuse(
     record = one.outgoing.record
     told = outbox_row(one.outgoing, millis(now))
     letter = DeadLetter(
-        event_id=told["id"],
+        event_id=told["id"] or redriven_as(record) or f"outbox:{one.position}",
         batch_id=told["aggregateid"],
         disposition=Disposition.TOO_LARGE,
         message=reason,
@@ -111,7 +112,7 @@ def refuse(
         topic=one.outgoing.topic,
         failed_at=now,
     )
-    dead_letter_rows.keep(conn, [letter])
+    dead_letter_rows.keep(conn, letter)
 
 
 def waiting(conn: Connection, positions: Sequence[int]) -> set[int]:
@@ -125,6 +126,14 @@ def depth(conn: Connection, now: datetime) -> Depth:
     rows, oldest = conn.execute(select(func.count(), func.min(outbox.c.at))).one()
     age_s = (millis(now) - oldest) / 1000 if oldest is not None else 0.0
     return Depth(rows, max(0.0, age_s))
+
+
+def is_full(conn: Connection, most: int) -> bool:
+    """Whether so many wait; as long as they are few nothing is counted."""
+    if span(conn) < most:
+        return False
+    rows = conn.execute(select(func.count()).select_from(outbox)).scalar_one()
+    return rows >= most
 
 
 def span(conn: Connection) -> int:
