@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from msgspec import UNSET
 
 from batchwire.bootstrap import App
 from batchwire.cli import output, session
@@ -58,7 +59,7 @@ def _state(state: State) -> dict[str, Any]:
     return {
         name: getattr(state, name)
         for name in State.__struct_fields__
-        if name != "counts"
+        if name != "counts" and getattr(state, name) is not UNSET
     } | {"counts": named(state.counts)}
 
 

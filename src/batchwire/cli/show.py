@@ -44,5 +44,6 @@ def _facts(batch: Batch) -> list[tuple[str, str]]:
         ("made", output.moment(spec.created_at)),
         ("started", output.moment(state.started_at)),
         ("ended", output.moment(state.ended_at)),
+        ("recipients purged", output.moment(views.purged_at(batch))),
         ("what fits now", ", ".join(fitting(state.status))),
     ]

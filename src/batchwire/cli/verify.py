@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from batchwire.bootstrap import App
-from batchwire.cli import output, session
+from batchwire.cli import output, session, views
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Json
 
@@ -22,9 +22,16 @@ def command(
     json: Json = False,
 ) -> None:
     """Check that events, ledger and counts say the same; nothing is changed."""
+    purged: dict[str, str] = {}
 
     async def check(app: App) -> dict[str, list[str]]:
-        ids = [batch_id] if batch_id else await _all(app)
+        batches = (
+            [await app.store.batch(batch_id)] if batch_id else await app.store.batches()
+        )
+        for one in batches:
+            if at := output.moment(views.purged_at(one)):
+                purged[one.spec.batch_id] = f"; recipients purged {at}: sums only"
+        ids = [one.spec.batch_id for one in batches]
         return {one: await app.store.verify(one) for one in ids}
 
     found = session.on_database(ctx, check)
@@ -32,9 +39,6 @@ def command(
         output.as_json(found)
     else:
         for one, problems in found.items():
-            output.line(f"{one}: {'; '.join(problems) or 'no contradiction'}")
+            told = "; ".join(problems) or "no contradiction"
+            output.line(f"{one}: {told}{purged.get(one, '')}")
     raise typer.Exit(ExitCode.NOT_GOOD if any(found.values()) else ExitCode.OK)
-
-
-async def _all(app: App) -> list[str]:
-    return [batch.spec.batch_id for batch in await app.store.batches()]

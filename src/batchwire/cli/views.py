@@ -1,5 +1,6 @@
 """A batch as commands show it: as a JSON object, and as the closed ledger."""
 
+from datetime import datetime
 from typing import Any
 
 from batchwire.cli import output
@@ -39,9 +40,16 @@ def view(batch: Batch) -> dict[str, Any]:
         "started_at": state.started_at,
         "updated_at": state.updated_at,
         "ended_at": state.ended_at,
+        "purged_at": purged_at(batch),
         "resume_at": batch.resume_at,
         "sequence": state.sequence,
     }
+
+
+def purged_at(batch: Batch) -> datetime | None:
+    """Since when nobody knows any more who the recipients were."""
+    at = batch.state.purged_at
+    return at if isinstance(at, datetime) else None
 
 
 def progress(batch: Batch) -> float:

@@ -81,12 +81,24 @@ def operate(
     not_after = batch.spec.not_after
     if command.operation is Operation.RETRY and not_after and not_after <= now:
         obstacle = "not_after has passed"
+    if command.operation is Operation.RETRY and state.is_purged:
+        obstacle = f"its recipients were purged at {state.purged_at}"
     if obstacle:
         return _refused(batch, command, asked, obstacle)
     close = Outcome.ABORTED if command.operation is Operation.ABORT else None
     moved = move(batch, to, now, reason=command.reason, by=command.operator_id)
     operated = Fact(type=EventType.OPERATION, data=asked)
     return Change(facts=(operated, moved), close_open_as=close)
+
+
+def purge(batch: Batch, before: datetime, now: datetime, *, by: str) -> Change:
+    """Decide that the recipients of what ended before then are forgotten; once."""
+    ended_at = batch.state.ended_at
+    if batch.state.is_purged or ended_at is None or ended_at >= before:
+        return Change()
+    data = {"note": "purged", "by": by, "ended_before": before}
+    fact = Fact(type=EventType.NOTE, data=data, delta={"purged_at": now})
+    return Change(facts=(fact,))
 
 
 def enter(

@@ -218,7 +218,9 @@ async def test_a_target_that_holds_something_is_refused_and_left_alone(
     await fill(file)
     await server.write(_suppress)
     before = await dump(server)
-    with pytest.raises(CopyRefused, match=r"not empty: it holds suppressions \(1 rows\)"):
+    with pytest.raises(
+        CopyRefused, match=r"not empty: it holds suppressions \(1 rows\)"
+    ):
         await copied("file", "server")
     assert await dump(server) == before
     await server.open()

@@ -18,6 +18,7 @@ from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
+from batchwire.errors import RecipientsPurged
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
@@ -211,8 +212,12 @@ def _flush(
 def _chunks(
     conn: Connection, batch_id: str, after: int, *, is_leased: bool
 ) -> list[Chunk]:
-    batch = batch_rows.row_of(conn, batch_id).id
-    return list(chunk_rows.read(conn, batch, after, _FEW_CHUNKS, is_leased=is_leased))
+    row = batch_rows.row_of(conn, batch_id)
+    if batch_rows.state_of(row).is_purged:  # and then none is leased
+        if is_leased:
+            return []
+        raise RecipientsPurged(batch_id)
+    return list(chunk_rows.read(conn, row.id, after, _FEW_CHUNKS, is_leased=is_leased))
 
 
 def _store(conn: Connection, batch_id: str, fact: Fact, now: datetime) -> Event:
