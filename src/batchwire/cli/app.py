@@ -36,6 +36,8 @@ COMMANDS = {
     "schema": "batchwire.cli.schema",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
+    "dlq": "batchwire.cli.dlq",
+    "lists": "batchwire.cli.lists",
     "topics": "batchwire.cli.topics",
     "doctor": "batchwire.cli.doctor",
 }

@@ -23,7 +23,9 @@ from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
-from batchwire.adapters.sql.tables import batches, outbox, suppressions
+from batchwire.adapters.sql.tables import batches, observed, outbox, suppressions
+from batchwire.domain.events import GENESIS
+from batchwire.domain.observed import ObservedState
 from batchwire.domain.operations import note
 from batchwire.domain.outcome import Outcome
 from batchwire.errors import (
@@ -124,6 +126,8 @@ async def fill(database: Database) -> None:
 
 
 def _fill_the_rest(conn: Connection) -> None:
+    empty = {"last_hash": GENESIS, "state": ObservedState().encode()}
+    conn.execute(insert(observed), {"batch_id": "theirs", **empty})
     filled = copy_rows.counts(conn)
     for table in copy_rows.TABLES:
         if table.name not in filled:
@@ -163,7 +167,7 @@ async def test_every_table_comes_over_and_back_byte_for_byte(
     assert all(before.values())
     done = await copied("file", "server")
     assert await dump(server) == before
-    assert (done.batches, done.contradictions, done.is_anew) == (1, {}, False)
+    assert (done.batches, done.contradictions, done.is_anew) == (2, {}, False)
     assert done.rows == {name: len(rows) for name, rows in before.items()}
     await copied("server", "back")
     assert await dump(back) == before

@@ -22,7 +22,7 @@ def outgoing(*values: bytes) -> list[Outgoing]:
 async def test_a_reader_that_missed_records_gets_each_later_one_once(
     database: SqliteDatabase, store: SqlStore
 ) -> None:
-    assert store
+    await store.open()
     await database.write(topic_rows.append, outgoing(b"0", b"1", b"2"), NOON)
     await database.write(topic_rows.append, outgoing(b"3", b"4"), NOON + timedelta(1))
     assert await database.write(topic_rows.purge, NOON + timedelta(1), 100) == 3

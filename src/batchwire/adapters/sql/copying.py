@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, select
 from batchwire.adapters.sql import audit, copy_rows, migrate
 from batchwire.adapters.sql.bulk import Row
 from batchwire.adapters.sql.database import Database, Snapshot
-from batchwire.adapters.sql.tables import batches
+from batchwire.adapters.sql.tables import batches, observed
 from batchwire.errors import CopyRefused, EngineAlreadyRunning, StoreDamaged
 
 Tell = Callable[[str, int, int], None]  # at what, how many are done, of how many
@@ -123,9 +123,9 @@ async def _check_counts(
 
 
 def _batch_ids(conn: Connection) -> list[str]:
-    return list(
-        conn.execute(select(batches.c.batch_id).order_by(batches.c.id)).scalars()
-    )
+    """Name the batches, those that other systems execute too."""
+    queries = (select(t.c.batch_id).order_by(t.c.id) for t in (batches, observed))
+    return [one for query in queries for one in conn.execute(query).scalars()]
 
 
 async def _verified(read: Snapshot, target: Database, batch_id: str) -> list[str]:
