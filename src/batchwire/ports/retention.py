@@ -31,9 +31,10 @@ class Retention(Protocol):
         """
         Remove what names recipients of a batch, at most so many rows; 0 when done.
 
-        Numbers and parameters, results with provider ids, the list; of the outbox, the
-        retry table and the dead letters what is older than ``before``. Nothing of a
-        batch that was not decided to be purged.
+        Numbers and parameters, results with provider ids, the list. Of what is older
+        than ``before``: its events in the retry table and among the dead letters, and
+        requests in the outbox that carry its list. Nothing of a batch that was not
+        decided to be purged.
         """
         ...
 

@@ -26,7 +26,7 @@ from batchwire.adapters.sql.tables import (
     parked,
 )
 from batchwire.domain.ledger import unpack_payload
-from batchwire.domain.lifecycle import Operation
+from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.record import Record
 from batchwire.engine import retention
 from batchwire.engine.rescue import rescue
@@ -222,7 +222,8 @@ async def test_what_speaks_of_a_purged_batch_goes_with_it_where_it_is_old(
     await purge.run(before, "ann")
     for table in (outbox, parked, dead_letters):
         named = table.c["id" if table is outbox else "event_id"]
-        assert await database.read(_all_of, named) == ["new"], table.name
+        kept = ["new", "told"] if table is outbox else ["new"]
+        assert await database.read(_all_of, named) == kept, table.name
 
 
 def _all_of(conn: Connection, column: Column[Any]) -> list[str]:
@@ -233,7 +234,8 @@ def _leave_traces(conn: Connection, at: int, name: str) -> None:
     blob = b"+447810000000"
     sent = {
         "id": name, "aggregatetype": "batch", "aggregateid": "b1", "type": "t",
-        "headers": blob, "topic": "t", "shard": 1, "at": at,
+        "headers": b"h", "topic": "t", "shard": 1, "at": at,
+        "payload": b'{"batch_id": "b1", "recipients": ["+447810000000"]}',
     }  # fmt: skip
     again = {
         "consumer": "c", "event_id": name, "batch_id": "b1", "record": blob,
@@ -244,6 +246,9 @@ def _leave_traces(conn: Connection, at: int, name: str) -> None:
         "topic": "t", "record": blob, "group_id": "g", "deliveries": 1, "failed_at": at,
     }  # fmt: skip
     conn.execute(insert(outbox), sent)
+    if name == "old":  # names nobody, and is still to be published
+        told = {"id": "told", "payload": b'{"batch_id": "b1"}'}
+        conn.execute(insert(outbox), sent | told)
     conn.execute(insert(parked), again)
     conn.execute(insert(dead_letters), dead)
 
@@ -324,3 +329,19 @@ async def test_nothing_of_the_payloads_is_left_in_the_file(path: Path) -> None:
     content = await asyncio.to_thread(path.read_bytes)
     assert len(blobs) == RECIPIENTS // 2
     assert not [blob for blob in blobs if blob[-30:] in content]
+
+
+async def test_an_engine_delivers_while_older_batches_are_purged(
+    service: Service, purge: Purge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_PORTION", 5)
+    for name in ("b1", "b2", "b3"):
+        ended_at = await delivered(service, name)
+    await service.take(numbers(RECIPIENTS, RECIPIENTS), "b4", chunk_size=2)
+    async with service.running():
+        done = await purge.run(ended_at + timedelta(milliseconds=1), "ann")
+        await service.until(Status.COMPLETED, batch_id="b4")
+    assert done.batches == 3
+    for name in ("b1", "b2", "b3", "b4"):
+        assert await service.flaws(name) == []
+    assert not (await service.store.batch("b4")).state.is_purged

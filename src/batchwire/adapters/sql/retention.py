@@ -36,6 +36,7 @@ from batchwire.adapters.sql.tables import (
 from batchwire.domain.lifecycle import Status
 from batchwire.ports.retention import Ended
 
+_LIST = b'"recipients"'  # the field of a request
 _MANY = 500  # batches looked at in one transaction
 _ENDED = tuple(status for status in Status if status.has_ended)
 
@@ -116,12 +117,25 @@ def _of_batch(
     if not _others_need(conn, row):
         yield list_blocks, list_blocks.c.list_id == row.list_id
     batch_id = row.batch_id
-    yield outbox, (outbox.c.aggregateid == batch_id) & (outbox.c.at < before)
+    yield outbox, outbox.c.position.in_(_unpublished_lists(conn, batch_id, before))
     yield parked, (parked.c.batch_id == batch_id) & (parked.c.first_at < before)
     yield (
         dead_letters,
         (dead_letters.c.batch_id == batch_id) & (dead_letters.c.failed_at < before),
     )
+
+
+def _unpublished_lists(conn: Connection, batch_id: str, before: int) -> list[int]:
+    """
+    Find the records in the outbox that name recipients.
+
+    Only a request that carries its list does; what else waits is still published.
+    """
+    query = select(outbox.c.position, outbox.c.payload).where(
+        outbox.c.aggregateid == batch_id, outbox.c.at < before
+    )
+    rows = conn.execute(query)
+    return [at for at, payload in rows if _LIST in (payload or b"")]
 
 
 def _others_need(conn: Connection, row: Row[Any]) -> bool:
