@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from batchwire.cli import output
-from batchwire.domain import counts
+from batchwire.domain import counts, operations
 from batchwire.domain.batch import Batch
-from batchwire.domain.lifecycle import Phase, Status, fitting
+from batchwire.domain.lifecycle import Phase, Status
 
 EXECUTION = "managed"
 
@@ -34,7 +34,7 @@ def view(batch: Batch) -> dict[str, Any]:
         "escaped": state.escaped,
         "is_sealed": state.is_sealed,
         "paused_by": state.paused_by,
-        "operations": fitting(state.status),
+        "operations": operations.fits(batch),
         "priority": spec.priority,
         "on_uncertain": spec.on_uncertain,
         "schedule_time": spec.schedule_time,

@@ -91,6 +91,12 @@ def operate(
     return Change(facts=(operated, moved), close_open_as=close)
 
 
+def fits(batch: Batch) -> tuple[Operation, ...]:
+    """Which operations change this batch now, in the order of the enum."""
+    none = {Operation.RETRY} if batch.state.is_purged else set()
+    return tuple(one for one in fitting(batch.state.status) if one not in none)
+
+
 def purge(batch: Batch, before: datetime, now: datetime, *, by: str) -> Change:
     """Decide that the recipients of what ended before then are forgotten; once."""
     ended_at = batch.state.ended_at
@@ -211,7 +217,7 @@ def _refused(
 ) -> Change:
     status = batch.state.status
     refusal = IllegalOperation(
-        batch.spec.batch_id, command.operation, because, fitting(status)
+        batch.spec.batch_id, command.operation, because, fits(batch)
     )
     data = {**asked, "because": because, "status": status}
     return Change(
