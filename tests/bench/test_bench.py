@@ -22,6 +22,7 @@ BENCHES = (
     "ledger",
     "memory",
     "stop",
+    "stop-postgres",
     "startup",
 )
 ON_KAFKA = ("consume", "relay", "lanes")

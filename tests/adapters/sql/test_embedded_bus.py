@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from batchwire.adapters.sql import topic_rows
 from batchwire.adapters.sql.embedded_bus import (
     LARGEST,
     EmbeddedProducer,
@@ -62,24 +60,3 @@ class TestEmbeddedBus(BusContract):
         await member.close()
         await second.count(2)
         assert second.values == [b"2", b"3"]
-
-    async def test_a_group_that_comes_after_a_purge_reads_what_is_left_once(
-        self, bus: EmbeddedBus, opened: Open
-    ) -> None:
-        """Nothing twice, though the first are gone."""
-        await opened.publish(*(numbered(n) for n in range(10)))
-        first = Collector()
-        member = await opened.member(first)
-        await first.count(10)
-        member.finish(dict.fromkeys(first.positions, 6))
-        await member.close()
-        before = SystemClock().now() + timedelta(hours=1)
-        assert await bus.database.write(topic_rows.purge, before, 4) == 4
-        assert await bus.database.write(topic_rows.purge, before, 4) == 2
-        assert await bus.database.write(topic_rows.purge, before, 4) == 0
-        late = Collector()
-        await opened.member(late, "another-group")
-        await late.count(4)
-        await opened.publish(numbered(10))
-        await late.count(5)
-        assert late.values == [b"%d" % n for n in range(6, 11)]

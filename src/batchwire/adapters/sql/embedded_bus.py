@@ -195,8 +195,7 @@ class EmbeddedSubscription:
         if some:
             self._next = _end_of(some)
             listener.received(some)
-        end = await self._database.read(topic_rows.end, topic)
-        self._lag = max(0, end - self._next)
+        self._lag = await self._database.read(topic_rows.lag, topic, self._next)
         return len(some) == self._most
 
 
