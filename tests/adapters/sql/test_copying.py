@@ -20,6 +20,7 @@ from sqlalchemy import (
 from batchwire.adapters.sql import copy_rows
 from batchwire.adapters.sql.copying import Copied, copy
 from batchwire.adapters.sql.database import Database
+from batchwire.adapters.sql.engine_door import SqlWorkers
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
@@ -123,6 +124,7 @@ async def fill(database: Database) -> None:
     By an engine that is gone afterwards: closes the database.
     """
     store = SqlStore(database, ManualClock())
+    await store.open()
     await make.delivering(store)
     (claim,) = (await make.flush(store, claim=1)).claims
     await make.flush(store, answers(claim.fence, [Outcome.ACCEPTED]))
@@ -231,7 +233,7 @@ def _ids(conn: Connection) -> list[int]:
 
 
 async def test_a_target_that_holds_something_is_refused_and_left_alone(
-    file: SqliteDatabase, again: Again, server: PostgresDatabase, copied: Copies
+    again: Again, server: PostgresDatabase, copied: Copies
 ) -> None:
     await fill(again("file"))
     await server.write(_suppress)
@@ -252,11 +254,11 @@ def _suppress(conn: Connection) -> None:
     ("busy", "which"), [("file", "the source"), ("server", "the target")]
 )
 async def test_an_engine_on_either_one_is_in_the_way(
-    file: SqliteDatabase, again: Again, copied: Copies, busy: str, which: str
+    again: Again, copied: Copies, busy: str, which: str
 ) -> None:
     await fill(again("file"))
     engine = again(busy)
-    await engine.become_engine()
+    await SqlWorkers(engine, ManualClock()).become_engine("other", 60)
     with pytest.raises(EngineAlreadyRunning, match=which):
         await copied("file", "server")
     await engine.close()

@@ -9,10 +9,11 @@ everything else, so rescue finds on the target what it would have found on the s
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Table, select
 
-from batchwire.adapters.sql import audit, copy_rows, migrate
+from batchwire.adapters.sql import audit, copy_rows, migrate, worker_rows
 from batchwire.adapters.sql.bulk import Row
 from batchwire.adapters.sql.database import Database, Snapshot
 from batchwire.adapters.sql.tables import batches, observed
@@ -40,7 +41,10 @@ class Copied:
 
 async def copy(source: Database, target: Database, tell: Tell) -> Copied:
     """
-    Copy everything; nobody can be the engine of either one meanwhile.
+    Copy everything; no engine works on either one.
+
+    On SQLite none can start meanwhile; on PostgreSQL one that does changes rows, and
+    the copy is refused at its end.
 
     Raises:
         EngineAlreadyRunning: an engine works on one of them.
@@ -74,8 +78,12 @@ async def copy(source: Database, target: Database, tell: Tell) -> Copied:
 
 
 async def _take(database: Database, which: str) -> None:
-    """Be its engine, so that nobody else is."""
-    if await database.has_engine():
+    """See that no engine is there; be the engine where that is one process's right."""
+    if database.is_exclusive:
+        is_taken = await database.has_engine()
+    else:
+        is_taken = await database.read(worker_rows.has_engine, datetime.now(UTC))
+    if is_taken:
         raise EngineAlreadyRunning(
             f"an engine works on {which}; stop it first, then copy"
         )
