@@ -24,6 +24,7 @@ from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.sql.tables import batches, observed, outbox, suppressions
+from batchwire.adapters.system.clock import SystemClock
 from batchwire.domain.events import GENESIS
 from batchwire.domain.observed import ObservedState
 from batchwire.domain.operations import note
@@ -116,13 +117,15 @@ def copied(again: Again) -> Callable[..., Awaitable[Copied]]:
     return run
 
 
-async def fill(database: Database) -> None:
+async def fill(file: SqliteDatabase) -> None:
     """Leave a batch in delivery, one chunk answered, one leased; and rows everywhere."""
+    database = SqliteDatabase(file._path)  # noqa: SLF001 - of an engine that is gone
     store = SqlStore(database, ManualClock())
     await make.delivering(store)
     (claim,) = (await make.flush(store, claim=1)).claims
     await make.flush(store, answers(claim.fence, [Outcome.ACCEPTED]))
     await database.write(_fill_the_rest)
+    await store.close()
 
 
 def _fill_the_rest(conn: Connection) -> None:
@@ -242,7 +245,7 @@ async def test_an_engine_on_either_one_is_in_the_way(
 ) -> None:
     await fill(file)
     engine = again(busy)
-    await engine.become_engine()
+    await SqlStore(engine, SystemClock()).become_engine("at work", 30.0)
     with pytest.raises(EngineAlreadyRunning, match=which):
         await copied("file", "server")
     await engine.close()

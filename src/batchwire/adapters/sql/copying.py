@@ -9,6 +9,7 @@ everything else, so rescue finds on the target what it would have found on the s
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Table, select
 
@@ -40,7 +41,7 @@ class Copied:
 
 async def copy(source: Database, target: Database, tell: Tell) -> Copied:
     """
-    Copy everything; nobody can be the engine of either one meanwhile.
+    Copy everything; no engine may work on either one meanwhile.
 
     Raises:
         EngineAlreadyRunning: an engine works on one of them.
@@ -74,8 +75,8 @@ async def copy(source: Database, target: Database, tell: Tell) -> Copied:
 
 
 async def _take(database: Database, which: str) -> None:
-    """Be its engine, so that nobody else is."""
-    if await database.has_engine():
+    """Be its engine, so that nobody else is; where others may come, look again later."""
+    if await database.has_engine(datetime.now(UTC)):
         raise EngineAlreadyRunning(
             f"an engine works on {which}; stop it first, then copy"
         )
@@ -110,6 +111,11 @@ async def _portions(
 async def _check_counts(
     source: Database, target: Database, rows: dict[str, int]
 ) -> None:
+    is_shared = not source.is_exclusive
+    if is_shared and await source.has_engine(datetime.now(UTC)):
+        raise EngineAlreadyRunning(
+            "an engine came to work on the source meanwhile; stop it, then copy again"
+        )
     if await source.read(copy_rows.counts) != rows:
         raise CopyRefused(
             "the source changed while it was copied; stop what works on it, and copy"

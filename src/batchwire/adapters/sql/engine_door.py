@@ -38,9 +38,7 @@ class SqlWorkers:
 
     async def has_engine(self) -> bool:
         """See the port."""
-        if self._database.is_exclusive:
-            return await self._database.has_engine()
-        return await self._database.read(worker_rows.has_engine, self._clock.now())
+        return await self._database.has_engine(self._clock.now())
 
     async def bury(self) -> list[str]:
         """See the port."""
