@@ -35,6 +35,7 @@ COMMANDS = {
     "schema": "batchwire.cli.schema",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
+    "providers": "batchwire.cli.providers",
     "topics": "batchwire.cli.topics",
     "doctor": "batchwire.cli.doctor",
 }

@@ -18,6 +18,11 @@ class Database(Protocol):
     called again, where the database gave up the transaction.
     """
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several engines may work on it at once."""
+        ...
+
     async def open(self) -> None:
         """
         Connect; make the schema where there is none.

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from batchwire.errors import UnknownSchema
 
-HEAD = "0002"
-_KNOWN = frozenset({"0001", HEAD})
+HEAD = "0004"
+_KNOWN = frozenset({"0001", "0002", HEAD})
 
 
 def configuration() -> Config:

@@ -66,6 +66,11 @@ class PostgresDatabase:
         )
         self._right = Right(self._name, arguments(url, lock_timeout_s))
 
+    @property
+    def is_shared(self) -> bool:
+        """See ``Database``."""
+        return True
+
     async def open(self) -> None:
         """See ``Database``."""
         await self.read(_must_be_recent, self._name)

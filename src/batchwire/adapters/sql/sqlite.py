@@ -52,6 +52,11 @@ class SqliteDatabase:
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
 
+    @property
+    def is_shared(self) -> bool:
+        """See ``Database``."""
+        return False
+
     async def open(self) -> None:
         """See ``Database``."""
         await self.upgrade()

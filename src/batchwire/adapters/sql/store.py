@@ -11,6 +11,7 @@ from batchwire.adapters.sql import (
     chunk_rows,
     lists,
     log,
+    pacer_rows,
     suppression_rows,
 )
 from batchwire.adapters.sql.database import Database
@@ -18,6 +19,7 @@ from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
+from batchwire.domain.rationing import Ask, Grant, Rate, Rates
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
@@ -150,6 +152,19 @@ class SqlStore:
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:
         """See the port."""
         return await self._read(suppression_rows.among, numbers)
+
+    async def reserve(self, asks: Sequence[Ask]) -> list[Grant]:
+        """See the port."""
+        return await self._write(pacer_rows.reserve, asks, self._clock.now())
+
+    async def rates(self) -> Rates:
+        """See the port."""
+        found = await self._read(pacer_rows.rates)
+        return Rates(rates=found, is_shared=self._database.is_shared)
+
+    async def set_rate(self, name: str, rate: Rate | None) -> None:
+        """See the port."""
+        await self._write(pacer_rows.set_rate, name, rate, self._clock.now())
 
     async def store(self, batch_id: str, fact: Fact) -> Event:
         """See ``ports.event_store``."""

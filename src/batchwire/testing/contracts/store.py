@@ -15,6 +15,7 @@ from batchwire.domain.ledger import VERSION, Payload, pack, segment
 from batchwire.domain.lifecycle import Operation, Status, Trigger
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
+from batchwire.domain.rationing import AHEAD_S, Ask, Grant, Rate, of_provider
 from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
 from batchwire.ports.store import (
     ChunkUpdate,
@@ -27,6 +28,7 @@ from batchwire.testing.builders import FullStore, numbers, spec
 from batchwire.testing.clock import ManualClock
 
 SIZE = 4  # recipients in each chunk
+SLOW = Rate(parts_per_s=0.5)  # nothing is due again while a test runs
 OPEN, ACCEPTED = Outcome.OPEN, Outcome.ACCEPTED
 
 
@@ -578,6 +580,47 @@ class StoreContract:
         await self.created(store)
         await store.open()
         assert _ids(await store.batches()) == ["b1"]
+
+    # Shared rates
+
+    async def test_slots_of_a_rate_are_reserved_in_one_line(
+        self, store: FullStore
+    ) -> None:
+        """Whoever asks; further ahead than a moment nobody gets any."""
+        grants = [await self.reserve(store, most=1000) for _ in range(3)]
+        first, second, third = grants
+        assert first.parts >= AHEAD_S * SLOW.parts_per_s
+        assert second.parts <= 1 >= third.parts
+        assert third.wait_s >= 0
+        ends_at = first.starts_at_s + first.parts / SLOW.parts_per_s
+        assert second.starts_at_s >= ends_at - 1e-5
+
+    async def test_pacers_do_not_hold_each_other_up(self, store: FullStore) -> None:
+        """Several are asked in one transaction."""
+        await self.reserve(store, most=1000)
+        asks = [Ask(name=n, least=5, most=5, rate=SLOW) for n in ("z", "batch/b1")]
+        grants = await store.reserve(asks)
+        assert {g.name: g.parts for g in grants} == {"z": 5, "batch/b1": 5}
+
+    async def test_a_rate_that_is_set_holds_for_everybody(
+        self, store: FullStore
+    ) -> None:
+        """Instead of that of the settings, until it is taken back."""
+        name, fast = of_provider("acme"), Rate(parts_per_s=5000.0, burst=50.0)
+        assert (await store.rates()).rates == {}
+        await store.set_rate(name, fast)
+        assert (await store.rates()).rates == {name: fast}
+        assert (await self.reserve(store)).rate == fast
+        await store.set_rate(name, Rate(parts_per_s=0.0))
+        assert (await self.reserve(store)).parts == 0
+        await store.set_rate(name, None)
+        assert (await store.rates()).rates == {}
+        assert (await self.reserve(store)).rate == SLOW
+
+    async def reserve(self, store: FullStore, most: int = 1) -> Grant:
+        """Ask for slots of one provider."""
+        ask = Ask(name=of_provider("acme"), least=1, most=most, rate=SLOW)
+        return (await store.reserve([ask]))[0]
 
     async def take_back(self, store: FullStore) -> None:
         """Do what rescue does: end the lease of chunk 0."""
