@@ -8,6 +8,7 @@ Everything that can go wrong, as one tree.
     │   ├── MalformedMessage
     │   ├── UnsupportedType
     │   ├── UnreadableList
+    │   │   └── ListUnavailable
     │   ├── BrokenTemplate
     │   └── DeadLettersExceeded
     ├── BatchError                the request contradicts the batch
@@ -20,6 +21,7 @@ Everything that can go wrong, as one tree.
     ├── StoreError                the database cannot do what it should
     │   ├── StoreBusy
     │   ├── StoreFull
+    │   ├── OutboxFull
     │   ├── StoreReadOnly
     │   ├── StoreUnreachable
     │   ├── StoreInDoubt
@@ -87,6 +89,13 @@ class UnreadableList(MessageError):
         self.remedy = remedy
         self.line = line
         self.source = source
+
+
+class ListUnavailable(UnreadableList):
+    """The server of a recipient list does not answer as it should just now."""
+
+    code = "list_unavailable"
+    retryable = True
 
 
 class BrokenTemplate(MessageError):
@@ -193,6 +202,21 @@ class StoreFull(StoreError):
 
     code = "store_full"
     retryable = True
+
+
+class OutboxFull(StoreError):
+    """Too many records wait to be published: new batches wait, operations pass."""
+
+    code = "outbox_full"
+    retryable = True
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most:,} records and more wait to be published (outbox_max_rows), so no"
+            " new batch is taken; see that the broker can be reached and `batchwire"
+            " serve` runs, and try again"
+        )
+        self.most = most
 
 
 class StoreReadOnly(StoreError):

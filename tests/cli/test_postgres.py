@@ -31,6 +31,14 @@ def test_a_list_is_sent_shown_and_verified(
     assert refused.returncode == ExitCode.BATCH
 
 
+def test_a_batch_id_may_be_as_long_as_its_rule_says(
+    cli: Cli, people: Path, postgres_url: str
+) -> None:
+    on = ("--database", postgres_url)
+    words = ("--template", "Hi", "--batch-id", "b" * 128)
+    assert cli(*on, "send", people, *words).returncode == ExitCode.OK
+
+
 def test_no_password_is_told(cli: Cli, postgres_url: str) -> None:
     url = postgres_url.replace("postgres@", "postgres:geheim@")
     for command in (

@@ -35,7 +35,7 @@ def test_each_setting_is_shown_with_who_set_it(tmp_path: Path) -> None:
     assert rows["database_url"] == ("sqlite:///x.db", Origin.FLAG)
     assert rows["engine.chunk_size"] == ("6", Origin.ENVIRONMENT)
     assert rows["engine.max_window"] == ("7", Origin.ENVIRONMENT)
-    assert rows["engine.flush_interval_ms"] == ("50", Origin.DEFAULT)
+    assert rows["engine.flush_interval_ms"] == ("100", Origin.DEFAULT)
     assert rows["log_level"] == ("warning", Origin.FILE)
     assert rows["providers.acme.answer.error_code"] == (
         '["code", "error.code"]',

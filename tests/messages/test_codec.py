@@ -209,7 +209,8 @@ def test_a_ce_id_is_the_event_id() -> None:
 
 
 def test_without_a_ce_id_the_request_id_is_the_event_id_within_its_type() -> None:
-    assert decode(record(pause(), place=PLACE)).event_id == "batch_operation:req-1"
+    request = msgspec.structs.replace(encode(REQUEST, context()), headers=())
+    assert decode(request).event_id == "batch_request:req-1"
 
 
 def test_a_request_its_status_and_its_operation_are_three_events() -> None:
@@ -229,6 +230,13 @@ def test_two_status_updates_of_one_request_id_are_two_events() -> None:
     )
     assert decode(half).event_id != decode(full).event_id
     assert decode(half).event_id == decode(half).event_id
+
+
+def test_two_operations_of_one_request_id_are_two_events() -> None:
+    """The second is to be refused aloud, not to be swallowed as a repeat."""
+    first, second = record(pause()), record(pause(operation="resume"))
+    assert decode(first).event_id != decode(second).event_id
+    assert decode(first).event_id == decode(record(pause(), place=PLACE)).event_id
 
 
 def test_without_any_id_the_place_is_the_event_id() -> None:

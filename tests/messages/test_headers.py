@@ -9,7 +9,7 @@ from batchwire.domain.dead_letter import DeadLetter, Disposition
 from batchwire.domain.record import Place, Record
 from batchwire.messages import headers
 from batchwire.messages.codec import encode
-from batchwire.messages.dead_letter import to_record
+from batchwire.messages.dead_letter import to_record, to_redrive
 from batchwire.messages.envelope import EventContext
 from batchwire.messages.message import MessageType
 from batchwire.messages.samples import SAMPLES
@@ -28,12 +28,13 @@ FULL = msgspec.structs.replace(
 
 
 @pytest.mark.parametrize("name", list(MessageType))
-def test_every_described_header_is_written_but_the_legacy_one(
+def test_every_described_header_is_written_but_legacy_and_redrive(
     name: MessageType,
 ) -> None:
     written = {header for header, _ in encode(SAMPLES[name], FULL).headers}
     described = headers.schema_of(name)["properties"].keys()
-    assert described - written == {"event_type"}
+    redriven = {"x-dlq-event-id", "x-dlq-replay-count"}
+    assert described - written == {"event_type"} | redriven
     assert written <= described
 
 
@@ -46,8 +47,18 @@ def test_what_is_always_written_is_written_for_the_barest_record(
     assert written - special == headers.ALWAYS
 
 
+def test_the_headers_of_a_redriven_record_are_described() -> None:
+    again = {header for header, _ in to_redrive(_letter()).headers}
+    assert again <= headers.schema_of(MessageType.BATCH_REQUEST)["properties"].keys()
+
+
 def test_the_headers_of_a_dead_letter_are_described() -> None:
-    letter = DeadLetter(
+    written = {header for header, _ in to_record(_letter()).headers}
+    assert written == headers.dead_letter_schema()["properties"].keys()
+
+
+def _letter() -> DeadLetter:
+    return DeadLetter(
         event_id="e",
         batch_id="b-1",
         disposition=Disposition.MALFORMED,
@@ -57,5 +68,3 @@ def test_the_headers_of_a_dead_letter_are_described() -> None:
         group="g",
         failed_at=NOW,
     )
-    written = {header for header, _ in to_record(letter).headers}
-    assert written == headers.dead_letter_schema()["properties"].keys()

@@ -47,11 +47,11 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     """
     clock = SystemClock()
     kept = database(settings)
-    store = SqlStore(kept, clock)
+    store = SqlStore(kept, clock, settings.batch_events.outbox_max_rows)
     providers = {n: provider(n, one, clock) for n, one in settings.providers.items()}
     engine_settings = settings.engine.build()
     intake, control = Intake(store, clock), Control(store, clock)
-    handlers = batch_handlers(settings, intake, control, providers)
+    handlers = batch_handlers(settings, store, intake, control, providers)
     try:
         await store.open()
         yield App(

@@ -11,6 +11,7 @@ from batchwire.adapters.memory.metrics import MemoryMetrics
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.embedded_bus import EmbeddedProducer, EmbeddedSubscription
 from batchwire.adapters.sql.event_doors import SqlDeadLetters, SqlInbox, SqlOutbox
+from batchwire.adapters.sql.observed_door import SqlObserved
 from batchwire.config import Settings
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake
@@ -18,6 +19,7 @@ from batchwire.errors import SettingsError
 from batchwire.events.consumer import BatchMessageConsumer
 from batchwire.events.handlers import BatchHandlers, Handler, RequestDefaults
 from batchwire.events.publisher import BatchEventPublisher
+from batchwire.events.redrive import Redriver
 from batchwire.events.relay import Relay
 from batchwire.events.service import BatchEventService, ServiceParts
 from batchwire.messages.message import MessageType
@@ -25,6 +27,7 @@ from batchwire.ports.bus import Producer, Subscription
 from batchwire.ports.clock import Clock
 from batchwire.ports.metrics import Metrics
 from batchwire.ports.provider import Provider
+from batchwire.ports.store import Store
 
 Handlers = Mapping[MessageType, Handler]
 
@@ -43,6 +46,7 @@ class Events:
         self.outbox = SqlOutbox(database, clock)
         self.inbox = SqlInbox(database, clock)
         self.dead_letters = SqlDeadLetters(database, clock)
+        self.observed = SqlObserved(database, clock)
         self.publisher = BatchEventPublisher(self.outbox, clock, self._config)
 
     def service(
@@ -64,6 +68,16 @@ class Events:
             relay=self._relay() if relays else None,
         )
         return BatchEventService(parts, self._clock, told)
+
+    @property
+    def max_replays(self) -> int:
+        """Redrives of one dead letter before it is quarantined."""
+        return self._config.max_replays
+
+    def redriver(self, metrics: Metrics | None = None) -> Redriver:
+        """Make what puts dead letters back on their topics."""
+        told = metrics or MemoryMetrics()
+        return Redriver(self.dead_letters, self._clock, told, self.max_replays)
 
     def _relay(self) -> Relay:
         owner = uuid4().hex
@@ -120,6 +134,7 @@ def kafka(module: str = "kafka") -> Any:  # noqa: ANN401 - a module
 
 def batch_handlers(
     settings: Settings,
+    store: Store,
     intake: Intake,
     control: Control,
     providers: Mapping[str, Provider],
@@ -131,5 +146,5 @@ def batch_handlers(
         region=settings.default_region or "",
         chunk_size=settings.engine.chunk_size,
     )
-    lists = AllowedLists(settings.batch_events.lists)
+    lists = AllowedLists(settings.batch_events.lists, store)
     return BatchHandlers(intake, control, lists, defaults).table()

@@ -36,6 +36,8 @@ COMMANDS = {
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
     "providers": "batchwire.cli.providers",
+    "dlq": "batchwire.cli.dlq",
+    "lists": "batchwire.cli.lists",
     "topics": "batchwire.cli.topics",
     "doctor": "batchwire.cli.doctor",
 }

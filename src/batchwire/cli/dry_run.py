@@ -85,10 +85,11 @@ async def _found(app: App, batch: Batch) -> Found:
     samples: list[Sample] = []
     async for chunk in app.store.chunks(batch.spec.batch_id):
         invalid.update(code for _, code in chunk.state.errors.values())
-        parts = unpack_payload(chunk.payload).parts
+        payload = unpack_payload(chunk.payload)
+        parts = payload.parts
         by_parts.update(parts[place] for place in chunk.state.open_positions())
         if not samples:
-            messages = recipe(batch.spec).messages("", 0, chunk.payload, chunk.state)
+            messages = recipe(batch.spec).messages("", 0, payload, chunk.state)
             samples = _samples([message.text for message in messages[:_SAMPLES]])
     own = batch.spec.rate_parts_per_s
     provider = app.providers[batch.spec.provider].traits.rate_parts_per_s

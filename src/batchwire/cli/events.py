@@ -2,14 +2,20 @@
 
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from batchwire.bootstrap import App
-from batchwire.cli import output, session
+from batchwire.cli import observed, output, session
 from batchwire.cli.options import BatchId, Json
 from batchwire.cli.values import time_of
 from batchwire.domain.counts import named
 from batchwire.domain.events import Event, State, fold
+from batchwire.domain.observed import (
+    ObservedBatch,
+    ObservedState,
+    fold as fold_observed,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -28,11 +34,13 @@ def command(
     """Print the events of a batch in order, and the state that they fold to."""
     until = time_of("--as-of", as_of)
 
-    async def read(app: App) -> list[Event]:
-        return [event async for event in app.store.replay(batch_id, until)]
+    async def read(app: App) -> tuple[list[Event], bool]:
+        events = [event async for event in app.store.replay(batch_id, until)]
+        batch = await observed.found(app, batch_id)
+        return events, isinstance(batch, ObservedBatch)
 
-    events = session.on_database(ctx, read)
-    state = fold(events)
+    events, is_observed = session.on_database(ctx, read)
+    state = fold_observed(events) if is_observed else fold(events)
     if json:
         output.as_json({"events": events, "state": _state(state) if events else None})
         return
@@ -41,7 +49,7 @@ def command(
             str(e.sequence),
             e.at.isoformat().replace("+00:00", "Z"),
             e.type,
-            _details(e.data),
+            _details(e.data or (e.delta if is_observed else {})),
         ]
         for e in events
     ]
@@ -54,7 +62,9 @@ def _details(data: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in data.items() if value)
 
 
-def _state(state: State) -> dict[str, Any]:
+def _state(state: State | ObservedState) -> dict[str, Any]:
+    if isinstance(state, ObservedState):
+        return msgspec.structs.asdict(state)
     return {
         name: getattr(state, name)
         for name in State.__struct_fields__
@@ -62,7 +72,12 @@ def _state(state: State) -> dict[str, Any]:
     } | {"counts": named(state.counts)}
 
 
-def _told(state: State) -> str:
+def _told(state: State | ObservedState) -> str:
+    if isinstance(state, ObservedState):
+        return (
+            f"state: {state.status or 'announced'}; {state.processed:,} processed,"
+            f" {state.success:,} success, {state.failed:,} failed"
+        )
     counts = ", ".join(f"{n:,} {name}" for name, n in named(state.counts).items() if n)
     why = f" ({state.reason})" if state.reason else ""
     return f"state: {state.status}{why}; {counts or 'no recipients yet'}"

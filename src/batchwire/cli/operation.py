@@ -6,11 +6,13 @@ import uuid
 import typer
 
 from batchwire.bootstrap import App
-from batchwire.cli import output, session
+from batchwire.cli import observed, output, session
 from batchwire.cli.views import headline, view
 from batchwire.domain.batch import Batch
+from batchwire.domain.observed import ObservedBatch
 from batchwire.domain.operations import Command
 from batchwire.engine.control import Selection
+from batchwire.errors import UnknownBatch
 
 
 def carry_out(
@@ -22,11 +24,18 @@ def carry_out(
 ) -> None:
     """Operate on a batch and say where it stands then."""
 
-    async def operate(app: App) -> tuple[Batch, bool]:
-        batch = await app.control.operate(command, selection)
+    async def operate(app: App) -> tuple[Batch | ObservedBatch, bool]:
+        try:
+            batch = await app.control.operate(command, selection)
+        except UnknownBatch:
+            asked = _metadata(selection)
+            return await app.events.observed.operate(command, asked), False
         return batch, await app.store.has_engine()
 
     batch, has_engine = session.on_database(ctx, operate)
+    if isinstance(batch, ObservedBatch):
+        _tell_published(batch, command, as_json=as_json)
+        return
     if as_json:
         output.as_json(view(batch))
         return
@@ -34,6 +43,31 @@ def carry_out(
     is_waiting = batch.state.status.name.endswith("READY")
     if is_waiting and not has_engine:
         output.note("no engine works on this database; `batchwire serve` starts one")
+
+
+def _metadata(selection: Selection | None) -> dict[str, str]:
+    """Give whom a retry is to take up, for the system that does it."""
+    if selection is None:
+        return {}
+    told = {
+        "outcome": selection.outcome.name.lower(),
+        "error_class": selection.error_class,
+        "error_code": selection.error_code,
+    }
+    return {name: text for name, text in told.items() if text}
+
+
+def _tell_published(one: ObservedBatch, command: Command, *, as_json: bool) -> None:
+    """Say that nothing has changed yet, and who is to change it."""
+    if as_json:
+        output.as_json({**observed.view(one), "published": command.operation})
+        return
+    whose = one.state.source or "the system"
+    output.line(observed.headline(one))
+    output.line(
+        f"{command.operation} is asked of {whose}, which executes this batch; its next"
+        " status update tells what became of it"
+    )
 
 
 def operator(given: str) -> str:

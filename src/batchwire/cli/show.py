@@ -3,10 +3,11 @@
 import typer
 
 from batchwire.bootstrap import App
-from batchwire.cli import output, session, views
+from batchwire.cli import observed, output, session, views
 from batchwire.cli.options import BatchId, Json
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import fitting
+from batchwire.domain.observed import ObservedBatch
 
 app = typer.Typer(add_completion=False)
 
@@ -15,10 +16,16 @@ app = typer.Typer(add_completion=False)
 def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> None:
     """Show where a batch stands and what became of its recipients."""
 
-    async def read(app: App) -> Batch:
-        return await app.store.batch(batch_id)
+    async def read(app: App) -> Batch | ObservedBatch:
+        return await observed.found(app, batch_id)
 
     batch = session.on_database(ctx, read)
+    if isinstance(batch, ObservedBatch):
+        if json:
+            output.as_json(observed.view(batch))
+        else:
+            observed.show(batch)
+        return
     if json:
         output.as_json(views.view(batch))
         return

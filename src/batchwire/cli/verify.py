@@ -37,4 +37,5 @@ def command(
 
 
 async def _all(app: App) -> list[str]:
-    return [batch.spec.batch_id for batch in await app.store.batches()]
+    ours = [batch.spec.batch_id for batch in await app.store.batches()]
+    return ours + [one.batch_id for one in await app.events.observed.find()]

@@ -7,12 +7,15 @@ from batchwire.domain import counts
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Phase, Status, fitting
 
+EXECUTION = "managed"
+
 
 def view(batch: Batch) -> dict[str, Any]:
     """Show a batch as an object; counts are live."""
     spec, state = batch.spec, batch.state
     return {
         "batch_id": spec.batch_id,
+        "execution": EXECUTION,
         "request_id": spec.request_id,
         "status": state.status,
         "phase": state.phase,

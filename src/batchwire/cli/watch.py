@@ -3,9 +3,10 @@
 import typer
 
 from batchwire.bootstrap import App
-from batchwire.cli import following, output, session
+from batchwire.cli import following, observed, output, session
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import BatchId, Json
+from batchwire.domain.observed import ObservedBatch
 
 app = typer.Typer(add_completion=False)
 
@@ -15,7 +16,11 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
     """Follow a batch until it has ended; Ctrl-C stops watching, not the batch."""
 
     async def watch(app: App) -> ExitCode:
-        batch = await app.store.batch(batch_id)
+        batch = await observed.found(app, batch_id)
+        if isinstance(batch, ObservedBatch):
+            with session.stopping() as stop:
+                one = await observed.follow(app, batch_id, stop, is_quiet=json)
+            return observed.result(one, as_json=json)
         if not batch.state.status.has_ended and not await app.store.has_engine():
             output.note(
                 "no engine works on this database; `batchwire serve` starts one"

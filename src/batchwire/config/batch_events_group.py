@@ -181,8 +181,8 @@ class BatchEventsGroup(Group):
     )
     lists: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         default=(),
-        description="Where `recipients_ref` of a request may point: URLs that it must"
-        " begin with, `file:///data/lists/` or `https://lists.example.com/`.",
+        description="Where `recipients_ref` of a request may point: URLs of folders,"
+        " `file:///data/lists/` or `https://lists.example.com/march/`, or of lists.",
     )
 
     def build(self) -> BatchEventServiceConfig:

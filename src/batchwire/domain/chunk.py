@@ -14,7 +14,6 @@ from batchwire.domain.ledger import (
     Segment,
     pack,
     segment,
-    unpack_payload,
 )
 from batchwire.domain.outcome import Message, Outcome
 from batchwire.domain.recipient_list import Rows
@@ -88,14 +87,13 @@ class Recipe(msgspec.Struct, frozen=True):
         return texts
 
     def messages(
-        self, batch_id: str, base: int, payload: bytes, state: ChunkState
+        self, batch_id: str, base: int, chunk: Payload, state: ChunkState
     ) -> list[Message]:
         """
         Make the messages of everyone in a chunk who is still open, in order.
 
         ``base`` is the position of the chunk's first recipient.
         """
-        chunk = unpack_payload(payload)
         numbers = chunk.numbers.split("\n")
         texts = self.texts(chunk.columns, len(numbers))
         places: Sequence[int] = range(base, base + len(numbers))

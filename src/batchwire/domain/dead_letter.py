@@ -27,8 +27,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     ``record`` is untouched; ``topic`` is where it was to be handled again. ``group`` is
     the consumer that gave it up, empty for what we could not publish. ``deliveries``
-    counts how often it was given up, ``replays`` how often it was redriven;
-    ``redriven_at`` is set from a redrive until it is given up again.
+    counts how often it was tried, ``replays`` how often it was redriven, the last time
+    by ``redriven_by``; ``redriven_at`` is set from a redrive until it is given up again.
     """
 
     id: int = 0
@@ -43,3 +43,4 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     failed_at: datetime
     replays: int = 0
     redriven_at: datetime | None = None
+    redriven_by: str = ""

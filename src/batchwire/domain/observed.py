@@ -6,12 +6,14 @@ alike. What comes late or twice changes nothing: the state is that of the newest
 whatever order the reports came in.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from batchwire.domain.events import Event, EventType, Fact
+from batchwire.domain.lifecycle import Status
 
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -51,7 +53,8 @@ class ObservedState(msgspec.Struct, frozen=True, kw_only=True):
     What is known of an observed batch from its events.
 
     ``sequence`` is the number of the last event in our log; ``number`` and ``at`` are
-    those of the newest report.
+    those of the newest report. ``created_at`` and ``updated_at`` are the times of our
+    first and last event.
     """
 
     status: str = ""
@@ -68,11 +71,24 @@ class ObservedState(msgspec.Struct, frozen=True, kw_only=True):
     recipients: int = 0
     is_announced: bool = False
     sequence: int = 0
+    created_at: datetime | None = None
     updated_at: datetime | None = None
 
     def encode(self) -> bytes:
         """Canonical JSON: equal states have equal bytes."""
         return msgspec.json.encode(self, order="deterministic")
+
+
+class ObservedBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """An observed batch as stored."""
+
+    batch_id: str
+    state: ObservedState
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its status is one of ours that ends; of others nobody knows."""
+        return any(one == self.state.status and one.has_ended for one in Status)
 
 
 def reported(state: ObservedState, report: Report) -> Fact:
@@ -109,5 +125,17 @@ def step(state: ObservedState, event: Event) -> ObservedState:
     if isinstance(changed.get("at"), str):  # as it comes out of the log
         changed = {**changed, "at": datetime.fromisoformat(changed["at"])}
     return msgspec.structs.replace(
-        state, **changed, sequence=event.sequence, updated_at=event.at
+        state,
+        **changed,
+        sequence=event.sequence,
+        created_at=state.created_at or event.at,
+        updated_at=event.at,
     )
+
+
+def fold(events: Iterable[Event]) -> ObservedState:
+    """Apply events in order to the empty state."""
+    state = ObservedState()
+    for event in events:
+        state = step(state, event)
+    return state

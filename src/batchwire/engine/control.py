@@ -78,6 +78,7 @@ class Control:
 
         Raises:
             UnknownBatch: there is no such batch.
+            BatchConflict: its request_id was another operation's.
             IllegalOperation: it does not fit; says what does. The refusal is kept.
 
         """
@@ -124,7 +125,7 @@ class Control:
         return await self._store.change(
             command.batch_id,
             decide,
-            request_id=command.request_id,
+            command=command,
             rewrites=rewrites,
         )
 

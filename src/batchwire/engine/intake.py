@@ -9,6 +9,7 @@ batch of it. A list that breaks off leaves nothing behind.
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -86,8 +87,9 @@ class Intake:
         if submission.default_region:
             check_region(submission.default_region)
         now = self._clock.now()
-        list_id = f"{submission.batch_id}.{int(now.timestamp() * 1e6):x}"
-        reading = _Reading(submission, list_id)
+        # A batch_id may be twice as long as the id of a list.
+        list_id = f"{submission.batch_id[:40]}.{uuid4().hex[:16]}"
+        reading = Reading(submission, list_id)
         is_used = False
         try:
             await self._store_blocks(reading, data)
@@ -108,7 +110,7 @@ class Intake:
         return batch, is_new
 
     async def _store_blocks(
-        self, reading: "_Reading", data: AsyncIterator[bytes]
+        self, reading: "Reading", data: AsyncIterator[bytes]
     ) -> None:
         stored, ready = 0, list[bytes]()
         async for piece in data:
@@ -137,7 +139,7 @@ def _spec(submission: Submission, list_spec: ListSpec, now: datetime) -> BatchSp
     return BatchSpec(**fields, list=list_spec, created_at=now)
 
 
-class _Reading:
+class Reading:
     """A list on its way in: bytes go in, checked and compressed blocks come out."""
 
     def __init__(self, submission: Submission, list_id: str) -> None:

@@ -23,6 +23,7 @@ from batchwire.ports.store import Store
 
 _TICK_S = 0.1
 _ORPHAN_AGE = timedelta(hours=24)
+_TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
 _TO_PREPARE = (Status.PREPARATION_READY, Status.PREPARATION_RUNNING)
 
@@ -44,12 +45,12 @@ class Scheduler:
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        has_tidied = False
+        tidy_at = self._clock.monotonic()
         while True:
             try:
-                if not has_tidied:
+                if self._clock.monotonic() >= tidy_at:
                     await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
-                    has_tidied = True
+                    tidy_at = self._clock.monotonic() + _TIDY_S
                 await self.tick()
             except StoreError as error:
                 if not error.retryable:

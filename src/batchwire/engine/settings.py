@@ -26,7 +26,7 @@ class EngineSettings:
     """
 
     chunk_size: int = 1000
-    flush_interval_ms: int = 50
+    flush_interval_ms: int = 100
     max_running_batches: int = 16
     max_preparing_batches: int = 2
     max_window: int = 16_384

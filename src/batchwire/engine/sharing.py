@@ -25,6 +25,7 @@ class Sharing:
         self._clock = clock
         self._most = settings.max_window
         self._window = _QUANTUM
+        self._filled: set[Line] = set()  # those whose room was used up last time
         self.chosen: dict[str, list[Slice]] = {}  # whose intent is not stored yet
 
     def choose(self, lines: Collection[Line], runs: Iterable[Run]) -> None:
@@ -64,6 +65,8 @@ class Sharing:
             room -= len(one.messages)
             self.chosen.setdefault(run.batch.spec.batch_id, []).append(one)
         line.low_mark = self._room(line) // _LOW
+        if room <= 0:
+            self._filled.add(line)
 
     def _ahead(self, line: Line) -> int:
         """How many messages are chosen for the line already."""
@@ -79,8 +82,13 @@ class Sharing:
         return max(self._window, 2 * line.capacity)
 
     def _adapt(self, lines: Collection[Line]) -> None:
-        """Intend as far ahead as the senders take until the next cycle, no further."""
-        if any(line.ran_low and not line.is_blocked for line in lines):
+        """
+        Intend as far ahead as the senders take until the next cycle, no further.
+
+        A line that ran low because there was nothing to fill it with asks for no more.
+        """
+        if any(one.ran_low and not one.is_blocked for one in self._filled):
             self._window = min(self._window * 2, self._most)
         elif all(line.waiting > self._window / 2 for line in lines):
             self._window = max(self._window * 3 // 4, _QUANTUM)
+        self._filled.clear()

@@ -7,6 +7,7 @@ import msgspec
 from batchwire.domain.record import Record
 from batchwire.errors import MessageError
 from batchwire.messages.codec import Decoded, decode
+from batchwire.messages.dead_letter import redriven_as
 
 _ID_LONGEST = 255  # characters
 
@@ -16,7 +17,7 @@ class Received(msgspec.Struct, frozen=True):
     A record and what it says, or why it cannot be read: one of both is there.
 
     ``event_id`` identifies it among all events of the topic; that of a record that
-    cannot be read is its place.
+    cannot be read is its place, the first one where it was redriven.
     """
 
     record: Record
@@ -31,7 +32,8 @@ def receive(record: Record) -> Received:
     try:
         decoded = decode(record)
     except MessageError as error:
-        return Received(record, _place_of(record), _key_of(record), None, error)
+        event_id = redriven_as(record) or _place_of(record)
+        return Received(record, event_id, _key_of(record), None, error)
     event_id = decoded.event_id
     if len(event_id) > _ID_LONGEST:
         event_id = blake2b(event_id.encode(), digest_size=32).hexdigest()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from batchwire.domain.metric_list import (
+    CONSUMER_COMMITS,
     CONSUMER_END_TO_END,
     CONSUMER_IN_FLIGHT,
     CONSUMER_LAG,
@@ -25,6 +26,7 @@ from batchwire.domain.record import Partition
 from batchwire.events.arrivals import Received
 from batchwire.events.lanes import Item, Lanes
 from batchwire.events.members import Member
+from batchwire.ports.bus import SubscriptionState
 from batchwire.ports.clock import Clock
 from batchwire.ports.metrics import Metrics
 
@@ -39,6 +41,7 @@ class Meter:
         self._metrics = metrics
         self._group = group
         self._received: Counter[str] = Counter()
+        self._commits: Counter[tuple[int, str]] = Counter()
         self._processed: Counter[tuple[str, str]] = Counter()
 
     def received(self, received: Received) -> None:
@@ -92,10 +95,11 @@ class Meter:
         self._metrics.set(CONSUMER_OLDEST_UNFINISHED, oldest_s)
         now_s = clock.now().timestamp()
         for number, member in enumerate(members):
-            polled_at = member.subscription.state.polled_at
-            if polled_at:
-                unix_s = now_s - (now - polled_at)
+            state = member.subscription.state
+            if state.polled_at:
+                unix_s = now_s - (now - state.polled_at)
                 self._metrics.set(CONSUMER_LAST_POLL, unix_s, member=str(number))
+            self._tell_commits(number, state)
             for partition, count, age_s in member.lags(now_s):
                 labels = self._labels(partition)
                 self._metrics.set(CONSUMER_LAG_RECORDS, count, **labels)
@@ -108,6 +112,12 @@ class Meter:
             self._metrics.add(CONSUMER_PROCESSED, count, type=kind, outcome=outcome)
         self._received.clear()
         self._processed.clear()
+
+    def _tell_commits(self, member: int, state: SubscriptionState) -> None:
+        for outcome, now in (("ok", state.commits), ("failed", state.failed_commits)):
+            more = now - self._commits[member, outcome]
+            self._commits[member, outcome] = now
+            self._metrics.add(CONSUMER_COMMITS, max(0, more), outcome=outcome)
 
     def _labels(self, partition: Partition) -> dict[str, str]:
         return {

@@ -63,6 +63,17 @@ class Announcer(msgspec.Struct, frozen=True):
         )
         return encode(message, context)
 
+    def asked(self, event: Event, digest: bytes) -> Record:
+        """Make the record of an operation on a batch that another system executes."""
+        context = EventContext(
+            event_id=event_id(event, digest),
+            source=self.source,
+            type_prefix=self.type_prefix,
+            time=event.at,
+            correlation_id=event.data["request_id"],
+        )
+        return encode(_command(event), context)
+
 
 def event_id(event: Event, digest: bytes) -> str:
     """Give the UUIDv7 of an event, out of its time and its hash."""
@@ -124,9 +135,11 @@ def _status(event: Event, state: State, spec: BatchSpec) -> BatchStatusUpdateReq
 
 
 def _operation(event: Event) -> BatchOperationRequest | None:
+    return None if event.data.get("effect") == "none" else _command(event)
+
+
+def _command(event: Event) -> BatchOperationRequest:
     data = event.data
-    if data.get("effect") == "none":
-        return None
     return BatchOperationRequest(
         request_id=data["request_id"],
         batch_id=event.batch_id,
@@ -134,5 +147,6 @@ def _operation(event: Event) -> BatchOperationRequest | None:
         phase=data["phase"],
         reason=data["reason"],
         operator_id=data["operator_id"],
+        metadata=data.get("metadata") or {},
         requested_at=event.at,
     )

@@ -9,6 +9,7 @@ from batchwire.domain.record import Headers, Record
 from batchwire.errors import MalformedMessage
 from batchwire.messages import cloud_event
 from batchwire.messages.body import read_body, write_body
+from batchwire.messages.dead_letter import redriven_as
 from batchwire.messages.envelope import (
     OBSERVED,
     SEQUENCE_DIGITS,
@@ -21,7 +22,7 @@ from batchwire.messages.recognition import recognise
 from batchwire.messages.requests import (
     KINDS,
     AnyBatchMessage,
-    BatchStatusUpdateRequest,
+    BatchMessageRequest,
 )
 
 
@@ -67,9 +68,10 @@ def decode(record: Record) -> Decoded:
     Return the message of a record, whoever wrote it, and its event id.
 
     The event id is ``ce_id``; else it is made of the ``request_id``; else of the
-    record's place. A ``request_id`` stands for one event only together with its type,
+    record's place, the first one where it was redriven. A ``request_id`` stands for one event only together with its type,
     because the specification's samples have one for a request, its status and its
-    operation; and status updates of one ``request_id`` differ by their bytes.
+    operation; and status updates and operations of one ``request_id`` differ by their
+    bytes.
 
     Raises:
         MalformedMessage: the value or a header is unusable, or nothing identifies it.
@@ -109,13 +111,16 @@ def _own_id(message: AnyBatchMessage, record: Record) -> str:
     if not message.request_id:
         return _place_id(record)
     own_id = f"{message.TYPE}:{message.request_id}"
-    if not isinstance(message, BatchStatusUpdateRequest):
+    if isinstance(message, BatchMessageRequest):
         return own_id
     digest = blake2b(record.value or b"", digest_size=8).hexdigest()
     return f"{own_id}:{digest}"
 
 
 def _place_id(record: Record) -> str:
+    first = redriven_as(record)
+    if first:
+        return first
     place = record.place
     if place is None:
         problem = "is missing, and neither ce_id nor a place in a log identifies it"

@@ -1,5 +1,5 @@
 """
-The record of a dead letter: the original untouched, and why, in headers.
+The records of a dead letter: its copy for others to see, and itself on its way back.
 
 ``__dlq.errors.*`` are the names of Kafka 4.4 (KIP-1191), ``x-dlq-*`` are ours.
 """
@@ -13,6 +13,9 @@ from batchwire.domain.record import Record
 from batchwire.messages.times import format_time
 
 _OURS = ("__dlq.errors.", "x-dlq-")
+_EVENT_ID = "x-dlq-event-id"
+_REPLAYS = "x-dlq-replay-count"
+_EVENT_ID_LONGEST = 255  # characters
 _MESSAGE_LONGEST = 1000  # characters
 
 
@@ -22,6 +25,25 @@ def to_record(letter: DeadLetter) -> Record:
     kept = [(k, v) for k, v in record.headers if not k.startswith(_OURS)]
     told = [(name, text.encode()) for name, text in _told(letter)]
     return msgspec.structs.replace(record, headers=(*kept, *told), place=None)
+
+
+def to_redrive(letter: DeadLetter) -> Record:
+    """
+    Return the record that goes to its topic again, key, value and headers as they were.
+
+    Its event id goes along: a record without any of its own is known by its place, and
+    gets another one.
+    """
+    again = ((_EVENT_ID, letter.event_id), (_REPLAYS, str(letter.replays + 1)))
+    told = tuple((name, text.encode()) for name, text in again)
+    headers = (*letter.record.headers, *told)
+    return msgspec.structs.replace(letter.record, headers=headers, place=None)
+
+
+def redriven_as(record: Record) -> str:
+    """Give the event id that a redriven record had before; empty where it was not."""
+    told = dict(record.headers).get(_EVENT_ID) or b""
+    return told.decode(errors="replace").replace("\0", "")[:_EVENT_ID_LONGEST]
 
 
 def _told(letter: DeadLetter) -> Iterator[tuple[str, str]]:
@@ -35,4 +57,4 @@ def _told(letter: DeadLetter) -> Iterator[tuple[str, str]]:
     yield "__dlq.errors.message", letter.message[:_MESSAGE_LONGEST]
     yield "x-dlq-disposition", letter.disposition
     yield "x-dlq-failed-at", format_time(letter.failed_at)
-    yield "x-dlq-replay-count", str(letter.replays)
+    yield _REPLAYS, str(letter.replays)

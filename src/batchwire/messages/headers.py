@@ -59,13 +59,15 @@ _COMMON: Mapping[str, str] = {
     "ce_causationid": "The event that led to it.",
     "traceparent": "W3C trace context.",
     "tracestate": "W3C trace context.",
+    "x-dlq-event-id": "Of a redriven dead letter: the event it was before.",
+    "x-dlq-replay-count": "Of a redriven dead letter: how often it was redriven.",
 }
 _DEAD_LETTER: Mapping[str, str] = {
     "__dlq.errors.topic": "The topic it stood in.",
     "__dlq.errors.partition": "The partition it stood in.",
     "__dlq.errors.offset": "Its offset there.",
     "__dlq.errors.group": "The consumer group that gave it up.",
-    "__dlq.errors.delivery.count": "How often it was given up.",
+    "__dlq.errors.delivery.count": "How often it was tried.",
     "__dlq.errors.message": "What was wrong, a sentence.",
     "x-dlq-disposition": "What kind of wrong.",
     "x-dlq-failed-at": "When it was given up, RFC 3339.",

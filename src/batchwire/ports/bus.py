@@ -84,12 +84,15 @@ class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True):
     How a subscription is.
 
     ``polled_at``: monotonic seconds of its last poll, 0 before the first. ``lag``:
-    records that are in the topic and not received, by partition.
+    records that are in the topic and not received, by partition. ``commits`` and
+    ``failed_commits`` of finished positions, since it was opened.
     """
 
     is_joined: bool
     polled_at: float
     lag: Mapping[Partition, int] = {}
+    commits: int = 0
+    failed_commits: int = 0
 
 
 class Subscription(Protocol):

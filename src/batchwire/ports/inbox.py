@@ -122,7 +122,11 @@ class Inbox(Protocol):
         ...
 
     async def purge(self, before: datetime, most: int) -> int:
-        """Forget handled events older than that, at most so many; returns how many."""
+        """
+        Forget handled events older than that, at most so many; returns how many.
+
+        Dead letters that were redriven before then, and never came back, go too.
+        """
         ...
 
     async def repeats(self, consumer: str) -> int:

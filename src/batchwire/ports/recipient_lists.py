@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+UPLOADED = "list:"  # scheme of the reference to an uploaded list
+UPLOAD_PREFIX = "upload-"  # of its id
+
 
 class RecipientLists(Protocol):
     """Opens lists by reference."""
@@ -15,6 +18,7 @@ class RecipientLists(Protocol):
 
         Raises:
             UnreadableList: there is none, or it may not be read; says what to do.
+            ListUnavailable: not now; it may be there later.
 
         """
         ...

@@ -14,9 +14,9 @@ import msgspec
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.counts import Counts
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import ChunkState, Segment
+from batchwire.domain.ledger import ChunkState, Payload, Segment
 from batchwire.domain.lifecycle import Status
-from batchwire.domain.operations import Change
+from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.rationing import Ask, Grant, Rate, Rates
 
@@ -57,7 +57,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     fence: int
-    payload: bytes
+    payload: Payload
     state: ChunkState
     suppressed: frozenset[str] = frozenset()
 
@@ -177,7 +177,9 @@ class Store(Protocol):
         Create a batch; the same request_id and digest again gives the first, False.
 
         Raises:
-            BatchConflict: the batch_id or request_id belongs to another request.
+            BatchConflict: the batch_id or request_id belongs to another request, or the
+                batch is observed.
+            OutboxFull: too many records wait to be published.
 
         """
         ...
@@ -203,18 +205,19 @@ class Store(Protocol):
         batch_id: str,
         decide: Decide,
         *,
-        request_id: str = "",
+        command: Command | None = None,
         rewrites: Sequence[Rewrite] = (),
     ) -> Batch:
         """
         Read the batch, decide, and write the change with its events.
 
-        ``decide`` must be pure and quick: it runs inside the transaction. A
-        ``request_id`` that was answered before gets the first answer, without effect.
+        ``decide`` must be pure and quick: it runs inside the transaction. A ``command``
+        whose request_id was answered before gets the first answer, without effect.
         ``rewrites`` are written only if the change has facts and no refusal.
 
         Raises:
             UnknownBatch: there is none of this id.
+            BatchConflict: the command's request_id was another operation's.
             IllegalOperation: the change's refusal, after it was stored.
 
         """

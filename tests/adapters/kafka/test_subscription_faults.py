@@ -146,6 +146,43 @@ async def test_fifty_joins_and_leaves_lose_nothing_and_keep_the_order(
     assert set(done.values()) == {1}
 
 
+async def test_what_is_assigned_to_a_paused_member_waits_with_the_rest(
+    kafka: str, topic: str
+) -> None:
+    await publish(kafka, topic, range(100))
+    paused, leaving = Collector(), Collector()
+    async with member(kafka, topic, paused) as stays:
+        stays.pause()
+        await paused.until(lambda: paused.has("assigned"))
+        async with member(kafka, topic, leaving):
+            await leaving.until(lambda: leaving.has("assigned"))
+        # Its partitions come back: the first assignment, and one more.
+        await paused.until(
+            lambda: [name for name, _ in paused.events].count("assigned") > 1
+        )
+        await publish(kafka, topic, range(100, 200))
+        await asyncio.sleep(0.5)
+        assert paused.records == []
+        stays.resume()
+        await paused.count(200)
+    assert len(set(paused.values)) == 200
+
+
+async def test_a_member_with_a_name_keeps_its_partitions_over_a_restart(
+    kafka: str, topic: str
+) -> None:
+    """A rolling restart moves nothing to the others."""
+    other, first, again = Collector(), Collector(), Collector()
+    async with member(kafka, topic, other, instance_id="other"):
+        await other.until(lambda: other.has("assigned"))
+        async with member(kafka, topic, first, instance_id="named"):
+            await first.until(lambda: first.has("assigned"))
+        before = list(other.events)
+        async with member(kafka, topic, again, instance_id="named"):
+            await again.until(lambda: again.has("assigned"))
+            assert other.events == before
+
+
 async def test_a_listener_beyond_its_budget_stops_nobody_and_commits_nothing(
     kafka: str, topic: str, kafka_admin: AdminClient
 ) -> None:

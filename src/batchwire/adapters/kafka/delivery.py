@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import TimeoutError as TookTooLong
+from concurrent.futures import CancelledError, TimeoutError as TookTooLong
 from typing import ParamSpec
 
 from batchwire.domain.record import Partition, Record
@@ -48,7 +48,7 @@ class Delivery:
         asked = asyncio.run_coroutine_threadsafe(self._revoked(partitions), self._loop)
         try:
             asked.result(budget_s)
-        except TookTooLong:
+        except (TookTooLong, CancelledError):  # cancelled: the loop is ending
             asked.cancel()
             return False
         return True

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
 from confluent_kafka import (
     Consumer,
     KafkaError,
@@ -70,7 +71,11 @@ class Member:
     @property
     def state(self) -> SubscriptionState:
         """How it is now."""
-        return self._membership.state
+        return msgspec.structs.replace(
+            self._membership.state,
+            commits=self._log.commits,
+            failed_commits=self._log.failed_commits,
+        )
 
     def finish(self, positions: Mapping[Partition, int]) -> None:
         """Store these soon."""
@@ -95,7 +100,6 @@ class Member:
         wanted = member_configuration(self._settings, self._protocol)
         callbacks = {
             **self._watch.callbacks,
-            "error_cb": self._on_error,
             "stats_cb": self._on_statistics,
             "on_commit": self._log.committed,
         }
@@ -132,7 +136,7 @@ class Member:
                 return []
             more = self._client.consume(self._settings.batch_records - 1, 0)
         except KafkaException as ended:  # a fatal error is raised, not called back
-            self._on_error(ended.args[0])
+            self._befallen(ended.args[0])
             return []
         return self._records((first, *more))
 
@@ -141,7 +145,7 @@ class Member:
         for message in messages:
             error = message.error()
             if error is not None:
-                self._on_error(error)
+                self._befallen(error)
             elif self._membership.holds(message.partition() or 0):
                 records.append(record_of(message, self._settings.topic))
         return records
@@ -158,7 +162,7 @@ class Member:
             self._store()
             late += self._poll(0)
         self._pause(is_paused=False)
-        if late:
+        if late := self._membership.still_held(late):
             self._hand_over(late)
 
     @property
@@ -185,11 +189,13 @@ class Member:
             self._log.failed(refused.args[0])
 
     def _assigned(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        self._log.well()
         self._membership.assigned(each.partition for each in partitions)
         self._delivery.assigned(_ours(partitions))
         client.incremental_assign(partitions)
-        if self._is_paused:
-            client.pause(partitions)
+        # Said either way: librdkafka remembers that a partition was paused when it
+        # went, and would never fetch from it when it comes back.
+        (client.pause if self._is_paused else client.resume)(partitions)
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         budget_s = self._settings.revoke_budget_s
@@ -203,8 +209,8 @@ class Member:
         self._delivery.lost(_ours(partitions))
         self._log.lost(len(partitions))
 
-    def _on_error(self, error: KafkaError) -> None:
-        self._watch.on_error(error)
+    def _befallen(self, error: KafkaError) -> None:
+        """Take an error of the group, the topic or a partition: it comes as a message."""
         if error.fatal() or error.code() == _FATAL:
             self._fatal = error
         self._log.failed(error)

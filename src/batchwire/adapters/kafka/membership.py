@@ -97,6 +97,14 @@ class Membership:
         """Whether it is ours."""
         return number in self._read
 
+    def still_held(self, records: Sequence[Record]) -> list[Record]:
+        """Leave out those whose partition has gone since."""
+        return [
+            record
+            for record in records
+            if record.place and record.place.partition in self._read
+        ]
+
     def received(self, records: Sequence[Record]) -> None:
         """Remember how far was read."""
         for record in records:

@@ -1,1 +1,1 @@
-"""Lists that a request only names: files, where the settings allow them."""
+"""Lists that a request only names: files and URLs that the settings allow, and uploads."""

@@ -1,41 +1,55 @@
-"""``AllowedLists``: opens what ``recipients_ref`` names, under the allowed URLs only."""
+"""``AllowedLists``: opens what ``recipients_ref`` names, where that is allowed."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+import zstandard
+
+from batchwire.adapters.lists import files, web
+from batchwire.adapters.lists.places import allowed_place
+from batchwire.adapters.lists.web import WebLimits
 from batchwire.errors import UnreadableList
-
-_PIECE_BYTES = 256 * 1024
+from batchwire.ports.recipient_lists import UPLOAD_PREFIX, UPLOADED
+from batchwire.ports.store import Store
 
 
 class AllowedLists:
     """
-    Opens lists by URL. Implements ``ports.recipient_lists.RecipientLists``.
+    Opens lists by reference. Implements ``ports.recipient_lists.RecipientLists``.
 
-    ``allowed`` are the beginnings of the URLs that may be opened; none means none.
+    ``allowed`` are the URLs of the folders that may be read, on disk and on the web;
+    none means none. Uploaded lists lie in ``store``.
     """
 
-    def __init__(self, allowed: Sequence[str]) -> None:
+    def __init__(
+        self, allowed: Sequence[str], store: Store, limits: WebLimits | None = None
+    ) -> None:
         self._allowed = tuple(allowed)
+        self._store = store
+        self._limits = limits or WebLimits()
 
-    async def open(self, reference: str) -> AsyncIterator[bytes]:
+    def open(self, reference: str) -> AsyncIterator[bytes]:
         """See the port."""
-        if not self._is_allowed(reference):
+        if reference.startswith(UPLOADED):
+            return self._uploaded(reference)
+        place = allowed_place(reference, self._allowed)
+        if place is None:
             problem = "may not be read by a request"
-            remedy = "Name it in batch_events.lists, or upload the list"
+            remedy = "Name its folder in batch_events.lists, or upload the list"
             raise UnreadableList(problem, remedy=remedy, source=reference)
-        path = Path(unquote(urlsplit(reference).path))
-        try:
-            with await asyncio.to_thread(path.open, "rb") as file:
-                while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
-                    yield piece
-        except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
-            remedy = "Check that it is there and readable"
-            raise UnreadableList(problem, remedy=remedy, source=reference) from error
+        return (
+            files.read(place)
+            if place.scheme == "file"
+            else web.read(place, self._limits)
+        )
 
-    def _is_allowed(self, reference: str) -> bool:
-        path = unquote(urlsplit(reference).path)
-        return ".." not in Path(path).parts and reference.startswith(self._allowed)
+    async def _uploaded(self, reference: str) -> AsyncIterator[bytes]:
+        list_id = reference.removeprefix(UPLOADED)
+        is_there = False
+        if list_id.startswith(UPLOAD_PREFIX):  # a batch's own list is nobody else's
+            async for block in self._store.list_blocks(list_id):
+                is_there = True
+                yield zstandard.decompress(block)
+        if not is_there:
+            problem = "there is no such uploaded list (any more)"
+            remedy = "Upload it again: `batchwire lists add`"
+            raise UnreadableList(problem, remedy=remedy, source=reference)

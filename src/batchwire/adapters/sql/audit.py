@@ -1,28 +1,38 @@
 """Verifying that the stored batch says what its events and segments say."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from zstandard import ZstdError
 
-from batchwire.adapters.sql import chunk_rows, log
+from batchwire.adapters.sql import chunk_rows, log, observed_rows
 from batchwire.adapters.sql.batch_rows import batch_of, row_of
+from batchwire.domain import observed
 from batchwire.domain.counts import ZERO, add, count, named
-from batchwire.domain.events import GENESIS, State, step
+from batchwire.domain.events import GENESIS, Event, State, step
+from batchwire.domain.observed import ObservedState
+
+S = TypeVar("S", State, ObservedState)
 
 _MANY = 500
 _FEW = 16
 
 
 def contradictions(conn: Connection, batch_id: str) -> list[str]:
-    """Find every contradiction, one sentence each."""
-    return [*_of_log(conn, batch_id), *_of_ledger(conn, batch_id)]
-
-
-def _of_log(conn: Connection, batch_id: str) -> Iterator[str]:
+    """Find every contradiction, one sentence each; an observed batch has no ledger."""
+    seen = observed_rows.row_of(conn, batch_id)
+    if seen is not None:
+        return list(_of_log(conn, seen, ObservedState(), observed.step))
     row = row_of(conn, batch_id)
-    previous, sequence, state = GENESIS, 0, State()
-    while rows := log.read(conn, batch_id, sequence, _MANY):
+    return [*_of_log(conn, row, State(), step), *_of_ledger(conn, batch_id)]
+
+
+def _of_log(
+    conn: Connection, row: Row[Any], state: S, step: Callable[[S, Event], S]
+) -> Iterator[str]:
+    previous, sequence = GENESIS, 0
+    while rows := log.read(conn, row.batch_id, sequence, _MANY):
         for one in rows:
             if one.sequence != sequence + 1:
                 yield f"event {sequence + 1} is missing (event {one.sequence} follows)"

@@ -18,11 +18,17 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import log
-from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks, operations
+from batchwire.adapters.sql.tables import (
+    OUTCOMES,
+    batches,
+    chunks,
+    observed,
+    operations,
+)
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import GENESIS, Fact, State
 from batchwire.domain.lifecycle import Status
-from batchwire.domain.operations import Change
+from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
 from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
 
@@ -98,6 +104,11 @@ def create(
     if first is not None:
         _must_repeat(first, spec, digest)
         return batch_of(first), False
+    seen = select(observed.c.id).where(observed.c.batch_id == spec.batch_id)
+    if conn.execute(seen).first() is not None:
+        raise BatchConflict(
+            spec.batch_id, "is observed already: another system executes it"
+        )
     conn.execute(
         insert(batches),
         {
@@ -154,8 +165,17 @@ def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> Non
     )
 
 
-def first_answer(conn: Connection, request_id: str, batch_id: str) -> bool:
-    """Whether the request was answered before; raises its refusal if that was it."""
+def first_answer(conn: Connection, asked: Command) -> bool:
+    """
+    Whether the request was answered before; raises its refusal if that was it.
+
+    The answers of the first release do not say to which operation.
+
+    Raises:
+        BatchConflict: the request_id was another operation's.
+
+    """
+    batch_id, request_id = asked.batch_id, asked.request_id
     query = select(operations).where(operations.c.request_id == request_id)
     answer = conn.execute(query).first()
     if answer is None:
@@ -164,6 +184,12 @@ def first_answer(conn: Connection, request_id: str, batch_id: str) -> bool:
         raise BatchConflict(
             batch_id, f"request {request_id} was for batch {answer.batch_id}"
         )
+    if answer.operation not in ("", asked.operation):
+        raise BatchConflict(
+            batch_id,
+            f"request {request_id} was to {answer.operation} it;"
+            f" {asked.operation} needs a request_id of its own",
+        )
     if answer.refusal is not None:
         was = msgspec.json.decode(answer.refusal, type=Refusal)
         raise IllegalOperation(batch_id, was.operation, was.because, was.allowed)
@@ -171,10 +197,9 @@ def first_answer(conn: Connection, request_id: str, batch_id: str) -> bool:
 
 
 def keep_answer(
-    conn: Connection, request_id: str, batch_id: str, change: Change, now: datetime
+    conn: Connection, asked: Command, no: IllegalOperation | None, now: datetime
 ) -> None:
-    """Keep the answer to an operation for whoever asks again."""
-    no = change.refusal
+    """Keep the answer to an operation, its refusal or none, for whoever asks again."""
     refusal = (
         None
         if no is None
@@ -183,8 +208,9 @@ def keep_answer(
     conn.execute(
         insert(operations),
         {
-            "request_id": request_id,
-            "batch_id": batch_id,
+            "request_id": asked.request_id,
+            "batch_id": asked.batch_id,
+            "operation": asked.operation,
             "at": millis(now),
             "refusal": refusal,
         },

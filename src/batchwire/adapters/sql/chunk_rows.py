@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Integer,
     Row,
     Table,
     bindparam,
@@ -30,9 +31,10 @@ from batchwire.domain.counts import ZERO, Counts, add, count
 from batchwire.domain.events import Fact
 from batchwire.domain.ledger import (
     ChunkState,
+    Payload,
     Segment,
     pack,
-    unpack_numbers,
+    unpack_payload,
     unpack_segment,
 )
 from batchwire.domain.lifecycle import Status
@@ -47,24 +49,31 @@ from batchwire.ports.store import (
     Rewrite,
 )
 
-_INTENT = "intent"
-_RELEASE = "release"
 
-
-def _adding(table: Table, own: Any) -> Any:  # noqa: ANN401 - an SQL expression
+def _adding(
+    table: Table,
+    own: Any,  # noqa: ANN401 - an SQL expression
+    **values: Any,  # noqa: ANN401 - the same
+) -> Any:  # noqa: ANN401 - the same
     """Make an update that adds a delta to each count of the rows it matches."""
     deltas = {n: table.c[n] + bindparam(f"d_{n}") for n in OUTCOMES}
-    return update(table).where(own).values(deltas)
+    return update(table).where(own).values({**deltas, **values})
 
 
 _this_chunk = (chunks.c.batch == bindparam("b")) & (chunks.c.number == bindparam("n"))
 _add_to_batch = _adding(batches, batches.c.id == bindparam("b"))
-_add_to_chunk = _adding(chunks, _this_chunk)
-_set_intent = update(chunks).where(_this_chunk).values(intent=bindparam("intent_"))
-_release = (
-    update(chunks)
-    .where(_this_chunk)
-    .values(lease_owner=null(), leased_at=null(), intent=0, due_at=bindparam("due"))
+_keep = _adding(
+    chunks,
+    _this_chunk,
+    intent=func.coalesce(bindparam("intent_", type_=Integer), chunks.c.intent),
+)
+_release = _adding(
+    chunks,
+    _this_chunk,
+    lease_owner=null(),
+    leased_at=null(),
+    intent=0,
+    due_at=bindparam("due"),
 )
 _leased = select(chunks.c.number, chunks.c.fence, chunks.c.closed_as).where(
     chunks.c.batch == bindparam("b"), chunks.c.lease_owner == bindparam("owner")
@@ -97,9 +106,6 @@ _take = (
     )
 )
 # Statements are built once: building one costs more than SQLite takes to run it.
-_counts_of = select(*(batches.c[n] for n in OUTCOMES)).where(
-    batches.c.id == bindparam("b")
-)
 _payloads_of = select(payloads.c.number, payloads.c.data).where(
     payloads.c.batch == bindparam("b"),
     payloads.c.number.in_(bindparam("wanted", expanding=True)),
@@ -199,10 +205,14 @@ def _append_segments(
 def flush(conn: Connection, owner: str, work: Flush, now: datetime) -> Flushed:
     """Write one batch's share of a flush."""
     row = locked_row_of(conn, work.batch_id)
+    counts: Counts = tuple(getattr(row, name) for name in OUTCOMES)
     stale: tuple[int, ...] = ()
     is_running = row.status == Status.DELIVERY_RUNNING
     if work.updates:
-        stale = _write_updates(conn, row, owner, work.updates, is_running=is_running)
+        stale, moved = _write_updates(
+            conn, row, owner, work.updates, is_running=is_running
+        )
+        counts = add(counts, moved)
     if work.limited_by != row.limited_by:
         conn.execute(
             update(batches).where(batches.c.id == row.id),
@@ -216,10 +226,9 @@ def flush(conn: Connection, owner: str, work: Flush, now: datetime) -> Flushed:
         claims = _claim(conn, row.id, owner, work.claim, now)
         if len(claims) < work.claim:
             next_due = moment(conn.execute(_next_due, {"b": row.id}).scalar())
-    counts = conn.execute(_counts_of, {"b": row.id}).one()
     return Flushed(
         status=Status(row.status),
-        counts=tuple(counts),
+        counts=counts,
         claims=claims,
         stale=stale,
         next_due_at=next_due,
@@ -233,8 +242,12 @@ def _write_updates(
     updates: Sequence[ChunkUpdate],
     *,
     is_running: bool,
-) -> tuple[int, ...]:
-    """Write answers, intents and releases; returns the chunks that are ours no more."""
+) -> tuple[tuple[int, ...], Counts]:
+    """
+    Write answers, intents and releases.
+
+    Returns the chunks that are ours no more, and how the batch's counts moved.
+    """
     held = {
         (number, fence): closed_as
         for number, fence, closed_as in conn.execute(
@@ -242,33 +255,24 @@ def _write_updates(
         )
     }
     ours = [u for u in updates if (u.number, u.fence) in held]
-    answered = [(u.number, u.segment) for u in ours if u.segment is not None]
-    if answered:
-        _append_segments(conn, row.id, answered)
-        moves = []
-        total = ZERO
-        for u in ours:
-            if u.segment is not None:
-                delta = _moved(u.segment, held[u.number, u.fence])
-                total = add(total, delta)
-                moves.append({"b": row.id, "n": u.number, **_deltas(delta)})
-        conn.execute(_add_to_chunk, moves)
+    kept, released, total = [], [], ZERO
+    for u in ours:
+        moved = _moved(u.segment, held[u.number, u.fence]) if u.segment else ZERO
+        total = add(total, moved)
+        place = {"b": row.id, "n": u.number, **_deltas(moved)}
+        if u.is_released:
+            released.append({**place, "due": millis(u.due_at) if u.due_at else 0})
+        else:
+            intent = u.intent if u.intent and is_running else None
+            kept.append({**place, "intent_": intent})
+    _append_segments(conn, row.id, [(u.number, u.segment) for u in ours if u.segment])
+    for statement, rows in ((_keep, kept), (_release, released)):
+        if rows:
+            conn.execute(statement, rows)
+    if any(total):
         conn.execute(_add_to_batch, {"b": row.id, **_deltas(total)})
-    released = [
-        {"b": row.id, "n": u.number, "due": millis(u.due_at) if u.due_at else 0}
-        for u in ours
-        if u.is_released
-    ]
-    if released:
-        conn.execute(_release, released)
-    intents = [
-        {"b": row.id, "n": u.number, "intent_": u.intent}
-        for u in ours
-        if u.intent and not u.is_released
-    ]
-    if intents and is_running:
-        conn.execute(_set_intent, intents)
-    return tuple(u.number for u in updates if (u.number, u.fence) not in held)
+    stale = tuple(u.number for u in updates if (u.number, u.fence) not in held)
+    return stale, total
 
 
 def _moved(segment: Segment, closed_as: int | None) -> Counts:
@@ -290,7 +294,9 @@ def _claim(
         [{"b": batch, "n": d.number, "owner": owner, "now": millis(now)} for d in due],
     )
     wanted = [d.number for d in due]
-    data = payloads_of(conn, batch, wanted)
+    found = payloads_of(conn, batch, wanted)
+    # Unpacked here, in the writer's thread: half of it needs no interpreter.
+    data = {n: unpack_payload(packed) for n, packed in found.items()}
     parts = segments_of(conn, batch, wanted)
     suppressed = _suppressed(conn, data)
     return tuple(
@@ -306,12 +312,12 @@ def _claim(
 
 
 def _suppressed(
-    conn: Connection, data: Mapping[int, bytes]
+    conn: Connection, data: Mapping[int, Payload]
 ) -> dict[int, frozenset[str]]:
     """Find the suppressed numbers of payloads, by chunk number; mostly there are none."""
     if suppression_rows.is_empty(conn):
         return {}
-    numbers = {n: unpack_numbers(payload) for n, payload in data.items()}
+    numbers = {n: payload.numbers.split("\n") for n, payload in data.items()}
     found = suppression_rows.among(conn, list(chain.from_iterable(numbers.values())))
     return {n: frozenset(found.intersection(some)) for n, some in numbers.items()}
 

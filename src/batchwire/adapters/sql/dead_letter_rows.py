@@ -1,14 +1,14 @@
-"""Dead letters: kept once an event, put back by the outbox."""
+"""Dead letters: kept once an event, whatever becomes of it."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
-    Select,
     bindparam,
-    delete,
     func,
     insert,
     select,
@@ -17,96 +17,84 @@ from sqlalchemy import (
 
 from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.batch_rows import millis, moment
-from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
-from batchwire.adapters.sql.tables import dead_letters, outbox
+from batchwire.adapters.sql.record_rows import packed, unpacked
+from batchwire.adapters.sql.tables import dead_letters
 from batchwire.domain.dead_letter import DeadLetter, Disposition
-from batchwire.ports.bus import Outgoing
+from batchwire.messages.dead_letter import redriven_as
 from batchwire.ports.dead_letters import Filter
 
-_event = dead_letters.c.event_id
 _waits = dead_letters.c.redriven_at.is_(None)
-_by_event = select(dead_letters.c.id).where(
-    _event == bindparam("event"), dead_letters.c.group_id == bindparam("group")
+_known = (
+    select(dead_letters)
+    .where(
+        dead_letters.c.event_id.in_(bindparam("event_ids", expanding=True)),
+        dead_letters.c.group_id == bindparam("group"),
+    )
+    .order_by(dead_letters.c.id)
+    .limit(1)
+    .with_for_update()
 )
 _again = (
     update(dead_letters)
     .where(dead_letters.c.id == bindparam("letter"))
     .values(
-        disposition=bindparam("disposition"),
-        message=bindparam("message"),
-        failed_at=bindparam("failed_at"),
-        deliveries=dead_letters.c.deliveries + 1,
+        event_id=bindparam("event"),
+        disposition=bindparam("why"),
+        message=bindparam("told"),
+        failed_at=bindparam("at"),
+        deliveries=bindparam("tries"),
         redriven_at=None,
     )
 )
 
 
-def keep(conn: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Keep them; one that was redriven and comes again keeps its row and its counts."""
-    for letter in letters:
-        key = {"event": letter.event_id, "group": letter.group}
-        known = conn.execute(_by_event, key).scalar()
-        if known is None:
-            conn.execute(insert(dead_letters), _row(letter))
-        else:
-            conn.execute(
-                _again,
-                {
-                    "letter": known,
-                    "disposition": letter.disposition,
-                    "message": letter.message,
-                    "failed_at": millis(letter.failed_at),
-                },
-            )
+def keep(conn: Connection, letter: DeadLetter) -> DeadLetter:
+    """
+    Keep one; returns it with its counts.
+
+    One that was redriven and comes again keeps its row, its counts and the record as it
+    was first. Its event id may be another now: what could not be read then can be now.
+    """
+    names = {letter.event_id, redriven_as(letter.record) or letter.event_id}
+    wanted = {"event_ids": sorted(names), "group": letter.group}
+    row = conn.execute(_known, wanted).first()
+    if row is None:
+        conn.execute(insert(dead_letters), _row(letter))
+        return letter
+    tries = row.deliveries + letter.deliveries
+    again = {
+        "letter": row.id,
+        "event": letter.event_id,
+        "why": letter.disposition,
+        "told": letter.message,
+        "at": millis(letter.failed_at),
+        "tries": tries,
+    }
+    conn.execute(_again, again)
+    return msgspec.structs.replace(letter, deliveries=tries, replays=row.replays)
 
 
-def waiting_events(conn: Connection, event_ids: Sequence[str]) -> set[str]:
-    """Which of these events are dead letters that wait for a decision."""
+def waiting_events(conn: Connection, group: str, event_ids: Sequence[str]) -> set[str]:
+    """Which of these events are dead letters of a consumer that wait for a decision."""
     if conn.execute(select(dead_letters.c.id).limit(1)).first() is None:
         return set()
-    query = select(_event).where(among(conn, _event, event_ids), _waits)
+    of = dead_letters.c
+    query = select(of.event_id).where(
+        among(conn, of.event_id, event_ids), of.group_id == group, _waits
+    )
     return set(conn.execute(query).scalars())
 
 
-def replays_of(conn: Connection, event_id: str) -> int:
-    """How often an event was redriven before."""
-    query = select(dead_letters.c.replays).where(_event == event_id)
-    return conn.execute(query).scalar() or 0
-
-
-def find(conn: Connection, wanted: Filter, limit: int) -> list[DeadLetter]:
+def find(conn: Connection, wanted: Filter, limit: int, after: int) -> list[DeadLetter]:
     """Read those that fit, oldest first."""
-    query = _filtered(select(dead_letters), wanted).order_by(dead_letters.c.id)
+    query = (
+        select(dead_letters)
+        .where(*fitting(wanted), dead_letters.c.id > after)
+        .order_by(dead_letters.c.id)
+    )
     if limit:
         query = query.limit(limit)
-    return [_letter(row) for row in conn.execute(query)]
-
-
-def redrive(
-    conn: Connection, ids: Sequence[int], most_replays: int, now_ms: int
-) -> list[int]:
-    """Put these back on their topics, by the outbox."""
-    query = (
-        _filtered(select(dead_letters), Filter(ids=ids))
-        .where(dead_letters.c.replays < most_replays)
-        .order_by(dead_letters.c.id)
-        .with_for_update()
-    )
-    letters = [_letter(row) for row in conn.execute(query)]
-    if letters:
-        again = [Outgoing(topic=one.topic, record=one.record) for one in letters]
-        conn.execute(insert(outbox), [outbox_row(one, now_ms) for one in again])
-        conn.execute(
-            update(dead_letters)
-            .where(dead_letters.c.id.in_([one.id for one in letters]))
-            .values(replays=dead_letters.c.replays + 1, redriven_at=now_ms)
-        )
-    return [one.id for one in letters]
-
-
-def discard(conn: Connection, ids: Sequence[int]) -> int:
-    """Delete them."""
-    return conn.execute(delete(dead_letters).where(dead_letters.c.id.in_(ids))).rowcount
+    return [letter_of(row) for row in conn.execute(query)]
 
 
 def count(conn: Connection) -> int:
@@ -115,16 +103,18 @@ def count(conn: Connection) -> int:
     return conn.execute(query).scalar_one()
 
 
-def _filtered(query: Select[Any], wanted: Filter) -> Select[Any]:
-    if not wanted.include_redriven:
-        query = query.where(_waits)
+def fitting(wanted: Filter) -> list[ColumnElement[bool]]:
+    """Give what a row must fulfil."""
+    must: list[ColumnElement[bool]] = [] if wanted.include_redriven else [_waits]
     if wanted.ids:
-        query = query.where(dead_letters.c.id.in_(wanted.ids))
+        must.append(dead_letters.c.id.in_(wanted.ids))
     if wanted.batch_id:
-        query = query.where(dead_letters.c.batch_id == wanted.batch_id)
+        must.append(dead_letters.c.batch_id == wanted.batch_id)
     if wanted.disposition:
-        query = query.where(dead_letters.c.disposition == wanted.disposition)
-    return query
+        must.append(dead_letters.c.disposition == wanted.disposition)
+    if wanted.since:
+        must.append(dead_letters.c.failed_at >= millis(wanted.since))
+    return must
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
@@ -138,10 +128,12 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "group_id": letter.group,
         "deliveries": letter.deliveries,
         "failed_at": millis(letter.failed_at),
+        "replays": letter.replays,
     }
 
 
-def _letter(row: Row[Any]) -> DeadLetter:
+def letter_of(row: Row[Any]) -> DeadLetter:
+    """Read a dead letter from its row."""
     failed_at = moment(row.failed_at)
     assert failed_at is not None  # noqa: S101 - the column is NOT NULL
     return DeadLetter(
@@ -157,4 +149,5 @@ def _letter(row: Row[Any]) -> DeadLetter:
         failed_at=failed_at,
         replays=row.replays,
         redriven_at=moment(row.redriven_at),
+        redriven_by=row.redriven_by,
     )

@@ -81,6 +81,7 @@ class EmbeddedSubscription:
         self._is_paused = False
         self._polled_at = 0.0
         self._lag = 0
+        self._commits = 0
 
     async def open(self, listener: Listener) -> None:
         """See the port."""
@@ -106,7 +107,10 @@ class EmbeddedSubscription:
         is_joined = self._next is not None
         lag = {self._partition: self._lag} if is_joined else {}
         return SubscriptionState(
-            is_joined=is_joined, polled_at=self._polled_at, lag=lag
+            is_joined=is_joined,
+            polled_at=self._polled_at,
+            lag=lag,
+            commits=self._commits,
         )
 
     async def close(self) -> None:
@@ -162,6 +166,7 @@ class EmbeddedSubscription:
         await self._database.write(
             topic_rows.commit, topic, self._group, self._owner, at
         )
+        self._commits += 1
         if self._finished == at:
             self._finished = None
 

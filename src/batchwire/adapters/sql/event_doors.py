@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from batchwire.adapters.sql import dead_letter_rows, inbox_rows, outbox_rows
-from batchwire.adapters.sql.batch_rows import millis
+from batchwire.adapters.sql import (
+    dead_letter_rows,
+    inbox_rows,
+    outbox_rows,
+    redrive_rows,
+)
 from batchwire.adapters.sql.database import Database
 from batchwire.domain.dead_letter import DeadLetter
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.clock import Clock
-from batchwire.ports.dead_letters import Filter
+from batchwire.ports.dead_letters import Filter, Portion, Redrive
 from batchwire.ports.inbox import Applied, Arrival, Effect, Parked
 from batchwire.ports.outbox import Depth, Pending
 
@@ -91,19 +95,23 @@ class SqlDeadLetters:
         self._database = database
         self._clock = clock
 
-    async def find(self, wanted: Filter, limit: int = 0) -> list[DeadLetter]:
+    async def find(
+        self, wanted: Filter, limit: int = 0, after: int = 0
+    ) -> list[DeadLetter]:
         """See the port."""
-        return await self._database.read(dead_letter_rows.find, wanted, limit)
+        return await self._database.read(dead_letter_rows.find, wanted, limit, after)
 
-    async def redrive(self, ids: Sequence[int], most_replays: int) -> list[int]:
+    async def redrive(self, wanted: Filter, how: Redrive) -> Portion:
         """See the port."""
-        at_ms = millis(self._clock.now())
-        redrive = dead_letter_rows.redrive
-        return await self._database.write(redrive, ids, most_replays, at_ms)
+        now = self._clock.now()
+        if how.is_dry_run:
+            return await self._database.read(redrive_rows.redrive, wanted, how, now)
+        return await self._database.write(redrive_rows.redrive, wanted, how, now)
 
-    async def discard(self, ids: Sequence[int]) -> int:
+    async def discard(self, wanted: Filter, by: str, reason: str) -> list[int]:
         """See the port."""
-        return await self._database.write(dead_letter_rows.discard, ids)
+        now = self._clock.now()
+        return await self._database.write(redrive_rows.discard, wanted, by, reason, now)
 
     async def count(self) -> int:
         """See the port."""

@@ -13,7 +13,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import dead_letter_rows
+from batchwire.adapters.sql import dead_letter_rows, redrive_rows
 from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.bulk import Bulk, Row
@@ -184,11 +184,10 @@ class _Group:
             group=self._consumer,
             deliveries=effect.deliveries,
             failed_at=self._now,
-            replays=dead_letter_rows.replays_of(self._conn, arrival.event_id),
         )
-        dead_letter_rows.keep(self._conn, [letter])
+        kept = dead_letter_rows.keep(self._conn, letter)
         copy = Outgoing(
-            topic=effect.dead_letter_topic, record=dead_letter.to_record(letter)
+            topic=effect.dead_letter_topic, record=dead_letter.to_record(kept)
         )
         self._conn.execute(insert(outbox), outbox_row(copy, millis(self._now)))
 
@@ -214,7 +213,7 @@ def _known_events(conn: Connection, consumer: str, event_ids: list[str]) -> set[
             inbox.c.consumer == consumer, among(conn, inbox.c.event_id, some)
         )
         seen.update(conn.execute(query).scalars())
-        seen |= dead_letter_rows.waiting_events(conn, some)
+        seen |= dead_letter_rows.waiting_events(conn, consumer, some)
     return seen
 
 
@@ -256,7 +255,8 @@ def due(conn: Connection, consumer: str, most: int, now: datetime) -> list[Parke
 
 
 def purge(conn: Connection, before: datetime, most: int) -> int:
-    """Forget events handled before then, the oldest first, at most so many."""
+    """Forget events handled before then, the oldest first, and letters as old."""
+    redrive_rows.purge(conn, before, most)
     old = (
         select(inbox.c.consumer, inbox.c.event_id)
         .where(inbox.c.at < millis(before))

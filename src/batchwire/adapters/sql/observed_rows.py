@@ -1,6 +1,6 @@
 """Batches that other systems execute: a log as ours have, and a state of their own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from batchwire.adapters.sql.among import among
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.tables import batches, observed
 from batchwire.domain.events import GENESIS, Event, Fact
-from batchwire.domain.observed import ObservedState, step
+from batchwire.domain.observed import ObservedBatch, ObservedState, step
 
 AGGREGATE = "observed"
 
@@ -47,8 +47,8 @@ class Logbook:
         pages = self._rows.get(batch_id)
         return pages.state if pages else None
 
-    def append(self, batch_id: str, fact: Fact, now: datetime) -> None:
-        """Append a fact; the first one of a batch makes it."""
+    def append(self, batch_id: str, fact: Fact, now: datetime) -> tuple[Event, bytes]:
+        """Append a fact, the first one of a batch makes it; returns event and hash."""
         pages = self._rows.setdefault(batch_id, _Pages(None, None))
         event = Event(
             batch_id=batch_id,
@@ -62,6 +62,7 @@ class Logbook:
         pages.state = step(pages.state, event)
         pages.is_changed = True
         self._events.append(log.row_of_event(event, pages.hash, AGGREGATE))
+        return event, pages.hash
 
     def write(self) -> None:
         """Store what was appended."""
@@ -95,12 +96,15 @@ class _Pages:
         self.is_changed = False
 
 
-def find(conn: Connection, limit: int) -> list[tuple[str, ObservedState]]:
+def find(conn: Connection, limit: int) -> list[ObservedBatch]:
     """Read observed batches, newest first."""
     query = select(observed).order_by(observed.c.id.desc())
     if limit:
         query = query.limit(limit)
-    return [(row.batch_id, _state.decode(row.state)) for row in conn.execute(query)]
+    return [
+        ObservedBatch(batch_id=row.batch_id, state=_state.decode(row.state))
+        for row in conn.execute(query)
+    ]
 
 
 def one(conn: Connection, batch_id: str) -> ObservedState | None:
@@ -113,11 +117,3 @@ def row_of(conn: Connection, batch_id: str) -> SqlRow[Any] | None:
     """Find the row of an observed batch."""
     query = select(observed).where(observed.c.batch_id == batch_id)
     return conn.execute(query).first()
-
-
-def fold(facts: Sequence[Event]) -> ObservedState:
-    """Apply events in order to the empty state."""
-    state = ObservedState()
-    for event in facts:
-        state = step(state, event)
-    return state

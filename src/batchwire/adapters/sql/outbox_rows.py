@@ -18,6 +18,7 @@ from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.record_rows import SHARDS, outbox_row, pending_of
 from batchwire.adapters.sql.tables import outbox, shards, workers
 from batchwire.domain.dead_letter import DeadLetter, Disposition
+from batchwire.messages.dead_letter import redriven_as
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.outbox import Depth, Pending
 
@@ -116,7 +117,7 @@ def refuse(
     record = one.outgoing.record
     told = outbox_row(one.outgoing, millis(now))
     letter = DeadLetter(
-        event_id=told["id"],
+        event_id=told["id"] or redriven_as(record) or f"outbox:{one.position}",
         batch_id=told["aggregateid"],
         disposition=Disposition.TOO_LARGE,
         message=reason,
@@ -124,7 +125,7 @@ def refuse(
         topic=one.outgoing.topic,
         failed_at=now,
     )
-    dead_letter_rows.keep(conn, [letter])
+    dead_letter_rows.keep(conn, letter)
 
 
 def waiting(conn: Connection, positions: Sequence[int]) -> set[int]:
@@ -138,6 +139,14 @@ def depth(conn: Connection, now: datetime) -> Depth:
     rows, oldest = conn.execute(select(func.count(), func.min(outbox.c.at))).one()
     age_s = (millis(now) - oldest) / 1000 if oldest is not None else 0.0
     return Depth(rows, max(0.0, age_s))
+
+
+def is_full(conn: Connection, most: int) -> bool:
+    """Whether so many wait; as long as they are few nothing is counted."""
+    if span(conn) < most:
+        return False
+    rows = conn.execute(select(func.count()).select_from(outbox)).scalar_one()
+    return rows >= most
 
 
 def span(conn: Connection) -> int:

@@ -11,6 +11,8 @@ from batchwire.adapters.sql import (
     chunk_rows,
     lists,
     log,
+    observed_rows,
+    outbox_rows,
     pacer_rows,
     suppression_rows,
 )
@@ -18,8 +20,9 @@ from batchwire.adapters.sql.database import Database
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
-from batchwire.domain.operations import Change
+from batchwire.domain.operations import VIA_TOPIC, Change, Command
 from batchwire.domain.rationing import Ask, Grant, Rate, Rates
+from batchwire.errors import OutboxFull
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
@@ -33,11 +36,15 @@ class SqlStore:
     Batches, ledger and event log in one database.
 
     The statements are plain SQL by SQLAlchemy Core; what differs between databases is
-    in ``database`` alone.
+    in ``database`` alone. From ``outbox_max_rows`` waiting records on no batch is
+    created but those that the topic asked for.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, outbox_max_rows: int = 1_000_000
+    ) -> None:
         self._database = database
+        self._outbox_max_rows = outbox_max_rows
         self._clock = clock
         self._write = database.write
         self._read = database.read
@@ -85,7 +92,8 @@ class SqlStore:
     ) -> tuple[Batch, bool]:
         """See the port."""
         now = self._clock.now()
-        return await self._write(batch_rows.create, spec, digest, facts, now)
+        most = self._outbox_max_rows
+        return await self._write(_create, spec, digest, facts, most, now)
 
     async def batch(self, batch_id: str) -> Batch:
         """See the port."""
@@ -102,13 +110,13 @@ class SqlStore:
         batch_id: str,
         decide: Decide,
         *,
-        request_id: str = "",
+        command: Command | None = None,
         rewrites: Sequence[Rewrite] = (),
     ) -> Batch:
         """See the port."""
         now = self._clock.now()
         change, batch = await self._write(
-            _change, batch_id, decide, request_id, rewrites, now
+            _change, batch_id, decide, command, rewrites, now
         )
         if change.refusal is not None:
             raise change.refusal
@@ -174,7 +182,7 @@ class SqlStore:
         self, batch_id: str, until: datetime | None = None
     ) -> AsyncIterator[Event]:
         """See ``ports.event_store``."""
-        await self._read(batch_rows.row_of, batch_id)
+        await self._read(_must_exist, batch_id)
         after = 0
         while rows := await self._read(log.read, batch_id, after, _MANY_EVENTS):
             for event in map(log.event_of, rows):
@@ -188,6 +196,23 @@ class SqlStore:
         return await self._read(audit.contradictions, batch_id)
 
 
+def _create(
+    conn: Connection,
+    spec: BatchSpec,
+    digest: bytes,
+    facts: Sequence[Fact],
+    most_waiting: int,
+    now: datetime,
+) -> tuple[Batch, bool]:
+    # A request of the topic stands there already; refused it would become a dead letter.
+    is_bound = not any(fact.data.get("via") == VIA_TOPIC for fact in facts)
+    is_full = is_bound and outbox_rows.is_full(conn, most_waiting)
+    batch, is_new = batch_rows.create(conn, spec, digest, facts, now)
+    if is_new and is_full:
+        raise OutboxFull(most_waiting)
+    return batch, is_new
+
+
 def _batch(conn: Connection, batch_id: str) -> Batch:
     return batch_rows.batch_of(batch_rows.row_of(conn, batch_id))
 
@@ -196,16 +221,16 @@ def _change(
     conn: Connection,
     batch_id: str,
     decide: Decide,
-    request_id: str,
+    command: Command | None,
     rewrites: Sequence[Rewrite],
     now: datetime,
 ) -> tuple[Change, Batch]:
     row = batch_rows.locked_row_of(conn, batch_id)
-    if request_id and batch_rows.first_answer(conn, request_id, batch_id):
+    if command is not None and batch_rows.first_answer(conn, command):
         return Change(), batch_rows.batch_of(row)
     change = decide(batch_rows.batch_of(row))
-    if request_id:
-        batch_rows.keep_answer(conn, request_id, batch_id, change, now)
+    if command is not None:
+        batch_rows.keep_answer(conn, command, change.refusal, now)
     if change.facts:
         if rewrites and change.refusal is None:
             chunk_rows.rewrite(conn, row.id, rewrites)
@@ -230,7 +255,17 @@ def _chunks(
     return list(chunk_rows.read(conn, batch, after, _FEW_CHUNKS, is_leased=is_leased))
 
 
+def _must_exist(conn: Connection, batch_id: str) -> None:
+    if observed_rows.row_of(conn, batch_id) is None:
+        batch_rows.row_of(conn, batch_id)
+
+
 def _store(conn: Connection, batch_id: str, fact: Fact, now: datetime) -> Event:
+    logbook = observed_rows.Logbook(conn, [batch_id])
+    if logbook.state(batch_id) is not None:
+        event, _ = logbook.append(batch_id, fact, now)
+        logbook.write()
+        return event
     row = batch_rows.locked_row_of(conn, batch_id)
     state = log.append(conn, row, (fact,), now)
     return log.event_of(log.read(conn, batch_id, state.sequence - 1, 1)[0])

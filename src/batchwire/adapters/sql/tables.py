@@ -246,6 +246,7 @@ dead_letters = Table(
     Column("failed_at", BigInteger, nullable=False),
     Column("replays", Integer, nullable=False, server_default="0"),
     Column("redriven_at", BigInteger),
+    Column("redriven_by", String(255), nullable=False, server_default=""),
     Index("dead_letters_by_batch", "batch_id", "id"),
     Index("dead_letters_by_event", "event_id"),
     sqlite_autoincrement=True,  # no id ever comes back

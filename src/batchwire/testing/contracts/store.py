@@ -11,7 +11,7 @@ from batchwire.domain import operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.counts import count
 from batchwire.domain.events import EventType, fold
-from batchwire.domain.ledger import VERSION, Payload, pack, segment
+from batchwire.domain.ledger import VERSION, Payload, pack, segment, unpack_payload
 from batchwire.domain.lifecycle import Operation, Status, Trigger
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
@@ -82,7 +82,7 @@ class StoreContract:
         command = Command(batch_id="b1", operation=operation, request_id=request_id)
         now = (await store.batch("b1")).spec.created_at
         return await store.change(
-            "b1", lambda b: operations.operate(b, command, now), request_id=request_id
+            "b1", lambda b: operations.operate(b, command, now), command=command
         )
 
     # Batches
@@ -172,7 +172,7 @@ class StoreContract:
             raise IllegalOperation("b1", "pause", "test", ())
 
         with pytest.raises(IllegalOperation):
-            await store.change("b1", decide, request_id="r")
+            await store.change("b1", decide, command=pause("r"))
         before = await store.batch("b1")
         assert before.state.sequence == 1
         after = await self.operate(store, Operation.PAUSE, "r")
@@ -219,7 +219,19 @@ class StoreContract:
         await self.created(store, "b2")
         await self.operate(store, Operation.PAUSE, "p1")
         with pytest.raises(BatchConflict, match="was for batch b1"):
-            await store.change("b2", lambda _: Change(), request_id="p1")
+            await store.change(
+                "b2", lambda _: Change(), command=pause("p1", batch_id="b2")
+            )
+
+    async def test_a_request_id_of_another_operation_is_a_conflict(
+        self, store: FullStore
+    ) -> None:
+        """Nobody is told that his resume was done because a pause was."""
+        await self.created(store)
+        paused = await self.operate(store, Operation.PAUSE, "p1")
+        with pytest.raises(BatchConflict, match="was to pause it"):
+            await self.operate(store, Operation.RESUME, "p1")
+        assert await store.batch("b1") == paused
 
     async def test_an_abort_closes_everything_open(self, store: FullStore) -> None:
         """The ledger stays closed."""
@@ -343,7 +355,7 @@ class StoreContract:
         other = await self.flush(store, claim=2, owner="other")
         assert [claim.number for claim in mine.claims] == [0, 1]
         assert [claim.number for claim in other.claims] == [2]
-        assert mine.claims[0].payload == payload(0)
+        assert mine.claims[0].payload == unpack_payload(payload(0))
         assert other.next_due_at is None
 
     async def test_answers_move_the_counts(self, store: FullStore) -> None:
@@ -650,6 +662,11 @@ def answers(fence: int, outcomes: Sequence[Outcome], **fields: object) -> ChunkU
     """Make the update of chunk 0 whose first recipients have these outcomes."""
     told = segment(0, fence, [(p, one, 1) for p, one in enumerate(outcomes)])
     return ChunkUpdate(number=0, fence=fence, segment=told, **fields)  # type: ignore[arg-type]
+
+
+def pause(request_id: str, batch_id: str = "b1") -> Command:
+    """Make the command to pause."""
+    return Command(batch_id=batch_id, operation=Operation.PAUSE, request_id=request_id)
 
 
 def _enter(trigger: Trigger, batch: Batch) -> Change:

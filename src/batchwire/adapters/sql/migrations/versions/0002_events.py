@@ -25,6 +25,9 @@ def upgrade() -> None:
         sa.Column("failed_at", sa.BigInteger(), nullable=False),
         sa.Column("replays", sa.Integer(), server_default="0", nullable=False),
         sa.Column("redriven_at", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "redriven_by", sa.String(length=255), server_default="", nullable=False
+        ),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )

@@ -1,0 +1,70 @@
+"""``SqlObserved``: the door to the batches that other systems execute, on SQL."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, insert
+
+from batchwire.adapters.sql import batch_rows, log, observed_rows
+from batchwire.adapters.sql.database import Database
+from batchwire.adapters.sql.record_rows import outbox_row
+from batchwire.adapters.sql.tables import outbox
+from batchwire.domain.events import EventType, Fact
+from batchwire.domain.observed import ObservedBatch
+from batchwire.domain.operations import Command
+from batchwire.errors import UnknownBatch
+from batchwire.ports.bus import Outgoing
+from batchwire.ports.clock import Clock
+
+
+class SqlObserved:
+    """The table ``observed``. Implements ``ports.observed.ObservedBatches``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def find(self, limit: int = 0) -> list[ObservedBatch]:
+        """See the port."""
+        return await self._database.read(observed_rows.find, limit)
+
+    async def one(self, batch_id: str) -> ObservedBatch:
+        """See the port."""
+        return await self._database.read(_one, batch_id)
+
+    async def operate(
+        self, command: Command, metadata: Mapping[str, str] | None = None
+    ) -> ObservedBatch:
+        """See the port."""
+        data = {**msgspec.to_builtins(command), "metadata": dict(metadata or {})}
+        now = self._clock.now()
+        return await self._database.write(_operate, command, data, now)
+
+
+def _one(conn: Connection, batch_id: str) -> ObservedBatch:
+    state = observed_rows.one(conn, batch_id)
+    if state is None:
+        raise UnknownBatch(batch_id)
+    return ObservedBatch(batch_id=batch_id, state=state)
+
+
+def _operate(
+    conn: Connection, command: Command, data: dict[str, object], now: datetime
+) -> ObservedBatch:
+    batch_id = command.batch_id
+    logbook = observed_rows.Logbook(conn, [batch_id])
+    state = logbook.state(batch_id)
+    if state is None:
+        raise UnknownBatch(batch_id)
+    if batch_rows.first_answer(conn, command):
+        return ObservedBatch(batch_id=batch_id, state=state)
+    batch_rows.keep_answer(conn, command, None, now)
+    fact = Fact(type=EventType.OPERATION, data=data)
+    event, digest = logbook.append(batch_id, fact, now)
+    logbook.write()
+    announcer = log.announcer_of(conn)
+    if announcer is not None:
+        told = Outgoing(topic=announcer.topic, record=announcer.asked(event, digest))
+        conn.execute(insert(outbox), outbox_row(told, batch_rows.millis(now)))
+    return _one(conn, batch_id)

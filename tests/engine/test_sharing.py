@@ -1,0 +1,31 @@
+"""How far ahead messages are intended: what a crash would leave uncertain."""
+
+import asyncio
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.lifecycle import Status
+from batchwire.testing.builders import (
+    FastClock,
+    ScriptedProvider,
+    Service,
+    numbers,
+    until,
+)
+
+
+async def test_no_more_is_intended_than_a_provider_that_does_not_answer_can_use(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=0, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(2000), chunk_size=100)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 4)
+        await asyncio.sleep(0.1)
+        leased = store.chunks("b1", is_leased=True)
+        intended = sum([chunk.intent async for chunk in leased])
+        provider.let_go()
+        await service.until(Status.COMPLETED)
+    assert 4 <= intended <= 64 + 4
+    assert len(provider.submitted) == 2000
+    assert await service.flaws() == []
