@@ -258,7 +258,7 @@ class EngineAlreadyRunning(StoreError):
 
 
 class StaleLease(StoreError):
-    """The chunk was taken over by another worker; what we hold is void."""
+    """Another worker took over what we held; what we know of it is void."""
 
     code = "stale_lease"
 

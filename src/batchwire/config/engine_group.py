@@ -50,6 +50,26 @@ class EngineGroup(Group):
         le=3600,
         description="Seconds to wait at the end for answers to what is in flight.",
     )
+    heartbeat_s: Number = Field(
+        default=_OF_ENGINE.heartbeat_s,
+        gt=0,
+        le=600,
+        description="Seconds between two signs of life of an engine.",
+    )
+    dead_after_s: Number = Field(
+        default=_OF_ENGINE.dead_after_s,
+        gt=0,
+        le=3600,
+        description="Seconds without a sign of life after which an engine is taken for"
+        " dead and others take over (PostgreSQL). At least three times `heartbeat_s`.",
+    )
+    trust_s: Number = Field(
+        default=_OF_ENGINE.trust_s,
+        gt=0,
+        le=3600,
+        description="Seconds without a sign of life after which an engine submits nothing"
+        " itself. Between `heartbeat_s` and `dead_after_s`.",
+    )
     circuit_failures: Integer = Field(
         default=_OF_ENGINE.circuit_failures,
         ge=1,

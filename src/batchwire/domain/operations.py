@@ -26,6 +26,7 @@ from batchwire.domain.outcome import Outcome
 from batchwire.errors import IllegalOperation
 
 SERVICE = "batchwire"  # the operator_id of what the service does by itself
+_STOPPED = frozenset({Status.DELIVERY_PAUSED, Status.ABORTED, Status.EXPIRED})
 VIA_TOPIC = "topic"  # ``via`` of what a record on the topic asked for
 
 
@@ -127,6 +128,8 @@ def move(batch: Batch, to: Status, now: datetime, *, reason: str, by: str) -> Fa
         delta["error_message"] = reason
     if to is Status.DELIVERY_READY:
         delta["is_sealed"] = True
+    if batch.state.status is Status.DELIVERY_RUNNING and to in _STOPPED:
+        delta["escaped"] = 0  # each worker adds its own
     if to is Status.DELIVERY_RUNNING and batch.state.started_at is None:
         delta["started_at"] = now
     data = {"from": batch.state.status, "status": to, "reason": reason, "by": by}
@@ -142,13 +145,18 @@ def created(status: Status, request_id: str, user_id: str, *, via: str = "") -> 
     )
 
 
-def escaped(count: int) -> Fact:
-    """Make the fact that a pause has settled: what was in flight has its answer."""
-    return Fact(
+def settle(batch: Batch, escaped: int) -> Change:
+    """
+    Tell that a stop has settled with one worker: what was in flight has its answer.
+
+    The workers of a batch add up.
+    """
+    fact = Fact(
         type=EventType.NOTE,
-        data={"note": "pause_settled", "escaped": count},
-        delta={"escaped": count},
+        data={"note": "pause_settled", "escaped": escaped},
+        delta={"escaped": batch.state.escaped + escaped},
     )
+    return Change(facts=(fact,))
 
 
 def progress() -> Fact:

@@ -103,15 +103,16 @@ class Control:
         rewrites: list[Rewrite] = []
         is_retry = command.operation is Operation.RETRY and before.state.is_sealed
         if is_retry and before.state.status.has_ended:
+            # Opened again now, who is in flight would be submitted twice. Nobody leases
+            # a chunk of an ended batch: once none is leased, none changes any more.
+            async for _ in self._store.chunks(command.batch_id, is_leased=True):
+                obstacle = "submissions are still waiting for their answer"
+                break
             rewrites = [
                 rewrite
                 async for chunk in self._store.chunks(command.batch_id)
                 if (rewrite := _reopened(chunk, selection, self._now_ms()))
             ]
-            # Opened again now, who is in flight would be submitted twice.
-            async for _ in self._store.chunks(command.batch_id, is_leased=True):
-                obstacle = "submissions are still waiting for their answer"
-                break
             if not rewrites:
                 obstacle = f"no recipient is {_told(selection)}"
 

@@ -16,12 +16,14 @@ from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.engine.delivery import Delivery
 from batchwire.engine.preparation import Preparation
+from batchwire.engine.rescue import rescue
 from batchwire.engine.settings import EngineSettings
-from batchwire.errors import ProviderError, StoreError
+from batchwire.errors import ProviderError, StaleLease, StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
 
 _TICK_S = 0.1
+_RESCUE_S = 5.0
 _ORPHAN_AGE = timedelta(hours=24)
 _TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
@@ -34,12 +36,19 @@ class Scheduler:
     """Moves batches on; starts preparation and delivery."""
 
     def __init__(
-        self, store: Store, clock: Clock, delivery: Delivery, settings: EngineSettings
+        self,
+        store: Store,
+        clock: Clock,
+        delivery: Delivery,
+        settings: EngineSettings,
+        owner: str,
     ) -> None:
         self._store = store
         self._clock = clock
         self._delivery = delivery
         self._settings = settings
+        self._owner = owner
+        self._rescue_at = clock.monotonic() + _RESCUE_S
         self._preparing: dict[str, asyncio.Task[None]] = {}
         self.is_idle = False  # no batch is left that moves by itself
 
@@ -70,6 +79,7 @@ class Scheduler:
     async def tick(self) -> None:
         """Look at every batch that has not ended, the most urgent first."""
         await self._reap()
+        await self._rescue()
         batches = await self._store.batches(_ACTIVE)
         batches.sort(key=lambda b: (-b.spec.priority, b.spec.created_at))
         for batch in batches:
@@ -81,6 +91,11 @@ class Scheduler:
         self.is_idle = not self._delivery.batch_ids and all(
             b.state.status in resting and b.resume_at is None for b in batches
         )
+
+    async def _rescue(self) -> None:
+        if self._clock.monotonic() >= self._rescue_at:
+            await rescue(self._store, self._clock)
+            self._rescue_at = self._clock.monotonic() + _RESCUE_S
 
     async def _look(self, batch: Batch) -> None:
         now, spec = self._clock.now(), batch.spec
@@ -106,7 +121,8 @@ class Scheduler:
     async def _prepare(self, batches: Sequence[Batch]) -> None:
         """Prepare those whose turn it is; who yields goes on later, where he stood."""
         most = self._settings.max_preparing_batches
-        chosen = turns.to_prepare(batches, most)
+        free = [b for b in batches if b.prepared_by in {"", self._owner}]
+        chosen = turns.to_prepare(free, most)
         for batch in batches:
             task = self._preparing.get(batch.spec.batch_id)
             if task and batch not in chosen and not task.cancelling():
@@ -115,14 +131,8 @@ class Scheduler:
         for batch in chosen:
             is_full = len(self._preparing) >= most
             if batch.spec.batch_id not in self._preparing and not is_full:
-                await self._start_preparation(batch)
-
-    async def _start_preparation(self, batch: Batch) -> None:
-        if batch.state.status is Status.PREPARATION_READY:
-            batch = await self._enter(batch, Trigger.PREPARATION_STARTED)
-        if batch.state.status is Status.PREPARATION_RUNNING:
-            work = Preparation(self._store, self._clock, batch).run()
-            self._preparing[batch.spec.batch_id] = asyncio.create_task(work)
+                work = Preparation(self._store, self._clock, batch, self._owner).run()
+                self._preparing[batch.spec.batch_id] = asyncio.create_task(work)
 
     async def _deliver(self, batch: Batch) -> None:
         batch_id = batch.spec.batch_id
@@ -157,7 +167,9 @@ class Scheduler:
                 continue
             del self._preparing[batch_id]
             error = None if task.cancelled() else task.exception()
-            if isinstance(error, StoreError) and error.retryable:
+            if isinstance(error, StaleLease):
+                log.warning("lease_lost", batch_id=batch_id, error=str(error))
+            elif isinstance(error, StoreError) and error.retryable:
                 log.warning("store_unavailable", batch_id=batch_id, error=str(error))
             elif error is not None:
                 log.error("preparation_raised", batch_id=batch_id, exc_info=error)

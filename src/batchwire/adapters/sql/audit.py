@@ -56,7 +56,7 @@ def _of_ledger(conn: Connection, batch_id: str) -> Iterator[str]:
     total, after = ZERO, -1
     while True:
         try:
-            some = list(chunk_rows.read(conn, row.id, after, _FEW, is_leased=False))
+            some = list(chunk_rows.read(conn, row.id, after, _FEW))
         except (KeyError, TypeError, ValueError, ZstdError) as error:
             yield f"of chunks {after + 1} to {after + _FEW} one cannot be read: {error}"
             return

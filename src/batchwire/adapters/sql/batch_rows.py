@@ -1,7 +1,7 @@
 """Batches: created once, changed by decisions."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,12 +12,13 @@ from sqlalchemy import (
     bindparam,
     insert,
     literal_column,
+    null,
     or_,
     select,
     update,
 )
 
-from batchwire.adapters.sql import log
+from batchwire.adapters.sql import log, worker_rows
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
     batches,
@@ -25,6 +26,7 @@ from batchwire.adapters.sql.tables import (
     observed,
     operations,
 )
+from batchwire.adapters.sql.times import millis, moment
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import GENESIS, Fact, State
 from batchwire.domain.lifecycle import Status
@@ -46,16 +48,6 @@ class Refusal(msgspec.Struct):
     allowed: tuple[str, ...]
 
 
-def millis(moment: datetime) -> int:
-    """Unix milliseconds."""
-    return int(moment.timestamp() * 1000)
-
-
-def moment(at_ms: int | None) -> datetime | None:
-    """Read Unix milliseconds back as an aware time."""
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
-
-
 def batch_of(row: Row[Any]) -> Batch:
     """Read a batch from its row."""
     return Batch(
@@ -65,6 +57,7 @@ def batch_of(row: Row[Any]) -> Batch:
         parts=row.parts,
         limited_by=row.limited_by,
         resume_at=moment(row.resume_at),
+        prepared_by=row.prepared_by or "",
     )
 
 
@@ -147,6 +140,29 @@ def find(conn: Connection, statuses: Collection[Status], limit: int) -> list[Bat
     if limit:
         query = query.limit(limit)
     return [batch_of(row) for row in conn.execute(query)]
+
+
+def begin_preparing(conn: Connection, batch_id: str, owner: str) -> bool:
+    """Let a worker prepare the batch, if nobody else does."""
+    row = locked_row_of(conn, batch_id)
+    if row.prepared_by not in {None, owner}:
+        return False
+    conn.execute(
+        update(batches).where(batches.c.id == row.id).values(prepared_by=owner)
+    )
+    return True
+
+
+def cease_preparing(conn: Connection, batch_id: str, owner: str) -> None:
+    """Let others prepare the batch."""
+    ours = (batches.c.batch_id == batch_id) & (batches.c.prepared_by == owner)
+    conn.execute(update(batches).where(ours).values(prepared_by=null()))
+
+
+def free_preparations(conn: Connection) -> None:
+    """Let others prepare what workers prepared that were declared dead."""
+    dead = worker_rows.is_lost(batches.c.prepared_by)
+    conn.execute(update(batches).where(dead).values(prepared_by=null()))
 
 
 def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> None:

@@ -18,11 +18,6 @@ class Database(Protocol):
     called again, where the database gave up the transaction.
     """
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether several engines may work on it at once."""
-        ...
-
     async def open(self) -> None:
         """
         Connect; make the schema where there is none.
@@ -49,12 +44,22 @@ class Database(Protocol):
         """Let go of every connection. Idempotent."""
         ...
 
-    async def become_engine(self) -> None:
-        """See ``ports.store``."""
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether one process only can run an engine here, and age says nothing."""
+        ...
+
+    async def become_engine(self) -> bool:
+        """
+        Take the right to run an engine, where that is one process's.
+
+        True where it is taken now: whoever had it before is gone. Raises
+        ``EngineAlreadyRunning``.
+        """
         ...
 
     async def has_engine(self) -> bool:
-        """See ``ports.store``."""
+        """Whether some process has that right."""
         ...
 
     async def write(

@@ -15,11 +15,11 @@ from sqlalchemy import (
 
 from batchwire.adapters.sql import dead_letter_rows, redrive_rows
 from batchwire.adapters.sql.among import among
-from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
 from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
 from batchwire.adapters.sql.tables import inbox, outbox, parked, repeats
+from batchwire.adapters.sql.times import millis, moment
 from batchwire.domain import observed
 from batchwire.domain.dead_letter import DeadLetter
 from batchwire.domain.events import EventType, Fact

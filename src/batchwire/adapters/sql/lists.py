@@ -6,8 +6,8 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
-from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.tables import batches, list_blocks
+from batchwire.adapters.sql.times import millis
 from batchwire.domain.events import State
 from batchwire.domain.lifecycle import Phase, Status
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from batchwire.errors import UnknownSchema
 
 HEAD = "0004"
-_KNOWN = frozenset({"0001", "0002", HEAD})
+_KNOWN = frozenset({"0001", "0002", "0003", HEAD})
 
 
 def configuration() -> Config:

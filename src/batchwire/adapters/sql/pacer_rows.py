@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.types import Float
 
 from batchwire.adapters.sql.tables import pacers
+from batchwire.adapters.sql.worker_rows import is_time_of_server
 from batchwire.domain.rationing import Ask, Grant, Rate, grant, of_batch
 
 _MICROS = 1_000_000
@@ -89,6 +90,6 @@ def _rate(row: Row[tuple[str, float, float, int]]) -> Rate:
 
 def _seconds(conn: Connection, now: datetime) -> float:
     """Give the time that counts: where several machines may ask, the server's."""
-    if conn.dialect.name == "postgresql":
+    if is_time_of_server(conn):
         return float(conn.execute(_server_time).scalar_one())
     return now.timestamp()

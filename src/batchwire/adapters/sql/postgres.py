@@ -13,12 +13,11 @@ from batchwire.adapters.sql.database import to_its_end
 from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.postgres_connect import (
     LOCK_TIMEOUT_S,
-    arguments,
     name_of,
     pool,
 )
 from batchwire.adapters.sql.postgres_errors import is_passing, translated
-from batchwire.adapters.sql.postgres_right import SCHEMA, Right, is_taken
+from batchwire.adapters.sql.worker_rows import IS_TIME_OF_SERVER
 from batchwire.errors import StoreError, StoreInDoubt
 from batchwire.messages.announcement import Announcer
 
@@ -28,6 +27,8 @@ P = ParamSpec("P")
 OLDEST = 14
 IN_DOUBT_S = 300.0
 
+# Of an advisory lock, which counts within one database: a number nobody else takes.
+_SCHEMA = int.from_bytes(b"bw schem")
 _TRIES = 3
 _ASK_AGAIN_S = 0.05
 _ASK_AGAIN_AT_MOST_S = 2.0
@@ -46,7 +47,8 @@ class PostgresDatabase:
 
     Opening makes the schema in an empty database; another schema only ``upgrade``
     touches, because other machines may be at work on it. Writes run at READ COMMITTED
-    with row locks; reads see one moment (REPEATABLE READ).
+    with row locks; reads see one moment (REPEATABLE READ). ``is_time_of_server``: leases
+    go by the time of the server, not by that of this machine.
     """
 
     def __init__(
@@ -55,21 +57,18 @@ class PostgresDatabase:
         announcer: Announcer | None = None,
         *,
         lock_timeout_s: float = LOCK_TIMEOUT_S,
+        is_time_of_server: bool = True,
     ) -> None:
         self._url = url
         self._name = name_of(url)
-        told = {ANNOUNCER: announcer}
+        told = {ANNOUNCER: announcer, IS_TIME_OF_SERVER: is_time_of_server}
         self._writers = pool(url, lock_timeout_s).execution_options(**told)
         self._pool_of_readers = pool(url, lock_timeout_s)
         self._readers = self._pool_of_readers.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
+            isolation_level="REPEATABLE READ",
+            postgresql_readonly=True,
+            **{IS_TIME_OF_SERVER: is_time_of_server},
         )
-        self._right = Right(self._name, arguments(url, lock_timeout_s))
-
-    @property
-    def is_shared(self) -> bool:
-        """See ``Database``."""
-        return True
 
     async def open(self) -> None:
         """See ``Database``."""
@@ -90,18 +89,21 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """See ``Database``."""
-        await self._right.end()
         await self._pool_of_readers.dispose()
         await self._writers.dispose()
 
-    async def become_engine(self) -> None:
+    @property
+    def is_exclusive(self) -> bool:
         """See ``Database``."""
-        with translated(self._name):
-            await self._right.take()
+        return False
+
+    async def become_engine(self) -> bool:
+        """See ``Database``."""
+        return False
 
     async def has_engine(self) -> bool:
         """See ``Database``."""
-        return await self.read(is_taken)
+        return False
 
     async def write(
         self,
@@ -111,7 +113,6 @@ class PostgresDatabase:
     ) -> T:
         """See ``Database``."""
         with translated(self._name):
-            await self._right.keep()
 
             def call(conn: Connection) -> T:
                 return body(conn, *args, **kwargs)
@@ -179,7 +180,7 @@ async def _tried(transaction: Callable[[], Awaitable[T]]) -> T:
 
 
 def _upgrade(conn: Connection, name: str) -> tuple[str, str]:
-    conn.execute(select(func.pg_advisory_xact_lock(SCHEMA)))
+    conn.execute(select(func.pg_advisory_xact_lock(_SCHEMA)))
     return migrate.upgrade(conn, name)
 
 

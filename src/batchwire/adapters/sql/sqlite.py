@@ -52,11 +52,6 @@ class SqliteDatabase:
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
 
-    @property
-    def is_shared(self) -> bool:
-        """See ``Database``."""
-        return False
-
     async def open(self) -> None:
         """See ``Database``."""
         await self.upgrade()
@@ -75,13 +70,19 @@ class SqliteDatabase:
             os.close(self._engine_lock)
             self._engine_lock = None
 
-    async def become_engine(self) -> None:
+    @property
+    def is_exclusive(self) -> bool:
         """See ``Database``."""
+        return True
+
+    async def become_engine(self) -> bool:
+        """See ``Database``."""
+        if self._engine_lock is not None:
+            return False
         for _ in range(_LOCK_TRIES):  # another command may just be looking
-            if self._engine_lock is None:
-                self._engine_lock = self._lock(fcntl.LOCK_EX)
+            self._engine_lock = self._lock(fcntl.LOCK_EX)
             if self._engine_lock is not None:
-                return
+                return True
             await asyncio.sleep(_LOCK_TRY_S)
         message = (
             f"database {self._path}: another engine works on it already;"

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.record_rows import packed, unpacked
 from batchwire.adapters.sql.tables import positions, records, topics
+from batchwire.adapters.sql.times import millis
 from batchwire.domain.record import Place, Record
 from batchwire.ports.bus import Outgoing
 
