@@ -17,6 +17,7 @@ BENCHES = (
     "ledger",
     "memory",
     "stop",
+    "stop-postgres",
     "startup",
 )
 

@@ -117,7 +117,8 @@ class Control:
                 obstacle = f"no recipient is {_told(selection)}"
 
         def decide(batch: Batch) -> Change:
-            if is_retry and batch.state.sequence != before.state.sequence:
+            is_stale = batch.state.sequence != before.state.sequence
+            if is_retry and is_stale and batch.state.status.has_ended:
                 raise StaleBatch(command.batch_id, "was changed meanwhile")
             return operations.operate(
                 batch, command, self._clock.now(), obstacle=obstacle

@@ -1,8 +1,9 @@
 """
 The scheduler: which batch goes on, and when.
 
-It looks at the batches several times a second: schedule_time, not_after, whose turn it
-is by priority, and what the service paused by itself and may try again.
+It looks at the batches when one has changed, and every second: schedule_time,
+not_after, whose turn it is by priority, and what the service paused by itself and may
+try again. Now and then it takes back what dead workers held.
 """
 
 import asyncio
@@ -22,8 +23,8 @@ from batchwire.errors import ProviderError, StaleLease, StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
 
-_TICK_S = 0.1
-_RESCUE_S = 5.0
+_LOOK_S = 1.0
+_RESCUES = 6  # in the time after which a worker is dead
 _ORPHAN_AGE = timedelta(hours=24)
 _TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
@@ -48,19 +49,20 @@ class Scheduler:
         self._delivery = delivery
         self._settings = settings
         self._owner = owner
-        self._rescue_at = clock.monotonic() + _RESCUE_S
+        self._rescue_at = 0.0
         self._preparing: dict[str, asyncio.Task[None]] = {}
         self.is_idle = False  # no batch is left that moves by itself
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        tidy_at = self._clock.monotonic()
+        tidy_at, seen = self._clock.monotonic(), 0
         while True:
             try:
                 if self._clock.monotonic() >= tidy_at:
                     await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
                     tidy_at = self._clock.monotonic() + _TIDY_S
                 await self.tick()
+                seen = await self._store.changed(seen, _LOOK_S)
             except StoreError as error:
                 if not error.retryable:
                     raise
@@ -68,7 +70,6 @@ class Scheduler:
                     "store_unavailable", error_code=error.code, error=str(error)
                 )
                 await self._clock.sleep(1.0)
-            await self._clock.sleep(_TICK_S)
 
     async def drain(self) -> None:
         """Stop preparing: what is stored stays, the rest is done again."""
@@ -93,9 +94,10 @@ class Scheduler:
         )
 
     async def _rescue(self) -> None:
-        if self._clock.monotonic() >= self._rescue_at:
+        now = self._clock.monotonic()
+        if now >= self._rescue_at:
             await rescue(self._store, self._clock)
-            self._rescue_at = self._clock.monotonic() + _RESCUE_S
+            self._rescue_at = now + self._settings.dead_after_s / _RESCUES
 
     async def _look(self, batch: Batch) -> None:
         now, spec = self._clock.now(), batch.spec
@@ -123,7 +125,7 @@ class Scheduler:
         most = self._settings.max_preparing_batches
         free = [b for b in batches if b.prepared_by in {"", self._owner}]
         chosen = turns.to_prepare(free, most)
-        for batch in batches:
+        for batch in free:
             task = self._preparing.get(batch.spec.batch_id)
             if task and batch not in chosen and not task.cancelling():
                 task.cancel()  # once: a second would not wait for its write

@@ -46,3 +46,12 @@ class Workers(Protocol):
         Returns the batches that still have chunks of dead workers.
         """
         ...
+
+    async def changed(self, seen: int, timeout_s: float) -> int:
+        """
+        Wait until a batch may have changed its status, at most so long.
+
+        Returns how many changes are known, and at once where that is more than ``seen``.
+        Where nobody tells what other processes change it returns early: look then.
+        """
+        ...

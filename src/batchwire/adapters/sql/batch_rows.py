@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import log, worker_rows
+from batchwire.adapters.sql import changes, log, worker_rows
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
     batches,
@@ -116,6 +116,7 @@ def create(
         },
     )
     log.append(conn, row_of(conn, spec.batch_id), facts, now)
+    changes.notify(conn)
     return batch_of(row_of(conn, spec.batch_id)), True
 
 
@@ -170,8 +171,9 @@ def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> Non
     if change.close_open_as is not None:
         _close_open(conn, row.id, change.close_open_as)
     log.append(conn, row, change.facts, now)
-    if not any("status" in fact.delta for fact in change.facts):
+    if not is_move(change):
         return  # a note leaves alone when the service tries again
+    changes.notify(conn)
     conn.execute(
         update(batches).where(batches.c.id == row.id),
         {
@@ -179,6 +181,11 @@ def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> Non
             "limited_by": "",
         },
     )
+
+
+def is_move(change: Change) -> bool:
+    """Whether it changes the status."""
+    return any("status" in fact.delta for fact in change.facts)
 
 
 def first_answer(conn: Connection, asked: Command) -> bool:

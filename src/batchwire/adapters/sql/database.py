@@ -6,6 +6,8 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from batchwire.adapters.sql.changes import Changes
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -15,8 +17,11 @@ class Database(Protocol):
     One database. Every method raises ``StoreError``, and what a body itself raises.
 
     A body is a plain function of a connection and works on nothing else: it may be
-    called again, where the database gave up the transaction.
+    called again, where the database gave up the transaction. ``changes`` counts what
+    was heard of.
     """
+
+    changes: Changes
 
     async def open(self) -> None:
         """
@@ -47,6 +52,10 @@ class Database(Protocol):
     @property
     def is_exclusive(self) -> bool:
         """Whether one process only can run an engine here, and age says nothing."""
+        ...
+
+    async def listen(self) -> bool:
+        """Hear what other processes change; False where nobody can. Idempotent."""
         ...
 
     async def become_engine(self) -> bool:

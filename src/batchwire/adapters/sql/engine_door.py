@@ -1,5 +1,6 @@
 """``SqlWorkers``: the engines on one SQL database. Implements ``ports.workers.Workers``."""
 
+import asyncio
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -8,6 +9,8 @@ from batchwire.adapters.sql import batch_rows, chunk_rows, worker_rows
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.worker_rows import ENGINE
 from batchwire.ports.clock import Clock
+
+_LOOK_S = 0.1  # where nobody tells what other processes change
 
 
 class SqlWorkers:
@@ -42,6 +45,20 @@ class SqlWorkers:
         """See the port."""
         now, by_age = self._clock.now(), not self._database.is_exclusive
         return await self._database.write(_bury, now, by_age=by_age)
+
+    async def changed(self, seen: int, timeout_s: float) -> int:
+        """See the port."""
+        hears_others = await self._database.listen()
+        wait_s = timeout_s if hears_others else min(timeout_s, _LOOK_S)
+        changes = self._database.changes
+        heard = asyncio.ensure_future(changes.more_than(seen))
+        rest = asyncio.ensure_future(self._clock.sleep(wait_s))
+        try:
+            await asyncio.wait({heard, rest}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            heard.cancel()
+            rest.cancel()
+        return changes.count
 
 
 def _become(

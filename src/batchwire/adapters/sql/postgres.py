@@ -9,14 +9,17 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from batchwire.adapters.sql import commits, migrate
+from batchwire.adapters.sql.changes import Changes
 from batchwire.adapters.sql.database import to_its_end
 from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.postgres_connect import (
     LOCK_TIMEOUT_S,
+    arguments,
     name_of,
     pool,
 )
 from batchwire.adapters.sql.postgres_errors import is_passing, translated
+from batchwire.adapters.sql.postgres_listen import Listener
 from batchwire.adapters.sql.worker_rows import IS_TIME_OF_SERVER
 from batchwire.errors import StoreError, StoreInDoubt
 from batchwire.messages.announcement import Announcer
@@ -69,6 +72,8 @@ class PostgresDatabase:
             postgresql_readonly=True,
             **{IS_TIME_OF_SERVER: is_time_of_server},
         )
+        self.changes = Changes()
+        self._listener = Listener(arguments(url, lock_timeout_s), self.changes)
 
     async def open(self) -> None:
         """See ``Database``."""
@@ -89,6 +94,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """See ``Database``."""
+        await self._listener.end()
         await self._pool_of_readers.dispose()
         await self._writers.dispose()
 
@@ -96,6 +102,12 @@ class PostgresDatabase:
     def is_exclusive(self) -> bool:
         """See ``Database``."""
         return False
+
+    async def listen(self) -> bool:
+        """See ``Database``."""
+        with translated(self._name):
+            await self._listener.start()
+        return True
 
     async def become_engine(self) -> bool:
         """See ``Database``."""

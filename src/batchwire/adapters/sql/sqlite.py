@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from batchwire.adapters.sql import migrate
+from batchwire.adapters.sql.changes import Changes
 from batchwire.adapters.sql.database import to_its_end
 from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.sqlite_connect import (
@@ -51,6 +52,7 @@ class SqliteDatabase:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
+        self.changes = Changes()
 
     async def open(self) -> None:
         """See ``Database``."""
@@ -74,6 +76,10 @@ class SqliteDatabase:
     def is_exclusive(self) -> bool:
         """See ``Database``."""
         return True
+
+    async def listen(self) -> bool:
+        """See ``Database``."""
+        return False
 
     async def become_engine(self) -> bool:
         """See ``Database``."""

@@ -87,7 +87,9 @@ class SqlStore(SqlWorkers):
         """See the port."""
         now = self._clock.now()
         most = self._outbox_max_rows
-        return await self._write(_create, spec, digest, facts, most, now)
+        made = await self._write(_create, spec, digest, facts, most, now)
+        self._database.changes.tell()
+        return made
 
     async def batch(self, batch_id: str) -> Batch:
         """See the port."""
@@ -112,6 +114,8 @@ class SqlStore(SqlWorkers):
         change, batch = await self._write(
             _change, batch_id, decide, command, rewrites, now
         )
+        if batch_rows.is_move(change):
+            self._database.changes.tell()
         if change.refusal is not None:
             raise change.refusal
         return batch
@@ -123,6 +127,7 @@ class SqlStore(SqlWorkers):
     async def cease_preparing(self, batch_id: str, owner: str) -> None:
         """See the port."""
         await self._write(batch_rows.cease_preparing, batch_id, owner)
+        self._database.changes.tell()
 
     async def add_chunks(
         self,
