@@ -32,6 +32,8 @@ class Faults:
         """Do one thing after another."""
         while True:
             await asyncio.sleep(self._chance.uniform(*_PAUSE_S))
+            if not self._world.workers():
+                continue  # they are just being started
             acts, weights = list(self._acts), list(self._acts.values())
             await self._chance.choices(acts, weights)[0]()
 

@@ -59,9 +59,12 @@ def test_no_limit_reserves_nothing() -> None:
 class Process:
     """One process with a clock of its own; it submits whenever it may."""
 
-    def __init__(self, rate: Rate, clock_s: float, parts: int) -> None:
+    def __init__(
+        self, rate: Rate, clock_s: float, parts: int, waiting: int = 1000
+    ) -> None:
         self.clock_s = clock_s
         self.parts = parts
+        self.waiting = waiting
         self.pace = SharedPace("p", rate, lambda: None)
         self.pace.set(None, is_shared=True)
 
@@ -95,7 +98,7 @@ class World:
     def _step(self, process: Process, at_s: float) -> float:
         """Let it do one thing; returns when it does the next."""
         now = at_s + process.clock_s
-        delay_s = process.pace.delay_s(now, process.parts, 1000)
+        delay_s = process.pace.delay_s(now, process.parts, process.waiting)
         if delay_s <= 0:
             process.pace.take(process.parts, now)
             self.sent.append((at_s, process.parts))
@@ -120,20 +123,25 @@ class World:
 @given(
     rate=st.sampled_from([20.0, 100.0, 700.0]),
     lives=st.lists(
-        st.tuples(st.floats(0, 3), st.floats(0.1, 4), st.integers(1, 2)),
+        st.tuples(
+            st.floats(0, 3),
+            st.floats(0.1, 4),
+            st.integers(1, 2),
+            st.sampled_from([1, 1000]),
+        ),
         min_size=1,
         max_size=5,
     ),
     seed=st.randoms(use_true_random=False),
 )
 def test_processes_that_come_and_go_never_send_more_than_a_burst_too_much(
-    rate: float, lives: list[tuple[float, float, int]], seed: object
+    rate: float, lives: list[tuple[float, float, int, int]], seed: object
 ) -> None:
     delays = iter(lambda: seed.uniform(0, 0.01), None)  # type: ignore[attr-defined]
     one = Rate(parts_per_s=rate)
     world = World(one, delays)
-    for number, (joins_s, stays_s, parts) in enumerate(lives):
-        process = Process(one, clock_s=1000.0 * number, parts=parts)
+    for number, (joins_s, stays_s, parts, waiting) in enumerate(lives):
+        process = Process(one, 1000.0 * number, parts, waiting)
         world.join(process, 50.0 + joins_s, 50.0 + joins_s + stays_s)
     world.run(60.0)
     assert world.most_beyond() <= one.most_at_once + EXACT
@@ -150,6 +158,15 @@ def test_the_rate_is_used_whole_however_many_share_it(
     world.run(70.0)
     total = sum(sent for _, sent in world.sent)
     assert 0.95 * 2000 < total <= 2000 + HUNDRED.most_at_once
+
+
+@pytest.mark.parametrize("answer_s", [0.001, 0.04, 0.3])
+def test_a_single_message_after_a_silence_is_not_kept_waiting(answer_s: float) -> None:
+    world = World(HUNDRED, iter(lambda: answer_s / 2, None))
+    process = Process(HUNDRED, 0.0, 1, waiting=1)
+    world.join(process, 50.0, 60.0)
+    world.run(60.0)
+    assert len(world.sent) > 3 / answer_s or len(world.sent) > 100
 
 
 def test_a_rate_that_is_set_holds_from_the_next_reservation() -> None:

@@ -56,13 +56,15 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """
     Who wants slots of the pacer ``name``: ``least`` in one piece, at best ``most``.
 
-    ``rate`` is what holds where the database keeps no other for this pacer.
+    ``rate`` is what holds where the database keeps no other for this pacer. ``lead_s``:
+    how long the answer and its first use take; slots void by then would be of no use.
     """
 
     name: str
     least: int
     most: int
     rate: Rate
+    lead_s: float = 0.0
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,8 +105,9 @@ def grant(ask: Ask, rate: Rate, tat_s: float, now_s: float) -> tuple[Grant, floa
         return free, now_s
     if tat_s - now_s > _MOST_AHEAD_S:
         tat_s = now_s
-    start = max(tat_s, now_s - rate.life_s)
-    room_s = now_s + AHEAD_S - start
+    earliest = now_s + ask.lead_s - rate.life_s
+    start = max(tat_s, earliest)
+    room_s = max(now_s, earliest) + AHEAD_S - start
     room = min(ask.most, math.floor(room_s * rate.parts_per_s) + 1)
     # A remainder too small for a message would be void before it is of use.
     parts = max(ask.least, room // ask.least * ask.least) if room_s >= 0 else 0

@@ -11,8 +11,9 @@ from batchwire.domain.pacing import Pace
 from batchwire.domain.rationing import Ask, Grant, Rate
 from batchwire.domain.slots import Slots
 
-_RESERVE_S = 0.1  # worth of slots in hand, where there is that much to submit
 _ASK_S = 0.02  # until a question for slots is answered
+_USE_S = 0.04  # from an answer to the use of its first slot
+_MOST_LEAD_S = 0.5
 _SEEN_S = 1.5  # a limit that was met is told for so long: longer than any cycle
 
 
@@ -35,6 +36,7 @@ class SharedPace:
         self._is_shared = False
         self._least = self._most = 0  # parts that are wanted now
         self._wait_until = 0.0
+        self._lead_s = _USE_S
         self._limited_at = -_SEEN_S
 
     @property
@@ -97,20 +99,27 @@ class SharedPace:
         if not self._least or now < self._wait_until:
             return None
         least, most = self._least + self._slots.owed, self._most + self._slots.owed
-        return Ask(name=self.name, least=least, most=max(least, most), rate=self.own)
+        return Ask(
+            name=self.name,
+            least=least,
+            most=max(least, most),
+            rate=self.own,
+            lead_s=self._lead_s,
+        )
 
     def given(self, grant: Grant, asked_at: float, answered_at: float) -> None:
         """Keep what was granted to ``ask``."""
         self.set(grant.rate, is_shared=True)
         self._slots.add(grant, asked_at, answered_at)
         self._wait_until = answered_at + grant.wait_s
+        self._lead_s = min(_MOST_LEAD_S, 2 * (answered_at - asked_at) + _USE_S)
         self._least = self._most = 0
 
     def _delay_s(self, now: float, parts: int, waiting: int) -> float:
         delay_s = self._pace.delay_s(now)
         if delay_s > 0 or not self._is_shared or not self._rate.parts_per_s:
             return delay_s
-        reserve = min(max(parts, waiting), int(self._rate.parts_per_s * _RESERVE_S))
+        reserve = min(max(parts, waiting), int(self._rate.most_at_once))
         missing = reserve - self._slots.held(now)
         found = self._slots.delay_s(parts, now)
         if found is None or missing > reserve // 2:

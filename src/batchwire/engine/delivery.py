@@ -110,7 +110,7 @@ class Delivery:
         if not rate:
             return None
         name = of_batch(batch.spec.batch_id)
-        return self.rationing.pace(name, Rate(parts_per_s=rate, burst=rate / 4))
+        return self.rationing.pace(name, Rate(parts_per_s=rate, burst=rate / 2))
 
     async def run(self) -> None:
         """Go round until ``stop``; what is under way is finished."""
@@ -204,8 +204,8 @@ class Delivery:
         """Wait for the next cycle: until a line runs low, or the interval is over."""
         self._hunger.clear()
         lines = [line for line in self._lines.values() if not line.is_blocked]
-        runs = self._runs.values()
-        if any(one.ran_low for one in lines) and any(r.unintended() for r in runs):
+        ready = [run for run in self._runs.values() if not run.is_held_back()]
+        if any(one.ran_low for one in lines) and any(r.unintended() for r in ready):
             await asyncio.sleep(0)
             return
         wait_s = max(until - self._clock.monotonic(), 0.001)

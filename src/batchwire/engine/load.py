@@ -185,7 +185,8 @@ class Run:
         """Choose up to ``most`` further messages, no more than its own rate allows."""
         now = self.clock.monotonic()
         if self.pace is not None:
-            if self.pace.delay_s(now, waiting=self.unintended()) > 0:
+            waiting = self.unintended()
+            if not waiting or self.pace.delay_s(now, waiting=waiting) > 0:
                 return None
             most = min(most, max(1, int(self.pace.parts_per_s / 20)))
         slices = (load.intend(most) for load in self.loads.values())
@@ -193,6 +194,10 @@ class Run:
         if chosen is not None and self.pace is not None:
             self.pace.take(sum(message.parts for message in chosen.messages), now)
         return chosen
+
+    def is_held_back(self) -> bool:
+        """Whether its own rate lets nothing more go at the moment."""
+        return self.pace is not None and self.pace.is_limiting(self.clock.monotonic())
 
     def limited_by(self) -> str:
         """Why this batch is not faster."""
