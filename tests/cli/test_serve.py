@@ -57,6 +57,7 @@ def test_it_drains_when_whoever_started_it_by_a_pipe_has_gone(start: Start) -> N
     assert served.stdin is not None
     _until(lambda: Path("batchwire.db.lock").exists())
     served.stdin.close()
+    served.stdin = None
     assert served.wait(LIMIT_S) == 0
 
 

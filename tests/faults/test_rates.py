@@ -74,6 +74,7 @@ async def test_a_batch_has_one_rate_of_its_own_over_all_engines(
         numbers(400), provider="acme", chunk_size=20, rate_parts_per_s=50.0
     )
     engines = [await world.engine("--roles", "engine") for _ in range(2)]
+    await until(lambda: provider.stats.accepted == 400, timeout_s=60)
     batch = await watch.until(Status.COMPLETED)
     assert batch.counts[Outcome.ACCEPTED] == 400
     assert provider.stats.throttled == 0
