@@ -121,6 +121,18 @@ def test_one_that_dies_is_started_again_and_one_signal_drains_all(
     assert not any(map(is_alive, everybody))
 
 
+def test_who_is_at_work_is_listed(cli: Cli, parent: Parent, postgres_url: str) -> None:
+    pids = {str(pid) for pid in parent.started(3)}
+    on = ("--database", postgres_url)
+
+    def seen() -> set[str]:
+        found = json.loads(cli(*on, "workers", "--json").stdout)
+        return {one["process"].rpartition(":")[2] for one in found}
+
+    _until(lambda: seen() == pids)
+    assert cli(*on, "workers").stdout.count("engine") == 2
+
+
 def test_a_second_signal_ends_even_those_that_stand_still(parent: Parent) -> None:
     everybody = parent.started(3)
     os.kill(everybody[0], signal.SIGSTOP)

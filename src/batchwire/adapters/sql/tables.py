@@ -180,6 +180,9 @@ workers = Table(
     metadata,
     Column("owner", String(64), primary_key=True),
     Column("role", String(16), nullable=False),
+    Column("process", String(320), nullable=False, server_default=""),
+    Column("since", BigInteger, nullable=False, server_default="0"),
+    Column("heard_at", BigInteger, nullable=False, server_default="0"),
     Column("dead_at", BigInteger, nullable=False, server_default="0"),
 )
 

@@ -1,5 +1,6 @@
 """What every store must do (``ports.store``, ``ports.event_store``)."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -602,6 +603,25 @@ class StoreContract:
         await store.become_engine(ME, LASTS_S)
         await store.become_engine(ME, LASTS_S)
         assert await store.has_engine()
+
+    async def test_who_is_at_work_can_be_seen(
+        self, store: FullStore, clock: ManualClock
+    ) -> None:
+        """With what it holds; not whoever was silent for too long."""
+        await self.delivering(store)
+        await store.become_engine(ME, LASTS_S)
+        since = clock.now()
+        await clock.advance(LASTS_S - 1)
+        await self.flush(store, claim=2)
+        (me,) = [one for one in await store.living() if one.owner == ME]
+        assert (me.role, me.chunks, me.since) == ("engine", 2, since)
+        assert me.heard_s == LASTS_S - 1
+        assert me.process.endswith(f":{os.getpid()}")
+        await store.renew(ME, LASTS_S)
+        await clock.advance(LASTS_S - 1)
+        assert ME in [one.owner for one in await store.living()]
+        await clock.advance(1)
+        assert ME not in [one.owner for one in await store.living()]
 
     async def test_who_is_no_engine_writes_nothing(self, store: FullStore) -> None:
         """And an engine that has resigned gives no sign of life any more."""
