@@ -91,7 +91,7 @@ async def test_what_escaped_a_pause_adds_up_over_the_workers_and_starts_again(
         for times in (1, 2):
             await until(both_hold(one, two, count=4 * times))
             await second.operate(Operation.PAUSE)
-            await asyncio.sleep(0.3)  # both have noticed
+            await until(is_noticed(first))
             for provider in (one, two):
                 provider.let_go()
             await until(settled_by(first, 2 * times))
@@ -106,6 +106,16 @@ async def test_what_escaped_a_pause_adds_up_over_the_workers_and_starts_again(
         batch = await first.until(Status.COMPLETED)
         assert set((one.sent_to + two.sent_to).values()) == {1}
         assert await first.flaws() == []
+
+
+def is_noticed(service: Service) -> Callable[[], Awaitable[bool]]:
+    """Give the condition that both let go of all but what is in flight."""
+
+    async def is_so() -> bool:
+        chunks = service.store.chunks("b1", is_leased=True)
+        return len([chunk async for chunk in chunks]) == 2
+
+    return is_so
 
 
 def settled_by(service: Service, count: int) -> Callable[[], Awaitable[bool]]:

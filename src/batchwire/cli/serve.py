@@ -3,8 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated
 
 import typer
@@ -18,6 +18,7 @@ from batchwire.cli.options import Json
 from batchwire.cli.roles import EVENTS, EVERY, Role, roles_of
 from batchwire.cli.workforce import Serving
 from batchwire.config import Settings
+from batchwire.engine.retention import daily
 from batchwire.ports.metrics import Metrics
 
 app = typer.Typer(add_completion=False)
@@ -94,6 +95,22 @@ def _metrics(host: str, port: int | None) -> Iterator[Metrics | None]:
         yield metrics
 
 
+@asynccontextmanager
+async def _purging(app: App) -> AsyncIterator[None]:
+    """Purge once a day beside the engine, where the settings say so."""
+    if not app.settings.retention_days:
+        yield
+        return
+    work = asyncio.create_task(
+        daily(app.purge, app.settings.retention_days, app.clock), name="retention"
+    )
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
 async def _serve(
     settings: Settings, asked: Serving, metrics: Metrics | None, *, as_json: bool
 ) -> bool:
@@ -113,7 +130,7 @@ async def _work(
     app: App, asked: Serving, stop: asyncio.Event, metrics: Metrics | None
 ) -> None:
     if not asked.roles & EVENTS:
-        await app.engine.run(stop, until_idle=asked.until_idle)
+        await _run_engine(app, asked, stop)
         return
     events = app.events.service(
         consumes=Role.CONSUMER in asked.roles,
@@ -123,11 +140,16 @@ async def _work(
     await events.start()
     try:
         if Role.ENGINE in asked.roles:
-            await app.engine.run(stop, until_idle=asked.until_idle)
+            await _run_engine(app, asked, stop)
         else:
             await stop.wait()
     finally:
         await events.stop()
+
+
+async def _run_engine(app: App, asked: Serving, stop: asyncio.Event) -> None:
+    async with _purging(app):
+        await app.engine.run(stop, until_idle=asked.until_idle)
 
 
 def _end_with_stdin(stop: asyncio.Event) -> None:

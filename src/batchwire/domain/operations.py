@@ -82,12 +82,30 @@ def operate(
     not_after = batch.spec.not_after
     if command.operation is Operation.RETRY and not_after and not_after <= now:
         obstacle = "not_after has passed"
+    if command.operation is Operation.RETRY and state.is_purged:
+        obstacle = f"its recipients were purged at {state.purged_at}"
     if obstacle:
         return _refused(batch, command, asked, obstacle)
     close = Outcome.ABORTED if command.operation is Operation.ABORT else None
     moved = move(batch, to, now, reason=command.reason, by=command.operator_id)
     operated = Fact(type=EventType.OPERATION, data=asked)
     return Change(facts=(operated, moved), close_open_as=close)
+
+
+def fits(batch: Batch) -> tuple[Operation, ...]:
+    """Which operations change this batch now, in the order of the enum."""
+    none = {Operation.RETRY} if batch.state.is_purged else set()
+    return tuple(one for one in fitting(batch.state.status) if one not in none)
+
+
+def purge(batch: Batch, before: datetime, now: datetime, *, by: str) -> Change:
+    """Decide that the recipients of what ended before then are forgotten; once."""
+    ended_at = batch.state.ended_at
+    if batch.state.is_purged or ended_at is None or ended_at >= before:
+        return Change()
+    data = {"note": "purged", "by": by, "ended_before": before}
+    fact = Fact(type=EventType.NOTE, data=data, delta={"purged_at": now})
+    return Change(facts=(fact,))
 
 
 def enter(
@@ -207,7 +225,7 @@ def _refused(
 ) -> Change:
     status = batch.state.status
     refusal = IllegalOperation(
-        batch.spec.batch_id, command.operation, because, fitting(status)
+        batch.spec.batch_id, command.operation, because, fits(batch)
     )
     data = {**asked, "because": because, "status": status}
     return Change(

@@ -30,9 +30,12 @@ class Workers(Protocol):
     without a further sign for so long it may be declared dead.
     """
 
-    async def become_engine(self, owner: str, lasts_s: float) -> None:
+    async def become_engine(self, owner: str, lasts_s: float) -> bool:
         """
         Begin to work; whoever was the only engine here before and is gone is dead.
+
+        True where no other process can work here as long as this one does: then no
+        sign of life is needed.
 
         Raises:
             EngineAlreadyRunning: the database takes one process, and another has it.

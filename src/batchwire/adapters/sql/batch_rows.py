@@ -52,13 +52,18 @@ def batch_of(row: Row[Any]) -> Batch:
     """Read a batch from its row."""
     return Batch(
         spec=_spec.decode(row.spec),
-        state=_state.decode(row.state),
+        state=state_of(row),
         counts=tuple(getattr(row, name) for name in OUTCOMES),
         parts=row.parts,
         limited_by=row.limited_by,
         resume_at=moment(row.resume_at),
         prepared_by=row.prepared_by or "",
     )
+
+
+def state_of(row: Row[Any]) -> State:
+    """Read the state of a batch from its row."""
+    return _state.decode(row.state)
 
 
 def row_of(conn: Connection, batch_id: str) -> Row[Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -92,6 +93,27 @@ class Database(Protocol):
         **kwargs: P.kwargs,
     ) -> T:
         """Call the body in one transaction that sees one moment and writes nothing."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager["Snapshot"]:
+        """
+        Give what reads one moment by many calls, for as long as it takes.
+
+        The database keeps meanwhile what others delete.
+        """
+        ...
+
+
+class Snapshot(Protocol):
+    """One transaction that is read by portions. One call at a time."""
+
+    async def __call__(
+        self,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """As ``Database.read``, but every call sees the same moment."""
         ...
 
 

@@ -21,11 +21,12 @@ class SqlWorkers:
         self._database = database
         self._clock = clock
 
-    async def become_engine(self, owner: str, lasts_s: float) -> None:
+    async def become_engine(self, owner: str, lasts_s: float) -> bool:
         """See the port."""
         is_alone = await self._database.become_engine()
         now = self._clock.now()
         await self._database.write(_become, owner, lasts_s, now, is_alone=is_alone)
+        return self._database.is_exclusive
 
     async def renew(self, owner: str, lasts_s: float) -> None:
         """See the port."""

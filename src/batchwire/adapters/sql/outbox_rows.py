@@ -1,6 +1,6 @@
 """What waits to be published: added with what it tells, read by shard, gone when done."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -84,9 +84,14 @@ def release(conn: Connection, owner: str) -> None:
     worker_rows.leave(conn, owner)
 
 
-def pending(conn: Connection, owner: str, most: int) -> list[Pending]:
-    """Read the oldest of our shards."""
-    rows = conn.execute(_pending, {"owner": owner, "most": most})
+def pending(
+    conn: Connection, owner: str, most: int, without: Collection[str]
+) -> list[Pending]:
+    """Read the oldest of our shards; mostly no topic is passed over."""
+    query = _pending
+    if without:
+        query = query.where(outbox.c.topic.not_in(sorted(without)))
+    rows = conn.execute(query, {"owner": owner, "most": most})
     return [pending_of(row) for row in rows]
 
 

@@ -1,7 +1,8 @@
 """``PostgresDatabase``: many writers, row locks, commits that are accounted for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 import asyncpg
@@ -10,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from batchwire.adapters.sql import commits, migrate
 from batchwire.adapters.sql.changes import Changes
-from batchwire.adapters.sql.database import to_its_end
+from batchwire.adapters.sql.database import Snapshot, to_its_end
 from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.postgres_connect import (
     LOCK_TIMEOUT_S,
@@ -146,6 +147,26 @@ class PostgresDatabase:
         with translated(self._name):
             return await to_its_end(_tried(transaction))
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """See ``Database``."""
+        with translated(self._name):
+            conn = await self._readers.connect()
+
+        async def read(
+            body: Callable[Concatenate[Connection, P], T],
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> T:
+            with translated(self._name):
+                return await to_its_end(conn.run_sync(body, *args, **kwargs))
+
+        try:
+            await read(_may_be_idle)
+            yield read
+        finally:
+            await conn.close()
+
     async def _commit(self, body: Callable[[Connection], T]) -> T:
         """Run a transaction; know afterwards whether it was committed."""
 
@@ -194,6 +215,11 @@ async def _tried(transaction: Callable[[], Awaitable[T]]) -> T:
 def _upgrade(conn: Connection, name: str) -> tuple[str, str]:
     conn.execute(select(func.pg_advisory_xact_lock(_SCHEMA)))
     return migrate.upgrade(conn, name)
+
+
+def _may_be_idle(conn: Connection) -> None:
+    """Let a snapshot be idle while what it gave is written elsewhere."""
+    conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def _must_be_recent(conn: Connection, name: str) -> None:

@@ -3,15 +3,16 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from batchwire.adapters.sql import migrate
 from batchwire.adapters.sql.changes import Changes
-from batchwire.adapters.sql.database import to_its_end
+from batchwire.adapters.sql.database import Snapshot, to_its_end
 from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.sqlite_connect import (
     BUSY_TIMEOUT_S,
@@ -123,6 +124,29 @@ class SqliteDatabase:
     ) -> T:
         """See ``Database``."""
         return await self._run(self._reader, body, *args, **kwargs)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """See ``Database``."""
+        loop = asyncio.get_running_loop()
+        with translated(self._path):
+            conn = await loop.run_in_executor(self._reading, self._reader.connect)
+
+        async def read(
+            body: Callable[Concatenate[Connection, P], T],
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> T:
+            def call() -> T:
+                with translated(self._path):
+                    return body(conn, *args, **kwargs)
+
+            return await to_its_end(loop.run_in_executor(self._reading, call))
+
+        try:
+            yield read
+        finally:
+            await loop.run_in_executor(self._reading, conn.close)
 
     async def _run(
         self,

@@ -25,7 +25,7 @@ from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import VIA_TOPIC, Change, Command
 from batchwire.domain.rationing import Ask, Grant, Rate, Rates
-from batchwire.errors import OutboxFull
+from batchwire.errors import OutboxFull, RecipientsPurged
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
@@ -282,8 +282,12 @@ def _flush(
 def _chunks(
     conn: Connection, batch_id: str, after: int, only: ColumnElement[bool] | None
 ) -> list[Chunk]:
-    batch = batch_rows.row_of(conn, batch_id).id
-    return list(chunk_rows.read(conn, batch, after, _FEW_CHUNKS, only))
+    row = batch_rows.row_of(conn, batch_id)
+    if batch_rows.state_of(row).is_purged:  # and then none is leased
+        if only is not None:
+            return []
+        raise RecipientsPurged(batch_id)
+    return list(chunk_rows.read(conn, row.id, after, _FEW_CHUNKS, only))
 
 
 def _must_exist(conn: Connection, batch_id: str) -> None:
