@@ -241,7 +241,7 @@ async def test_without_force_commit_its_partition_waits(world: World) -> None:
     async with world.running(consumer):
         topic.give(event("bad"), event("good", 0))
         topic.give(event("good", 1), partition=1)
-        await until(lambda: tries > 10)
+        await until(lambda: tries > 10 and consumer.outcomes["ok"] == 2)
         assert topic.positions == {topic.partitions[1]: 1}
         is_well = True
         await until(lambda: topic.positions.get(topic.partitions[0]) == 2)
@@ -327,3 +327,23 @@ async def test_an_operation_behind_a_parked_one_of_its_batch_waits_its_turn(
         is_well = True
         await world.passing(lambda: len(done) == 2)
     assert done == ["pause", "resume"]
+
+
+async def test_one_poison_batch_holds_up_only_itself(world: World) -> None:
+    topic = ScriptedSubscription()
+
+    async def fail(received: Received) -> Effect:
+        if received.batch_id == "bad":
+            raise StoreBusy("busy")
+        return Handled()
+
+    settings = BatchEventServiceConfig(retries=1, retry_least_s=0.001)
+    consumer = world.consumer(topic, handlers={STATUS: fail}, settings=settings)
+    async with world.running(consumer):
+        for n in range(50):
+            topic.give(event("bad", n), event(f"good{n}", n))
+            await until(lambda: not topic.is_paused)
+        await until(lambda: topic.positions == {topic.partitions[0]: 100})
+    assert consumer.outcomes["ok"] == 50
+    assert consumer.outcomes["retried"] == 50
+    assert await world.letters() == []

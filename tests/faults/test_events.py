@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ from tests.events.contract import (
     service_settings,
 )
 
-from batchwire.adapters.sql import observed_rows, outbox_rows
+from batchwire.adapters.sql import observed_rows
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.bootstrap import opened
 from batchwire.config import Settings, load
@@ -115,8 +115,8 @@ async def test_a_relay_killed_around_its_acknowledgement_loses_nothing(
     config: Path,
     settings: Settings,
     topic: KafkaTopic,
+    tmp_path: Path,
     point: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened(load(config, environ={})) as app:
         publisher = app.events.publisher
@@ -127,8 +127,9 @@ async def test_a_relay_killed_around_its_acknowledgement_loses_nothing(
     await killed_at(point, config)
     before = len(await topic.read())
     assert before == (EVENTS if point == "after-publish" else 0)
-    # The dead one is believed for 30 s; here less.
-    monkeypatch.setattr(outbox_rows, "DEAD_AFTER", timedelta(seconds=1))
+    with sqlite3.connect(tmp_path / "batchwire.db") as database:
+        database.execute("UPDATE workers SET dead_at = 0")  # 30 s later
+    database.close()
     async with opened(settings) as app:
         service = app.events.service(consumes=False, relays=True)
         await service.start()

@@ -312,9 +312,7 @@ class BatchMessageConsumer:
             try:
                 while await self._inbox.purge(before, _PURGE_MOST) == _PURGE_MOST:
                     pass
-            except StoreError as error:
-                if not error.retryable:
-                    raise
+            except StoreError as error:  # the next time
                 log.warning(
                     "store_unavailable", error_code=error.code, error=str(error)
                 )

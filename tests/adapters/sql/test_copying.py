@@ -117,12 +117,17 @@ def copied(again: Again) -> Callable[..., Awaitable[Copied]]:
 
 
 async def fill(database: Database) -> None:
-    """Leave a batch in delivery, one chunk answered, one leased; and rows everywhere."""
+    """
+    Leave a batch in delivery, one chunk answered, one leased; and rows everywhere.
+
+    By an engine that is gone afterwards: closes the database.
+    """
     store = SqlStore(database, ManualClock())
     await make.delivering(store)
     (claim,) = (await make.flush(store, claim=1)).claims
     await make.flush(store, answers(claim.fence, [Outcome.ACCEPTED]))
     await database.write(_fill_the_rest)
+    await database.close()
 
 
 def _fill_the_rest(conn: Connection) -> None:
@@ -160,9 +165,13 @@ async def dump(database: Database) -> Dump:
 
 
 async def test_every_table_comes_over_and_back_byte_for_byte(
-    file: SqliteDatabase, server: PostgresDatabase, back: SqliteDatabase, copied: Copies
+    file: SqliteDatabase,
+    again: Again,
+    server: PostgresDatabase,
+    back: SqliteDatabase,
+    copied: Copies,
 ) -> None:
-    await fill(file)
+    await fill(again("file"))
     before = await dump(file)
     assert all(before.values())
     done = await copied("file", "server")
@@ -175,6 +184,7 @@ async def test_every_table_comes_over_and_back_byte_for_byte(
 
 async def test_portions_miss_nothing_and_take_nothing_twice(
     file: SqliteDatabase,
+    again: Again,
     server: PostgresDatabase,
     back: SqliteDatabase,
     copied: Copies,
@@ -182,16 +192,20 @@ async def test_portions_miss_nothing_and_take_nothing_twice(
 ) -> None:
     monkeypatch.setattr(copy_rows, "_MANY", 2)
     monkeypatch.setattr(copy_rows, "_MANY_BLOBS", 1)
-    await fill(file)
+    await fill(again("file"))
     await copied("file", "server")
     await copied("server", "back")
     assert await dump(back) == await dump(server) == await dump(file)
 
 
 async def test_no_id_comes_back_in_a_copy(
-    file: SqliteDatabase, server: PostgresDatabase, back: SqliteDatabase, copied: Copies
+    file: SqliteDatabase,
+    again: Again,
+    server: PostgresDatabase,
+    back: SqliteDatabase,
+    copied: Copies,
 ) -> None:
-    await fill(file)
+    await fill(again("file"))
     await file.write(_empty_outbox)
     await copied("file", "server")
     await copied("server", "back")
@@ -217,9 +231,9 @@ def _ids(conn: Connection) -> list[int]:
 
 
 async def test_a_target_that_holds_something_is_refused_and_left_alone(
-    file: SqliteDatabase, server: PostgresDatabase, copied: Copies
+    file: SqliteDatabase, again: Again, server: PostgresDatabase, copied: Copies
 ) -> None:
-    await fill(file)
+    await fill(again("file"))
     await server.write(_suppress)
     before = await dump(server)
     with pytest.raises(
@@ -240,7 +254,7 @@ def _suppress(conn: Connection) -> None:
 async def test_an_engine_on_either_one_is_in_the_way(
     file: SqliteDatabase, again: Again, copied: Copies, busy: str, which: str
 ) -> None:
-    await fill(file)
+    await fill(again("file"))
     engine = again(busy)
     await engine.become_engine()
     with pytest.raises(EngineAlreadyRunning, match=which):
@@ -251,7 +265,7 @@ async def test_an_engine_on_either_one_is_in_the_way(
 async def test_what_changes_meanwhile_is_no_source(
     file: SqliteDatabase, again: Again, copied: Copies
 ) -> None:
-    await fill(file)
+    await fill(again("file"))
     store = SqlStore(file, ManualClock())
     one, other = again("file"), again("server")
     tasks = []
@@ -273,7 +287,7 @@ async def test_what_changes_meanwhile_is_no_source(
 async def test_a_copy_that_was_cut_short_is_used_by_nobody_and_made_anew(
     file: SqliteDatabase, again: Again, copied: Copies, target: str, cut_at: int
 ) -> None:
-    await fill(file)
+    await fill(again("file"))
     with pytest.raises(StoreUnreachable, match="gone"):
         await copied("file", target, cut_at)
     half = again(target)
@@ -287,9 +301,9 @@ async def test_a_copy_that_was_cut_short_is_used_by_nobody_and_made_anew(
 
 
 async def test_a_contradiction_of_the_source_is_told_and_copied(
-    file: SqliteDatabase, server: PostgresDatabase, copied: Copies
+    file: SqliteDatabase, again: Again, server: PostgresDatabase, copied: Copies
 ) -> None:
-    await fill(file)
+    await fill(again("file"))
     await file.write(_miscount)
     done = await copied("file", "server")
     assert list(done.contradictions) == ["b1"]

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.event_doors import SqlDeadLetters, SqlInbox, SqlOutbox
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
+from batchwire.adapters.sql.tables import workers
 from batchwire.ports.dead_letters import Filter
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.inbox import InboxContract
@@ -70,7 +72,16 @@ class TestPostgresOutbox(OutboxContract):
     @pytest.fixture
     def outbox(self, postgres: PostgresDatabase, clock: ManualClock) -> SqlOutbox:
         """Give the door to test."""
+        self._server = postgres
         return SqlOutbox(postgres, clock)
+
+    async def silence(self, clock: ManualClock, seconds: float) -> None:
+        """Set back until when each is believed: the server's clock does not jump."""
+        earlier = workers.c.dead_at - int(seconds * 1000)
+        await self._server.write(
+            lambda conn: conn.execute(update(workers).values(dead_at=earlier))
+        )
+        await clock.advance(seconds)
 
     async def test_what_is_refused_is_a_dead_letter(
         self, postgres: PostgresDatabase, clock: ManualClock

@@ -1,7 +1,8 @@
 """
 Rows of any table, read by portions and put into another database.
 
-Nothing here names a table or a column: what is in ``tables.metadata`` is copied.
+Nothing here names a table or a column but ``workers``: what is in ``tables.metadata``
+is copied, except for who works there, because nobody does here.
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,9 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql.bulk import Bulk, Row
-from batchwire.adapters.sql.tables import metadata
+from batchwire.adapters.sql.tables import metadata, workers
 
-TABLES: Sequence[Table] = metadata.sorted_tables
+TABLES: Sequence[Table] = [t for t in metadata.sorted_tables if t is not workers]
 
 # Rows of a portion. Those with blobs are 10 to 20 KB as a rule, and 500 KB at the worst.
 _MANY = 5000

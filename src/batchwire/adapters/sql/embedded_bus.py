@@ -18,6 +18,7 @@ LARGEST = 1_000_000  # bytes of a value; Kafka's own default is about this
 
 _POLL_S = 0.05
 _COMMIT_S = 1.0
+_AWAY_S = 1.0
 _PURGE_S = 600.0
 _PURGE_MOST = 1_000
 _KEPT = timedelta(days=7)  # as Kafka's own default has it
@@ -144,13 +145,12 @@ class EmbeddedSubscription:
                     await self._purge()
                     purge_at = self._clock.monotonic() + _PURGE_S
                 has_more = await self._poll(listener)
-            except StoreError as error:
-                if not error.retryable:
-                    raise
+            except StoreError as error:  # nobody awaits this task: it must go on
                 log.warning(
                     "store_unavailable", error_code=error.code, error=str(error)
                 )
                 has_more = False
+                await self._clock.sleep(_AWAY_S)
             if not has_more:
                 await self._clock.sleep(_POLL_S)
 
