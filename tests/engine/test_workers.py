@@ -131,7 +131,9 @@ async def test_two_machines_whose_clocks_are_five_minutes_apart_work_as_one(
     postgres_url: str, ahead_s: float
 ) -> None:
     one, two = (
-        ScriptedProvider(concurrency=4, rate_parts_per_s=40.0) for _ in range(2)
+        # One rate for both, of the server's seconds.
+        ScriptedProvider(concurrency=4, rate_parts_per_s=200.0)
+        for _ in range(2)
     )
     async with services(postgres_url, one, two, ahead_s=ahead_s) as (first, second):
         await first.take(numbers(400), chunk_size=10)

@@ -1,6 +1,25 @@
 """The door to the other workers: who is at work, and what the dead left behind."""
 
+from datetime import datetime
 from typing import Protocol
+
+import msgspec
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One loop at work: an engine, or a relay.
+
+    ``process`` is host and process id. ``heard_s``: seconds since its last sign of
+    life. ``chunks``: how many it holds by lease.
+    """
+
+    owner: str
+    role: str
+    process: str
+    since: datetime
+    heard_s: float
+    chunks: int
 
 
 class Workers(Protocol):
@@ -40,6 +59,10 @@ class Workers(Protocol):
 
     async def has_engine(self) -> bool:
         """Whether some process runs an engine on this database."""
+        ...
+
+    async def living(self) -> list[Worker]:
+        """Read who is at work, relays too; whoever was silent too long is not."""
         ...
 
     async def bury(self) -> list[str]:

@@ -9,6 +9,7 @@ from batchwire.adapters.sql import batch_rows, chunk_rows, worker_rows
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.worker_rows import ENGINE
 from batchwire.ports.clock import Clock
+from batchwire.ports.workers import Worker
 
 _LOOK_S = 0.1  # where nobody tells what other processes change
 
@@ -39,6 +40,10 @@ class SqlWorkers:
     async def has_engine(self) -> bool:
         """See the port."""
         return await self._database.has_engine(self._clock.now())
+
+    async def living(self) -> list[Worker]:
+        """See the port."""
+        return await self._database.read(worker_rows.living, self._clock.now())
 
     async def bury(self) -> list[str]:
         """See the port."""
