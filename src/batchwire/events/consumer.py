@@ -125,8 +125,8 @@ class BatchMessageConsumer:
                         task.result()
         finally:
             self._parking.is_closed = True
-            for member in self._members:
-                await member.subscription.close()
+            closing = (member.subscription.close() for member in self._members)
+            await asyncio.gather(*closing)  # each may wait for a broker that is away
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
