@@ -62,7 +62,7 @@ class Member:
         self._is_leaving = threading.Event()
         self._is_paused = False
         self._fatal: KafkaError | None = None
-        self._watch = BrokerWatch("consumer")
+        self._watch = BrokerWatch("consumer", is_heard=settings.is_heard)
         self._log = MemberLog(settings.topic, settings.group_id)
         self._watch.logger.addHandler(self._log)
         self._membership = Membership(settings.topic)
