@@ -1,5 +1,7 @@
 """What becomes of an event whose handler raised."""
 
+from structlog.testing import capture_logs
+
 from batchwire.domain.record import Place, Record
 from batchwire.errors import ListUnavailable, UnreadableList
 from batchwire.events.arrivals import receive
@@ -24,3 +26,12 @@ def test_a_list_that_cannot_be_read_is_a_dead_letter_at_once() -> None:
     error = UnreadableList("status 404", remedy="", source="https://h/a")
     failures = Failures(BatchEventServiceConfig(), ManualClock())
     assert isinstance(failures.of_error(item(), error), Bury)
+
+
+def test_what_failed_is_logged_with_its_place() -> None:
+    failures = Failures(BatchEventServiceConfig(), ManualClock())
+    with capture_logs() as logs:
+        failures.of_unreadable(item())
+    (line,) = logs
+    assert line["event"] == "consume message failed"
+    assert (line["topic"], line["partition"], line["offset"]) == ("t", 0, 0)

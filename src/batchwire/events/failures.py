@@ -3,7 +3,9 @@
 import random
 from collections import deque
 from datetime import timedelta
+from typing import Any
 
+import msgspec
 import structlog
 
 from batchwire.domain.dead_letter import Disposition
@@ -62,7 +64,7 @@ class Failures:
         item.attempts += 1
         log.warning(
             "consume message failed",
-            batch_id=item.received.batch_id,
+            **_where(item),
             attempt=item.attempts,
             error=str(error),
         )
@@ -99,7 +101,7 @@ class Failures:
         self._limit.count(is_dead=True)
         log.warning(
             "consume message failed",
-            batch_id=item.received.batch_id,
+            **_where(item),
             disposition=disposition,
             error=message,
         )
@@ -120,6 +122,16 @@ class Failures:
 
     def _park(self, delay_s: float, reason: str) -> Park:
         return Park(self._clock.now() + timedelta(seconds=delay_s), reason)
+
+
+def _where(item: Item) -> dict[str, Any]:
+    """Name the event as a person finds it: its batch, its type, its place."""
+    received = item.received
+    place, decoded = received.record.place, received.decoded
+    named: dict[str, Any] = {"batch_id": received.batch_id}
+    if decoded is not None:
+        named["message_type"] = decoded.message.TYPE.value
+    return named | (msgspec.structs.asdict(place) if place else {})
 
 
 def _disposition_of(error: BatchwireError) -> Disposition:
