@@ -157,10 +157,11 @@ class IllegalOperation(BatchError):
     def __init__(
         self, batch_id: str, operation: str, because: str, allowed: tuple[str, ...]
     ) -> None:
-        fits = ", ".join(allowed) or "nothing: it has ended for good"
-        super().__init__(
-            batch_id, f"{operation} does not fit: {because}; what fits now: {fits}"
-        )
+        problem = f"{operation} does not fit: {because}"
+        if operation not in allowed:  # else the status is not what is wrong
+            fits = ", ".join(allowed) or "nothing: it has ended for good"
+            problem += f"; what fits now: {fits}"
+        super().__init__(batch_id, problem)
         self.operation = operation
         self.because = because
         self.allowed = allowed

@@ -33,8 +33,8 @@ def batch(
     return Batch(spec=spec(**fields), state=state, counts=counts, parts=0)
 
 
-def ask(on: Batch, operation: Operation, phase: Phase = Phase.NONE) -> Change:
-    command = Command(
+def command(operation: Operation, phase: Phase = Phase.NONE) -> Command:
+    return Command(
         batch_id="b1",
         operation=operation,
         request_id="r",
@@ -42,7 +42,10 @@ def ask(on: Batch, operation: Operation, phase: Phase = Phase.NONE) -> Change:
         reason="why",
         phase=phase,
     )
-    return operations.operate(on, command, NOON)
+
+
+def ask(on: Batch, operation: Operation, phase: Phase = Phase.NONE) -> Change:
+    return operations.operate(on, command(operation, phase), NOON)
 
 
 @pytest.mark.parametrize("status", Status)
@@ -68,9 +71,9 @@ def test_an_operation_moves_holds_or_is_refused(
         assert kept.delta == {}
         assert change.refusal.allowed == fitting(status)
         told = ", ".join(fitting(status)) or "nothing: it has ended for good"
+        fits = "" if operation in fitting(status) else f"; what fits now: {told}"
         assert str(change.refusal) == (
-            f"batch b1: {operation} does not fit: the status is {status};"
-            f" what fits now: {told}"
+            f"batch b1: {operation} does not fit: the status is {status}{fits}"
         )
 
 
@@ -78,6 +81,16 @@ def test_an_operation_for_the_other_phase_is_refused() -> None:
     change = ask(batch(Status.DELIVERY_RUNNING), Operation.PAUSE, Phase.PREPARATION)
     assert change.refusal is not None
     assert change.refusal.because == "the batch is in delivery"
+
+
+def test_an_obstacle_is_told_alone_where_the_status_is_not_what_is_wrong() -> None:
+    change = operations.operate(
+        batch(Status.COMPLETED),
+        command(Operation.RETRY),
+        NOON,
+        obstacle="nobody failed",
+    )
+    assert str(change.refusal) == "batch b1: retry does not fit: nobody failed"
 
 
 def test_an_operation_for_the_own_phase_fits() -> None:

@@ -1,11 +1,12 @@
 """What becomes of an event that cannot be handled: every error has its destination."""
 
 import pytest
+from structlog.testing import capture_logs
 from tests.events.world import config
 
 from batchwire import errors
 from batchwire.domain.dead_letter import Disposition
-from batchwire.domain.record import Record
+from batchwire.domain.record import Place, Record
 from batchwire.errors import BatchwireError, DeadLettersExceeded
 from batchwire.events.arrivals import receive
 from batchwire.events.failures import Failures
@@ -144,3 +145,12 @@ def test_a_tenth_of_the_last_thousand_is_the_limit() -> None:
     judge.bury(item(), Disposition.MALFORMED, "bad")
     with pytest.raises(DeadLettersExceeded, match="of the last 1000"):
         judge.bury(item(), Disposition.MALFORMED, "bad")
+
+
+def test_what_failed_is_logged_with_its_place() -> None:
+    received = receive(Record(key=b"b", value=b"{", place=Place("t", 0, 0)))
+    with capture_logs() as logs:
+        failures().of_unreadable(Item(received, b"b"))
+    (line,) = logs
+    assert line["event"] == "consume message failed"
+    assert (line["topic"], line["partition"], line["offset"]) == ("t", 0, 0)

@@ -210,7 +210,17 @@ def test_a_ce_id_is_the_event_id() -> None:
 
 def test_without_a_ce_id_the_request_id_is_the_event_id_within_its_type() -> None:
     request = msgspec.structs.replace(encode(REQUEST, context()), headers=())
-    assert decode(request).event_id == "batch_request:req-1"
+    assert decode(request).event_id == "batch_request:req-1:b-1"
+
+
+def test_requests_of_one_request_id_for_two_batches_are_two_events() -> None:
+    """Else the second, which is a conflict, would pass for a repeat of the first."""
+    other = msgspec.structs.replace(REQUEST, batch_id="b-2")
+    plain = [
+        msgspec.structs.replace(encode(message, context()), headers=())
+        for message in (REQUEST, other)
+    ]
+    assert len({decode(one).event_id for one in plain}) == 2
 
 
 def test_a_request_its_status_and_its_operation_are_three_events() -> None:

@@ -34,5 +34,6 @@ def subscription(settings: Settings, number: int) -> KafkaSubscription:
             min_bytes=config.min_bytes,
             max_bytes=config.max_bytes,
             batch_records=config.most_at_once,
+            is_heard=number == 0,
         )
     )

@@ -118,7 +118,7 @@ class ConsumerGroup(Group):
         default=_OF_CONSUMER.min_bytes,
         ge=1,
         le=100_000_000,
-        description="Bytes that a fetch waits for, at most half a second.",
+        description="Bytes that a fetch waits for, at most a tenth of a second.",
     )
     max_bytes: Integer = Field(
         default=_OF_CONSUMER.max_bytes,

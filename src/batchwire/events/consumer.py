@@ -24,7 +24,7 @@ from batchwire.events.failures import Failures
 from batchwire.events.handlers import Handler
 from batchwire.events.lanes import Item, Lanes
 from batchwire.events.members import Member, partition_of, place_of
-from batchwire.events.meter import Meter
+from batchwire.events.meter import RETRIED, Meter
 from batchwire.events.parking import Parking
 from batchwire.events.settings import BatchEventServiceConfig
 from batchwire.messages.message import MessageType
@@ -282,7 +282,7 @@ class BatchMessageConsumer:
         elif applied is Applied.CONFLICT:
             self._committer.add(item, self._failures.of_conflict(item))
         elif applied is Applied.PARKED or isinstance(effect, Park):
-            self._finish(item, "retried")
+            self._finish(item, RETRIED)
         elif isinstance(effect, Bury) and applied is Applied.DONE:
             self._meter.buried(effect.disposition)
             self._finish(item, "dead")

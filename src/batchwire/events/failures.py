@@ -3,7 +3,9 @@
 import random
 from collections import deque
 from datetime import timedelta
+from typing import Any
 
+import msgspec
 import structlog
 
 from batchwire.domain.dead_letter import Disposition
@@ -75,7 +77,7 @@ class Failures:
         item.attempts += 1
         log.warning(
             "consume message failed",
-            batch_id=item.received.batch_id,
+            **_where(item),
             attempt=item.attempts,
             error=str(error),
         )
@@ -113,7 +115,7 @@ class Failures:
         self._limit.count(is_dead=True)
         log.warning(
             "consume message failed",
-            batch_id=item.received.batch_id,
+            **_where(item),
             disposition=disposition,
             error=message,
         )
@@ -142,6 +144,16 @@ def _may_pass(error: BatchwireError) -> bool:
     if isinstance(error, StoreError):
         return not isinstance(error, _UNUSABLE)
     return error.retryable
+
+
+def _where(item: Item) -> dict[str, Any]:
+    """Name the event as a person finds it: its batch, its type, its place."""
+    received = item.received
+    place, decoded = received.record.place, received.decoded
+    named: dict[str, Any] = {"batch_id": received.batch_id}
+    if decoded is not None:
+        named["message_type"] = decoded.message.TYPE.value
+    return named | (msgspec.structs.asdict(place) if place else {})
 
 
 def _disposition_of(error: BatchwireError) -> Disposition:

@@ -30,6 +30,8 @@ from batchwire.ports.bus import SubscriptionState
 from batchwire.ports.clock import Clock
 from batchwire.ports.metrics import Metrics
 
+RETRIED = "retried"  # the outcome of what goes on later
+
 
 class Meter:
     """Counts for one consumer; ``outcomes`` are of all events since its start."""
@@ -55,13 +57,13 @@ class Meter:
         self._processed[kind, outcome] += 1
         took_s = clock.monotonic() - item.taken_at
         self._metrics.observe(CONSUMER_PROCESSING, took_s)
-        if at_ms:
+        if at_ms and outcome != RETRIED:  # it will be finished again
             age_s = max(0.0, clock.now().timestamp() - at_ms / 1000)
             self._metrics.observe(CONSUMER_END_TO_END, age_s, type=kind)
 
     def retried(self, received: Received) -> None:
         """Count an event that goes back to its lane."""
-        self._processed[_type(received), "retried"] += 1
+        self._processed[_type(received), RETRIED] += 1
 
     def raised(self, code: str) -> None:
         """Count that a handler raised."""

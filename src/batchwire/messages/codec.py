@@ -68,10 +68,10 @@ def decode(record: Record) -> Decoded:
     Return the message of a record, whoever wrote it, and its event id.
 
     The event id is ``ce_id``; else it is made of the ``request_id``; else of the
-    record's place, the first one where it was redriven. A ``request_id`` stands for one event only together with its type,
-    because the specification's samples have one for a request, its status and its
-    operation; and status updates and operations of one ``request_id`` differ by their
-    bytes.
+    record's place, the first one where it was redriven. A ``request_id`` stands for one
+    event only together with its type, because the specification's samples have one for a
+    request, its status and its operation; requests of one ``request_id`` differ by their
+    ``batch_id``, status updates and operations by their bytes.
 
     Raises:
         MalformedMessage: the value or a header is unusable, or nothing identifies it.
@@ -112,7 +112,7 @@ def _own_id(message: AnyBatchMessage, record: Record) -> str:
         return _place_id(record)
     own_id = f"{message.TYPE}:{message.request_id}"
     if isinstance(message, BatchMessageRequest):
-        return own_id
+        return f"{own_id}:{message.batch_id}"
     digest = blake2b(record.value or b"", digest_size=8).hexdigest()
     return f"{own_id}:{digest}"
 

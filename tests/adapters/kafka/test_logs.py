@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from batchwire.adapters.kafka.logs import BrokerState, BrokerWatch
 from batchwire.testing.kafka import SecureBroker
@@ -47,6 +47,17 @@ def test_a_broker_that_goes_and_comes_is_two_lines(tmp_path: Path) -> None:
     said = [line for line in logs if line["event"] == "librdkafka"]
     assert len(said) > 1
     assert "Connection refused" in said[0]["said"]
+
+
+def test_one_of_many_clients_tells_and_all_know() -> None:
+    away = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")  # noqa: SLF001 - as librdkafka gives it
+    with structlog.testing.capture_logs() as logs:
+        watches = [BrokerWatch("consumer", is_heard=n == 0) for n in range(4)]
+        for watch in watches:
+            watch.on_error(away)
+            assert watch.state is BrokerState.AWAY
+            watch.on_statistics('{"brokers": {"b": {"state": "UP"}}}')
+    assert lines(logs) == ["broker_away", "broker_back"]
 
 
 def test_a_refused_password_is_one_line_with_the_reason(

@@ -357,3 +357,21 @@ async def test_a_member_leaves_though_the_broker_is_away(own_broker: Broker) -> 
 def _create(address: str) -> None:
     admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
     admin.create_topics([NewTopic("t", 1)])["t"].result(30)
+
+
+async def test_what_is_not_committed_keeps_nobody_while_the_broker_is_away(
+    own_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchwire.adapters.kafka.subscription.LEAVE_S", 0.5)
+    _create(own_broker.address)
+    await publish(own_broker.address, "t", range(10))
+    collector = Collector()
+    joining = subscription(own_broker.address, "t")
+    await joining.open(collector)
+    await collector.count(10)
+    await asyncio.to_thread(own_broker.kill)
+    joining.finish(collector.positions)
+    await asyncio.sleep(0.5)  # until it is stored
+    async with asyncio.timeout(10):  # librdkafka's own close takes more than thirty
+        await joining.close()
+    assert collector.has("revoked")

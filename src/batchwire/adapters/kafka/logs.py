@@ -44,11 +44,13 @@ class BrokerWatch:
     Follows one client, and logs a line at each change of its brokers' state.
 
     ``callbacks`` goes into the client's configuration, ``logger`` beside it. All of it
-    is called in the thread that polls the client.
+    is called in the thread that polls the client. One that is not heard follows
+    too, but another client of the same brokers does the telling.
     """
 
-    def __init__(self, client: str) -> None:
+    def __init__(self, client: str, *, is_heard: bool = True) -> None:
         self.state = BrokerState.UNKNOWN
+        self._is_heard = is_heard
         self._log = structlog.get_logger().bind(client=client)
         self._last_problem = ""
         # This client's own: those of the registry are shared and never end.
@@ -86,6 +88,10 @@ class BrokerWatch:
         if before is state:
             return
         self._last_problem = ""
+        if self._is_heard:
+            self._tell(before, state, problem)
+
+    def _tell(self, before: BrokerState, state: BrokerState, problem: str) -> None:
         match state:
             case BrokerState.AWAY:
                 self._log.warning("broker_away", error=problem)

@@ -50,7 +50,7 @@ class Member:
     """
     Joins, polls, hands over, stores what is finished, leaves.
 
-    ``run`` is the thread; ``finish``, ``state`` and ``leave`` are for any other. A
+    ``run`` is the thread; the other public names are for any other. A
     client that ends for good (another took its name, the broker knows no KIP-848) is
     followed by another.
     """
@@ -62,7 +62,7 @@ class Member:
         self._is_leaving = threading.Event()
         self._is_paused = False
         self._fatal: KafkaError | None = None
-        self._watch = BrokerWatch("consumer")
+        self._watch = BrokerWatch("consumer", is_heard=settings.is_heard)
         self._log = MemberLog(settings.topic, settings.group_id)
         self._watch.logger.addHandler(self._log)
         self._membership = Membership(settings.topic)
@@ -76,6 +76,11 @@ class Member:
             commits=self._log.commits,
             failed_commits=self._log.failed_commits,
         )
+
+    @property
+    def holds_some(self) -> bool:
+        """Whether some partitions are its own, and the listener's to finish."""
+        return self._membership.holds_some
 
     def finish(self, positions: Mapping[Partition, int]) -> None:
         """Store these soon."""

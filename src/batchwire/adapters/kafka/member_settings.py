@@ -27,6 +27,7 @@ class SubscriptionSettings:
       waits ``fetch_wait_s`` at most.
     - ``batch_records``: most records handed to the listener at once.
     - ``buffer_bytes``: most that is fetched ahead.
+    - ``is_heard``: whether it logs how the brokers are; one member of a process does.
     - ``max_poll_interval_s``: a member that does not move for so long is put out of its
       group.
     """
@@ -40,6 +41,7 @@ class SubscriptionSettings:
     fetch_wait_s: float = 0.1
     batch_records: int = 100
     buffer_bytes: int = 16 * 1024 * 1024
+    is_heard: bool = True
     max_poll_interval_s: float = 300.0
 
     @property

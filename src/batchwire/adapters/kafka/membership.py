@@ -39,7 +39,7 @@ _JOINED = {"steady", "init"}
 
 class Membership:
     """
-    Kept by the thread of a member; ``finish`` and ``state`` are for any other.
+    Kept by the thread of a member; ``state``, ``holds_some``, ``finish``: by any other.
 
     A partition that goes takes with it what was said of it, so that what is finished
     too late is never stored, not even when the partition comes back: a position counts
@@ -62,6 +62,11 @@ class Membership:
         return SubscriptionState(
             is_joined=self._is_joined, polled_at=self._polled_at, lag=self._lag
         )
+
+    @property
+    def holds_some(self) -> bool:
+        """Whether any partition is ours."""
+        return bool(self._read)
 
     def finish(self, positions: Mapping[Partition, int]) -> None:
         """Remember them for ``take_finished``."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,8 +13,10 @@ from batchwire.adapters.kafka.translation import translated
 from batchwire.domain.record import Partition
 from batchwire.ports.bus import Listener, SubscriptionState
 
-# What leaving may take beyond the listener's own time: a commit and a request to leave.
-LEAVE_S: Final = 10.0
+# What leaving may take after the listener's own time: a commit and a request to leave.
+# librdkafka waits half a minute and more for both where the broker is away.
+LEAVE_S: Final = 5.0
+_LOOK_S: Final = 0.05
 
 
 class KafkaSubscription:
@@ -76,6 +79,12 @@ class KafkaSubscription:
         if self._member is None:
             return
         self._member.leave()
-        limit_s = self._settings.revoke_budget_s + LEAVE_S
-        await asyncio.to_thread(self._thread.join, limit_s)
+        await asyncio.to_thread(self._left, self._member)
         self._member = None  # not before: the listener finishes in the meantime
+
+    def _left(self, member: Member) -> None:
+        """Wait until the listener has finished, then a little for the broker."""
+        until = time.monotonic() + self._settings.revoke_budget_s
+        while member.holds_some and time.monotonic() < until:
+            self._thread.join(_LOOK_S)
+        self._thread.join(LEAVE_S)
