@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PEERS  := $(VENV)/.peers
 
-.PHONY: help setup demo demo-kafka test check docs bench format clean
+.PHONY: help setup peers demo demo-kafka test check docs bench format clean
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -13,6 +14,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[postgres]' --group dev
+	@touch $@
+
+peers: $(PEERS) ## install what `make bench` measures beside us
+$(PEERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group bench
 	@touch $@
 
 demo: $(STAMP) ## 10,000 recipients through a provider, paused, killed, resumed, retried
@@ -34,7 +40,7 @@ check: $(STAMP) ## ruff, mypy strict, the import contract, generated pages
 docs: $(STAMP) ## make the generated pages of docs/ and the figures of README again
 	$(BIN)/python -m docs_build
 
-bench: $(STAMP) ## our figures beside the floor (ONLY=a,b  SCALE=0.1  RUNS=5)
+bench: $(PEERS) ## our figures beside the floor (ONLY=a,b  SCALE=0.1  RUNS=5)
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) --scale $(or $(SCALE),1) --runs $(or $(RUNS),5)
 
 format: $(STAMP) ## let ruff format and mend

@@ -19,6 +19,7 @@ from bench import (
     relay,
     startup,
     stop,
+    stop_postgres,
 )
 from bench.figure import Figure, write
 from bench.service import quiet
@@ -33,6 +34,7 @@ BENCHES: dict[str, Bench] = {
     "ledger": ledger.run,
     "memory": memory.run,
     "stop": stop.run,
+    "stop-postgres": stop_postgres.run,
     "startup": startup.run,
     "consume": consume.run,
     "publish": publish.run,

@@ -7,6 +7,7 @@ handler.
 """
 
 import asyncio
+import importlib
 import time
 import uuid
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 import uvloop
-from faststream.confluent import KafkaBroker
 
 from batchwire.events.handlers import status_update
 from bench import topics
@@ -90,12 +90,12 @@ def _floor_s(brokers: str, topic: str, count: int) -> float:
 
 async def _peer_s(brokers: str, topic: str, count: int) -> float:
     """Let FastStream hand each event to a handler that does nothing."""
-    broker = KafkaBroker(brokers, logger=None)
+    # Not an import statement: the other benches need no peer (`make peers` installs it).
+    broker = importlib.import_module("faststream.confluent").KafkaBroker(
+        brokers, logger=None
+    )
     started, seen, has_all = 0.0, 0, asyncio.Event()
 
-    @broker.subscriber(
-        topic, group_id=f"peer-{uuid.uuid4().hex}", auto_offset_reset="earliest"
-    )
     async def handle(_: dict[str, object]) -> None:
         nonlocal started, seen
         started = started or time.perf_counter()
@@ -103,6 +103,8 @@ async def _peer_s(brokers: str, topic: str, count: int) -> float:
         if seen == count:
             has_all.set()
 
+    group = f"peer-{uuid.uuid4().hex}"
+    broker.subscriber(topic, group_id=group, auto_offset_reset="earliest")(handle)
     async with broker:
         await broker.start()
         await has_all.wait()

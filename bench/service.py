@@ -14,9 +14,8 @@ from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
 from batchwire.bootstrap import spare_collections, switch_often
-from batchwire.domain import operations
 from batchwire.domain.batch import Batch
-from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.domain.lifecycle import Status
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake, Submission
 from batchwire.engine.preparation import Preparation
@@ -53,13 +52,8 @@ class Service:
 
     async def prepare(self) -> None:
         """Prepare the batch to its seal, without the scheduler's ticks."""
-        batch = await self.store.change(
-            BATCH_ID,
-            lambda b: operations.enter(
-                b, Trigger.PREPARATION_STARTED, self.clock.now()
-            ),
-        )
-        await Preparation(self.store, self.clock, batch).run()
+        batch = await self.store.batch(BATCH_ID)
+        await Preparation(self.store, self.clock, batch, "bench").run()
 
     async def run(self, provider: Provider, stop: asyncio.Event | None = None) -> Batch:
         """Run the engine until the batch has ended, or ``stop``."""

@@ -36,7 +36,7 @@ _QUIET_S = 0.3
 _REFUSED = "refused"
 
 
-class _Noting(NullProvider):
+class Noting(NullProvider):
     """Takes one message a call, and notes when it was last called."""
 
     def __init__(self) -> None:
@@ -45,6 +45,7 @@ class _Noting(NullProvider):
         self.submitted = 0
 
     async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        """Answer at once, and remember when."""
         self.last_at = time.monotonic()
         self.submitted += 1
         await asyncio.sleep(0)
@@ -86,7 +87,7 @@ async def _measure(database: Path, pauses: int) -> list[tuple[float, float]]:
 
     Only a pause after which there was something left to submit counts.
     """
-    provider, stop = _Noting(), asyncio.Event()
+    provider, stop = Noting(), asyncio.Event()
     found: list[tuple[float, float]] = []
     async with service(database) as ours, _operator(database) as operate:
         engine = asyncio.create_task(ours.run(provider, stop))
@@ -109,7 +110,7 @@ async def _measure(database: Path, pauses: int) -> list[tuple[float, float]]:
     return found
 
 
-async def _is_going(ours: Service, provider: _Noting) -> bool:
+async def _is_going(ours: Service, provider: Noting) -> bool:
     """Wait for the next submission; False where the batch has ended."""
     before = provider.submitted
     while provider.submitted == before:
@@ -119,7 +120,7 @@ async def _is_going(ours: Service, provider: _Noting) -> bool:
     return True
 
 
-async def _settled(provider: _Noting) -> None:
+async def _settled(provider: Noting) -> None:
     """Wait until nothing was submitted for a while."""
     before = -1
     while before != provider.submitted:

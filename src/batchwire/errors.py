@@ -15,6 +15,7 @@ Everything that can go wrong, as one tree.
     │   ├── UnknownBatch
     │   ├── BatchConflict
     │   ├── IllegalOperation
+    │   ├── RecipientsPurged
     │   └── StaleBatch
     ├── ProviderError             a provider cannot be used at all
     │   └── ProviderSettingsRefused
@@ -166,6 +167,18 @@ class IllegalOperation(BatchError):
         self.allowed = allowed
 
 
+class RecipientsPurged(BatchError):
+    """Who the recipients were is forgotten (``batchwire purge``); the counts are not."""
+
+    code = "recipients_purged"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(
+            batch_id,
+            "its recipients were purged; counts, events and verify are what is left",
+        )
+
+
 class StaleBatch(BatchError):
     """Somebody else changed the batch between our read and our write."""
 
@@ -258,8 +271,14 @@ class EngineAlreadyRunning(StoreError):
     code = "engine_already_running"
 
 
+class CopyRefused(StoreError):
+    """A database cannot be copied: its target holds something, or it changes meanwhile."""
+
+    code = "copy_refused"
+
+
 class StaleLease(StoreError):
-    """The chunk was taken over by another worker; what we hold is void."""
+    """Another worker took over what we held; what we know of it is void."""
 
     code = "stale_lease"
 

@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 import pytest
+
+from batchwire.testing.kafka.fixtures import or_skip
+from batchwire.testing.kafka.jars import jars
+from batchwire.testing.kafka.programs import java
 
 ROOT = Path(__file__).parents[2]
 BENCHES = (
@@ -17,8 +22,10 @@ BENCHES = (
     "ledger",
     "memory",
     "stop",
+    "stop-postgres",
     "startup",
 )
+ON_KAFKA = ("consume", "relay", "lanes")
 
 
 def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -31,6 +38,17 @@ def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("name", ON_KAFKA)
+def test_a_bench_on_kafka_prints_too(name: str, tmp_path: Path) -> None:
+    with or_skip():
+        java()
+        jars()
+    has_peer = find_spec("faststream") is not None
+    if name == "consume" and not has_peer and os.environ.get("CI") != "true":
+        pytest.skip("FastStream is not installed; `make peers` installs it")
+    test_a_bench_prints_a_line_per_case_and_writes_its_figures(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", BENCHES)

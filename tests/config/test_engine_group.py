@@ -26,3 +26,13 @@ def test_what_is_set_reaches_the_engine() -> None:
 def test_the_engine_s_settings_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         EngineSettings().chunk_size = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"heartbeat_s": 20.0}, {"trust_s": 30.0}, {"dead_after_s": 15.0}]
+)
+def test_an_engine_that_trusts_itself_longer_than_others_do_is_refused(
+    wrong: dict[str, float],
+) -> None:
+    with pytest.raises(ValueError, match="each must be less than the next"):
+        EngineGroup(**wrong)  # type: ignore[arg-type]

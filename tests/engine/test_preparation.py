@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from batchwire.adapters.sql.store import SqlStore
-from batchwire.domain import operations
 from batchwire.domain.ledger import unpack_numbers
-from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.engine import preparation
 from batchwire.engine.preparation import Preparation
@@ -31,12 +30,8 @@ LIST = [*PEOPLE, *PEOPLE[:20], "nonsense", *reversed(PEOPLE)]
 async def prepare(
     store: object, clock: FastClock, batch_id: str, real: SqlStore
 ) -> None:
-    await real.change(
-        batch_id,
-        lambda b: operations.enter(b, Trigger.PREPARATION_STARTED, clock.now()),
-    )
     batch = await real.batch(batch_id)
-    await Preparation(store, clock, batch).run()  # type: ignore[arg-type]
+    await Preparation(store, clock, batch, "me").run()  # type: ignore[arg-type]
 
 
 async def outcomes(store: SqlStore, batch_id: str) -> list[tuple[str, Outcome]]:

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
+from tests.events.world import World
+
+from batchwire.adapters.sql.sqlite import SqliteDatabase
+from batchwire.testing.clock import ManualClock
 
 HOST = Path(__file__).parent / "host.py"
 SILENT_S = 1.0
@@ -114,3 +118,16 @@ async def reading(kafka: str, topic: str) -> AsyncIterator[Topic]:
     one = Topic(kafka, topic)
     yield one
     one.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def world(tmp_path: Path, clock: ManualClock) -> AsyncIterator[World]:
+    database = SqliteDatabase(str(tmp_path / "batchwire.db"))
+    await database.open()
+    yield World(database, clock)
+    await database.close()

@@ -74,11 +74,12 @@ class Process:
 class World:
     """One database, the settings beside it, and the processes that use it."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, database_url: str = "") -> None:
         self.folder = folder / "work"
         self.folder.mkdir()
         self._said = folder
         self.database = self.folder / "batchwire.db"
+        self._database_url = database_url or str(self.database)
         self.config = self.folder / "settings.yaml"
         self._processes: list[Process] = []
         self.configure(url)
@@ -88,7 +89,7 @@ class World:
     ) -> None:
         """Write the settings that processes started from now on read."""
         settings = {
-            "database_url": str(self.database),
+            "database_url": self._database_url,
             "providers": {"acme": {**HTTP, "url": url, **provider}},
             "engine": engine or {},
             "log_format": "json",
@@ -135,6 +136,7 @@ class Watch(Service):
 
     def __init__(self, app: App) -> None:
         super().__init__(app.store, app.clock, {})
+        self.app = app
 
     async def events(self, batch_id: str = "b1") -> list[Event]:
         """Read a batch's events."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from batchwire.adapters.http.provider import HttpProvider
 from batchwire.adapters.sandbox import Behaviour, SandboxProvider
+from batchwire.adapters.sql.retention import SqlRetention
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
 from batchwire.bootstrap.databases import database
@@ -16,6 +17,7 @@ from batchwire.config import ProviderSettings, Settings
 from batchwire.config.settings import HttpProviderSettings
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake
+from batchwire.engine.retention import Purge
 from batchwire.engine.run import Engine
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
@@ -33,6 +35,8 @@ class App:
     providers: Mapping[str, Provider]
     engine: Engine
     events: Events
+    retention: SqlRetention
+    purge: Purge
 
 
 @asynccontextmanager
@@ -52,6 +56,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     engine_settings = settings.engine.build()
     intake, control = Intake(store, clock), Control(store, clock)
     handlers = batch_handlers(settings, store, intake, control, providers)
+    retention = SqlRetention(kept)
     try:
         await store.open()
         yield App(
@@ -63,6 +68,8 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             providers=providers,
             engine=Engine(store, clock, providers, engine_settings),
             events=Events(settings, kept, clock, handlers),
+            retention=retention,
+            purge=Purge(store, retention, clock),
         )
     finally:
         await store.close()

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 
+from batchwire.adapters.sql.copying import Copied, Tell, copy
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.config import Settings
@@ -24,6 +25,22 @@ async def upgraded(settings: Settings) -> tuple[str, str]:
     try:
         return await one.upgrade()
     finally:
+        await one.close()
+
+
+async def copied(source: Settings, target: Settings, tell: Tell) -> Copied:
+    """
+    Copy a database into another one; ``tell`` hears how far it is.
+
+    Raises:
+        StoreError: one of them cannot be used, or an engine works on it.
+
+    """
+    one, other = database(source), database(target)
+    try:
+        return await copy(one, other, tell)
+    finally:
+        await other.close()
         await one.close()
 
 

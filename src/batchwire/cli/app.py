@@ -30,6 +30,7 @@ COMMANDS = {
     "retry": "batchwire.cli.retry",
     "events": "batchwire.cli.events",
     "verify": "batchwire.cli.verify",
+    "purge": "batchwire.cli.purge",
     "config": "batchwire.cli.config",
     "db": "batchwire.cli.db",
     "schema": "batchwire.cli.schema",

@@ -10,12 +10,12 @@ import msgspec
 from batchwire.bootstrap import App
 from batchwire.cli import output
 from batchwire.config import Settings
-from batchwire.domain import operations, segments
+from batchwire.domain import segments
 from batchwire.domain.batch import Batch
 from batchwire.domain.counts import named
 from batchwire.domain.encoding import Encoding
 from batchwire.domain.ledger import unpack_payload
-from batchwire.domain.lifecycle import Status, Trigger
+from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.engine.intake import Submission
 from batchwire.engine.preparation import Preparation
@@ -23,6 +23,7 @@ from batchwire.engine.recipe import recipe
 from batchwire.errors import MessageError
 
 _SAMPLES = 1000
+_OWNER = "dry-run"
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +69,7 @@ async def run(app: App, asked: Submission, data: AsyncIterator[bytes]) -> Found:
     asked = msgspec.structs.replace(asked, schedule_time=None)
     batch, _ = await app.intake.take(asked, data)
     batch_id = batch.spec.batch_id
-    batch = await app.store.change(
-        batch_id,
-        lambda b: operations.enter(b, Trigger.PREPARATION_STARTED, app.clock.now()),
-    )
-    await Preparation(app.store, app.clock, batch).run()
+    await Preparation(app.store, app.clock, batch, _OWNER).run()
     batch = await app.store.batch(batch_id)
     if batch.state.status is Status.PREPARATION_FAILED:
         raise MessageError(batch.state.reason)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from msgspec import UNSET
 
 from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session
@@ -68,7 +69,7 @@ def _state(state: State | ObservedState) -> dict[str, Any]:
     return {
         name: getattr(state, name)
         for name in State.__struct_fields__
-        if name != "counts"
+        if name != "counts" and getattr(state, name) is not UNSET
     } | {"counts": named(state.counts)}
 
 

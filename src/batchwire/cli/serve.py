@@ -1,18 +1,20 @@
 """``batchwire serve``: the engine as a service on its database."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated
 
 import typer
 
 from batchwire.adapters.prometheus.endpoint import served
 from batchwire.adapters.prometheus.metrics import PrometheusMetrics
-from batchwire.bootstrap import opened
+from batchwire.bootstrap import App, opened
 from batchwire.cli import output, session
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Json
 from batchwire.config import Settings
+from batchwire.engine.retention import daily
 from batchwire.ports.metrics import Metrics
 
 app = typer.Typer(add_completion=False)
@@ -63,6 +65,22 @@ def _metrics(host: str, port: int | None) -> Iterator[Metrics | None]:
         yield metrics
 
 
+@asynccontextmanager
+async def _purging(app: App) -> AsyncIterator[None]:
+    """Purge once a day beside the engine, where the settings say so."""
+    if not app.settings.retention_days:
+        yield
+        return
+    work = asyncio.create_task(
+        daily(app.purge, app.settings.retention_days, app.clock), name="retention"
+    )
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
 async def _serve(
     settings: Settings, metrics: Metrics | None, *, until_idle: bool, as_json: bool
 ) -> bool:
@@ -74,7 +92,8 @@ async def _serve(
             events = app.events.service(consumes=True, relays=True, metrics=metrics)
             await events.start()
             try:
-                await app.engine.run(stop, until_idle=until_idle)
+                async with _purging(app):
+                    await app.engine.run(stop, until_idle=until_idle)
             finally:
                 await events.stop()
             return stop.is_set()

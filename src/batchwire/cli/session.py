@@ -62,7 +62,7 @@ def on_database(ctx: typer.Context, work: Callable[[App], Awaitable[T]]) -> T:
     """
     settings = settings_of(ctx)
 
-    _check_existence(settings)
+    check_existence(settings)
 
     async def within() -> T:
         async with opened(settings) as app:
@@ -71,7 +71,7 @@ def on_database(ctx: typer.Context, work: Callable[[App], Awaitable[T]]) -> T:
     return run(within())
 
 
-def _check_existence(settings: Settings) -> None:
+def check_existence(settings: Settings) -> None:
     """Refuse a database that is not there: reading makes no file."""
     path = settings.database_path
     if path and not Path(path).exists():

@@ -5,8 +5,8 @@ import typer
 from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session, views
 from batchwire.cli.options import BatchId, Json
+from batchwire.domain import operations
 from batchwire.domain.batch import Batch
-from batchwire.domain.lifecycle import fitting
 from batchwire.domain.observed import ObservedBatch
 
 app = typer.Typer(add_completion=False)
@@ -51,5 +51,6 @@ def _facts(batch: Batch) -> list[tuple[str, str]]:
         ("made", output.moment(spec.created_at)),
         ("started", output.moment(state.started_at)),
         ("ended", output.moment(state.ended_at)),
-        ("what fits now", ", ".join(fitting(state.status))),
+        ("recipients purged", output.moment(views.purged_at(batch))),
+        ("what fits now", ", ".join(operations.fits(batch))),
     ]

@@ -1,8 +1,9 @@
 """Reading what stands in options: times, parameters, texts, lists."""
 
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,8 @@ from batchwire.errors import (
 from batchwire.messages.times import parse_time
 
 STDIN = "-"
+_AGE = re.compile(r"(\d{1,6})([hdw])", re.ASCII)
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 _PIECE_BYTES = 256 * 1024
 _TEMPLATE_BYTES = 1024 * 1024
 
@@ -36,6 +39,24 @@ def time_of(option: str, text: str) -> datetime | None:
         return parse_time(option, text)
     except MalformedMessage as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def age_of(option: str, text: str) -> timedelta:
+    """
+    Read an age: ``36h``, ``90d``, ``2w``.
+
+    Without a unit it is none, and neither is ``3m``: taken for minutes where months
+    were meant it would cost everything.
+
+    Raises:
+        BadParameter: it is none.
+
+    """
+    found = _AGE.fullmatch(text)
+    if found is None:
+        problem = f"{option}: must be hours, days or weeks, such as 36h, 90d or 2w, not {text!r}"
+        raise typer.BadParameter(problem)
+    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
 def params_of(pairs: Sequence[str]) -> dict[str, str]:

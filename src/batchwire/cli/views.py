@@ -1,11 +1,12 @@
 """A batch as commands show it: as a JSON object, and as the closed ledger."""
 
+from datetime import datetime
 from typing import Any
 
 from batchwire.cli import output
-from batchwire.domain import counts
+from batchwire.domain import counts, operations
 from batchwire.domain.batch import Batch
-from batchwire.domain.lifecycle import Phase, Status, fitting
+from batchwire.domain.lifecycle import Phase, Status
 
 EXECUTION = "managed"
 
@@ -33,7 +34,7 @@ def view(batch: Batch) -> dict[str, Any]:
         "escaped": state.escaped,
         "is_sealed": state.is_sealed,
         "paused_by": state.paused_by,
-        "operations": fitting(state.status),
+        "operations": operations.fits(batch),
         "priority": spec.priority,
         "on_uncertain": spec.on_uncertain,
         "schedule_time": spec.schedule_time,
@@ -42,9 +43,16 @@ def view(batch: Batch) -> dict[str, Any]:
         "started_at": state.started_at,
         "updated_at": state.updated_at,
         "ended_at": state.ended_at,
+        "purged_at": purged_at(batch),
         "resume_at": batch.resume_at,
         "sequence": state.sequence,
     }
+
+
+def purged_at(batch: Batch) -> datetime | None:
+    """Since when nobody knows any more who the recipients were."""
+    at = batch.state.purged_at
+    return at if isinstance(at, datetime) else None
 
 
 def progress(batch: Batch) -> float:

@@ -1,6 +1,8 @@
 """The group ``engine``: limits and meanings; the defaults are the engine's own."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from batchwire.config.group import Group, Integer, Number
 from batchwire.engine.settings import EngineSettings
@@ -50,6 +52,26 @@ class EngineGroup(Group):
         le=3600,
         description="Seconds to wait at the end for answers to what is in flight.",
     )
+    heartbeat_s: Number = Field(
+        default=_OF_ENGINE.heartbeat_s,
+        gt=0,
+        le=600,
+        description="Seconds between two signs of life of an engine.",
+    )
+    dead_after_s: Number = Field(
+        default=_OF_ENGINE.dead_after_s,
+        gt=0,
+        le=3600,
+        description="Seconds without a sign of life after which an engine is taken for"
+        " dead and others take over (PostgreSQL). More than `trust_s`.",
+    )
+    trust_s: Number = Field(
+        default=_OF_ENGINE.trust_s,
+        gt=0,
+        le=3600,
+        description="Seconds without a sign of life after which an engine submits nothing"
+        " itself. Between `heartbeat_s` and `dead_after_s`.",
+    )
     circuit_failures: Integer = Field(
         default=_OF_ENGINE.circuit_failures,
         ge=1,
@@ -62,6 +84,16 @@ class EngineGroup(Group):
         le=3600,
         description="Seconds between two trials, at most, while a circuit is open.",
     )
+
+    @model_validator(mode="after")
+    def _signs_come_before_trust_ends(self) -> Self:
+        if not self.heartbeat_s < self.trust_s < self.dead_after_s:
+            message = (
+                f"heartbeat_s {self.heartbeat_s:g}, trust_s {self.trust_s:g},"
+                f" dead_after_s {self.dead_after_s:g}: each must be less than the next"
+            )
+            raise ValueError(message)
+        return self
 
     def build(self) -> EngineSettings:
         """Make what the engine takes: the same values, knowing nothing of settings."""

@@ -22,6 +22,7 @@ from batchwire.adapters.http.settings import HttpSettings
 from batchwire.config.batch_events_group import BatchEventsGroup
 from batchwire.config.database_url import SQLITE, one_spelling
 from batchwire.config.engine_group import EngineGroup
+from batchwire.config.group import Integer
 from batchwire.config.keys import KeyPath
 from batchwire.config.layers import Origin, Place
 from batchwire.config.masking import without_secrets
@@ -79,6 +80,14 @@ class Settings(BaseSettings):
     )
     batch_events: BatchEventsGroup = Field(
         default=BatchEventsGroup(), description="Batch events, on Kafka or embedded."
+    )
+    retention_days: Integer = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="Days after the end of a batch at which `batchwire serve` forgets"
+        " who its recipients were, and what else is older; 0 is never. Counts and audit"
+        " log stay.",
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)

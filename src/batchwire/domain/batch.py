@@ -80,7 +80,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     ``counts`` and ``parts`` are live; ``state`` is as of the last event.
     ``limited_by`` answers "why is it not sending". ``resume_at``: when the service
-    itself tries again after it paused the batch.
+    itself tries again after it paused the batch. ``prepared_by``: the worker that
+    prepares it now.
     """
 
     spec: BatchSpec
@@ -89,6 +90,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     parts: int
     limited_by: str = ""
     resume_at: datetime | None = None
+    prepared_by: str = ""
 
     @property
     def open_recipients(self) -> int:

@@ -40,6 +40,12 @@ def processed(counts: Counts) -> int:
     return sum(counts) - counts[Outcome.OPEN]
 
 
+def tenth(counts: Counts) -> int:
+    """How many tenths of the recipients are processed, 0 … 10."""
+    total = sum(counts)
+    return 10 * processed(counts) // total if total else 0
+
+
 def success(counts: Counts) -> int:
     """Recipients whose message a provider accepted (the wire's ``success``)."""
     return sum(counts[outcome] for outcome in _SUCCESS)

@@ -36,7 +36,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     ``counts`` are as of the last event that carries them; the live ones move with
     every flush. ``sequence`` is the number of the last event. ``escaped`` counts the
-    submissions that ended after the last pause was acknowledged.
+    submissions that ended after the last pause was acknowledged. ``purged_at``: since
+    when nobody knows any more who the recipients were; while they are known it is not
+    there at all, so that the state of older batches keeps its bytes.
     """
 
     status: Status = Status.PREPARATION_READY
@@ -52,6 +54,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    purged_at: datetime | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def is_purged(self) -> bool:
+        """Whether the recipients are forgotten; the counts stay."""
+        return self.purged_at is not msgspec.UNSET
 
     def encode(self) -> bytes:
         """Canonical JSON: equal states have equal bytes."""

@@ -26,6 +26,7 @@ from batchwire.domain.outcome import Outcome
 from batchwire.errors import IllegalOperation
 
 SERVICE = "batchwire"  # the operator_id of what the service does by itself
+_STOPPED = frozenset({Status.DELIVERY_PAUSED, Status.ABORTED, Status.EXPIRED})
 VIA_TOPIC = "topic"  # ``via`` of what a record on the topic asked for
 
 
@@ -81,12 +82,30 @@ def operate(
     not_after = batch.spec.not_after
     if command.operation is Operation.RETRY and not_after and not_after <= now:
         obstacle = "not_after has passed"
+    if command.operation is Operation.RETRY and state.is_purged:
+        obstacle = f"its recipients were purged at {state.purged_at}"
     if obstacle:
         return _refused(batch, command, asked, obstacle)
     close = Outcome.ABORTED if command.operation is Operation.ABORT else None
     moved = move(batch, to, now, reason=command.reason, by=command.operator_id)
     operated = Fact(type=EventType.OPERATION, data=asked)
     return Change(facts=(operated, moved), close_open_as=close)
+
+
+def fits(batch: Batch) -> tuple[Operation, ...]:
+    """Which operations change this batch now, in the order of the enum."""
+    none = {Operation.RETRY} if batch.state.is_purged else set()
+    return tuple(one for one in fitting(batch.state.status) if one not in none)
+
+
+def purge(batch: Batch, before: datetime, now: datetime, *, by: str) -> Change:
+    """Decide that the recipients of what ended before then are forgotten; once."""
+    ended_at = batch.state.ended_at
+    if batch.state.is_purged or ended_at is None or ended_at >= before:
+        return Change()
+    data = {"note": "purged", "by": by, "ended_before": before}
+    fact = Fact(type=EventType.NOTE, data=data, delta={"purged_at": now})
+    return Change(facts=(fact,))
 
 
 def enter(
@@ -127,6 +146,8 @@ def move(batch: Batch, to: Status, now: datetime, *, reason: str, by: str) -> Fa
         delta["error_message"] = reason
     if to is Status.DELIVERY_READY:
         delta["is_sealed"] = True
+    if batch.state.status is Status.DELIVERY_RUNNING and to in _STOPPED:
+        delta["escaped"] = 0  # each worker adds its own
     if to is Status.DELIVERY_RUNNING and batch.state.started_at is None:
         delta["started_at"] = now
     data = {"from": batch.state.status, "status": to, "reason": reason, "by": by}
@@ -142,13 +163,18 @@ def created(status: Status, request_id: str, user_id: str, *, via: str = "") -> 
     )
 
 
-def escaped(count: int) -> Fact:
-    """Make the fact that a pause has settled: what was in flight has its answer."""
-    return Fact(
+def settle(batch: Batch, escaped: int) -> Change:
+    """
+    Tell that a stop has settled with one worker: what was in flight has its answer.
+
+    The workers of a batch add up.
+    """
+    fact = Fact(
         type=EventType.NOTE,
-        data={"note": "pause_settled", "escaped": count},
-        delta={"escaped": count},
+        data={"note": "pause_settled", "escaped": escaped},
+        delta={"escaped": batch.state.escaped + escaped},
     )
+    return Change(facts=(fact,))
 
 
 def progress() -> Fact:
@@ -199,7 +225,7 @@ def _refused(
 ) -> Change:
     status = batch.state.status
     refusal = IllegalOperation(
-        batch.spec.batch_id, command.operation, because, fitting(status)
+        batch.spec.batch_id, command.operation, because, fits(batch)
     )
     data = {**asked, "because": because, "status": status}
     return Change(

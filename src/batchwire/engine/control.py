@@ -14,7 +14,7 @@ from batchwire.domain.ledger import MAX_ATTEMPT, VERSION, ChunkState, Segment, s
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome, Verdict
-from batchwire.errors import StaleBatch
+from batchwire.errors import RecipientsPurged, StaleBatch
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Rewrite, Store
 
@@ -85,7 +85,7 @@ class Control:
         for _ in range(_TRIES):
             try:
                 batch = await self._operate(command, selection or Selection())
-            except StaleBatch:
+            except (StaleBatch, RecipientsPurged):  # purged while we read them
                 continue
             log.info(
                 "batch_operation",
@@ -102,21 +102,24 @@ class Control:
         obstacle = ""
         rewrites: list[Rewrite] = []
         is_retry = command.operation is Operation.RETRY and before.state.is_sealed
-        if is_retry and before.state.status.has_ended:
+        is_known = not before.state.is_purged
+        if is_retry and is_known and before.state.status.has_ended:
+            # Opened again now, who is in flight would be submitted twice. Nobody leases
+            # a chunk of an ended batch: once none is leased, none changes any more.
+            async for _ in self._store.chunks(command.batch_id, is_leased=True):
+                obstacle = "submissions are still waiting for their answer"
+                break
             rewrites = [
                 rewrite
                 async for chunk in self._store.chunks(command.batch_id)
                 if (rewrite := _reopened(chunk, selection, self._now_ms()))
             ]
-            # Opened again now, who is in flight would be submitted twice.
-            async for _ in self._store.chunks(command.batch_id, is_leased=True):
-                obstacle = "submissions are still waiting for their answer"
-                break
             if not rewrites:
                 obstacle = f"no recipient is {_told(selection)}"
 
         def decide(batch: Batch) -> Change:
-            if is_retry and batch.state.sequence != before.state.sequence:
+            is_stale = batch.state.sequence != before.state.sequence
+            if is_retry and is_stale and batch.state.status.has_ended:
                 raise StaleBatch(command.batch_id, "was changed meanwhile")
             return operations.operate(
                 batch, command, self._clock.now(), obstacle=obstacle

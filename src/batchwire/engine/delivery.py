@@ -18,6 +18,7 @@ from batchwire.domain.batch import Batch
 from batchwire.domain.events import Fact
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
+from batchwire.engine.heart import Heart
 from batchwire.engine.load import Load, Run
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.sharing import Sharing
@@ -28,6 +29,9 @@ from batchwire.ports.provider import Provider
 from batchwire.ports.store import Flush, Flushed, Store
 
 _PROGRESS_S = 1.0
+_LOOK_S = 1.0  # at a batch of which others hold what is left
+
+_COMPLETE = frozenset({Status.COMPLETED, Status.DELIVERY_FAILED})
 
 log = structlog.get_logger()
 
@@ -41,13 +45,13 @@ class Delivery:
         clock: Clock,
         providers: Mapping[str, Provider],
         settings: EngineSettings,
-        owner: str,
+        heart: Heart,
     ) -> None:
         self._store = store
         self._clock = clock
         self._providers = providers
         self._settings = settings
-        self._owner = owner
+        self._heart = heart
         self._lines: dict[str, Line] = {}
         self._runs: dict[str, Run] = {}
         self._sharing = Sharing(clock, settings)
@@ -77,8 +81,9 @@ class Delivery:
             )
             raise ProviderSettingsRefused(message)
         if name not in self._lines:
+            provider = self._providers[name]
             line = Line(
-                self._providers[name], self._clock, self._settings, self._hunger
+                provider, self._clock, self._settings, self._hunger, self._heart
             )
             await line.open()
             self._lines[name] = line
@@ -157,20 +162,20 @@ class Delivery:
     async def cycle(self) -> None:
         """Write what was answered and what is intended next, then submit that."""
         self._collect()
-        runs = list(self._runs.values())
+        runs = [run for run in self._runs.values() if not run.is_resting]
         if not runs:
             return
         if not self._is_draining:
             self._sharing.choose(self._lines.values(), runs)
         flushes = [self._flush(run) for run in runs]
         found, _ = await asyncio.gather(
-            self._store.flush(self._owner, flushes), self._unpack(runs)
+            self._store.flush(self._heart.owner, flushes), self._unpack(runs)
         )
         chosen = self._sharing.take()
         for run, flush, one in zip(runs, flushes, found, strict=True):
             self._settle(run, flush, one)
             if one.status is not Status.DELIVERY_RUNNING:
-                self._stopped(run, flush)
+                self._stopped(run, flush, one)
             elif not run.is_stopping:
                 run.line.offer(chosen.get(run.batch.spec.batch_id, []))
                 self._load(run, flush, one)
@@ -227,15 +232,14 @@ class Delivery:
                 or load.stored != load.intended
             ),
             facts=self._facts(run),
-            limited_by="" if run.is_stopping else run.limited_by(),
+            limited_by=run.limit_to_tell(),
             claim=self._sharing.lacking_chunks(run),
         )
 
     def _facts(self, run: Run) -> tuple[Fact, ...]:
         """Tell the progress: once a second, and at each tenth."""
         now = self._clock.monotonic()
-        total = sum(run.counts)
-        tenth = 10 * numbers.processed(run.counts) // total if total else 0
+        tenth = numbers.tenth(run.counts)
         if run.is_stopping or not any(load.done for load in run.loads.values()):
             return ()
         if now - run.told_at < _PROGRESS_S and tenth == run.told_tenth:
@@ -245,13 +249,19 @@ class Delivery:
 
     def _settle(self, run: Run, flush: Flush, found: Flushed) -> None:
         """Forget what is stored now."""
+        now = self._clock.monotonic()
+        if run.counts != found.counts:  # by whoever
+            run.progress_at = now
         run.counts = found.counts
+        run.look_at = now + _LOOK_S
         for update in flush.updates:
             load = run.loads[update.number]
             load.stored = load.intended
             if update.segment is not None:
                 load.resolved += len(load.done)
                 load.done, load.answers, load.suppressed = [], [], []
+            if update.is_released:
+                run.claim_at = min(run.claim_at, now + update.due_s)
             if update.is_released or update.number in found.stale:
                 del run.loads[update.number]
         if found.stale:
@@ -267,14 +277,13 @@ class Delivery:
             run.has_claimed = True
             run.is_exhausted = False
             return
-        now = self._clock.now()
-        due = found.next_due_at
-        run.is_exhausted = due is None
-        wait_s = (due - now).total_seconds() if due else 0.0
-        run.claim_at = self._clock.monotonic() + max(wait_s, 0.0)
+        run.is_exhausted = found.next_due_s is None
+        wait_s = _LOOK_S if found.next_due_s is None else found.next_due_s
+        run.claim_at = self._clock.monotonic() + wait_s
 
-    def _stopped(self, run: Run, flush: Flush) -> None:
+    def _stopped(self, run: Run, flush: Flush, found: Flushed) -> None:
         """Stop a batch that somebody paused or ended: what is in flight escapes."""
+        run.is_complete = found.status in _COMPLETE
         if not run.is_stopping:
             recent = (len(u.segment.outcomes) for u in flush.updates if u.segment)
             run.escaped = run.in_flight + sum(recent)
@@ -304,10 +313,9 @@ class Delivery:
         if run.loads:
             return
         batch_id = run.batch.spec.batch_id
-        if run.has_claimed and not self._is_draining:
+        if run.has_claimed and not run.is_complete and not self._is_draining:
             await self._store.change(
-                batch_id,
-                lambda _: operations.Change(facts=(operations.escaped(run.escaped),)),
+                batch_id, lambda b: operations.settle(b, run.escaped)
             )
         del self._runs[batch_id]
 
@@ -341,7 +349,7 @@ class Delivery:
 
     async def _check_stall(self, run: Run) -> None:
         now = self._clock.monotonic()
-        if run.limited_by() or run.claim_at > now:
+        if run.limited_by() or (not run.loads and run.claim_at > now):
             run.progress_at = now
         if now - run.progress_at > run.batch.spec.timeout_s:
             reason = f"no progress for {run.batch.spec.timeout_s} s"

@@ -6,7 +6,6 @@ its chunk is to be intended, what was answered, and what of that is to be stored
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
@@ -110,14 +109,13 @@ class Load:
         intent = 0
         if self.intended:
             intent = self.messages[self.intended - 1].position - self.base + 1
-        clock = self.run.clock
         return ChunkUpdate(
             number=self.number,
             fence=self.fence,
             segment=answered,
             intent=intent,
             is_released=due_s is not None,
-            due_at=clock.now() + timedelta(seconds=due_s) if due_s else None,
+            due_s=due_s or 0.0,
         )
 
 
@@ -137,9 +135,12 @@ class Run:
         self.weight = 2.0**spec.priority
         self.turn = 0.0  # virtual time: who has the least goes next
         self.claim_at = 0.0
+        self.look_at = 0.0  # though nothing is to be written
+        self.limit_told = batch.limited_by
         self.is_stopping = False
         self.is_exhausted = False  # nothing left to claim, now or later
         self.has_claimed = False
+        self.is_complete = False  # by us or by another worker
         self.escaped = 0
         self.progress_at = clock.monotonic()
         self.told_at = clock.monotonic()
@@ -150,6 +151,13 @@ class Run:
     def in_flight(self) -> int:
         """Messages submitted and not answered."""
         return sum(load.in_flight for load in self.loads.values())
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it may be left alone: nothing is in memory, nothing due, all known."""
+        has_work = bool(self.loads or self.opted_out) or self.is_stopping
+        next_at = min(self.claim_at, self.look_at)
+        return not has_work and self.clock.monotonic() < next_at
 
     def unintended(self) -> int:
         """Messages in memory that may be intended next."""
@@ -189,3 +197,15 @@ class Run:
         if self.pace.rate and self.pace.delay_s(now) > 0:
             return "rate"
         return self.line.limited_by()
+
+    def limit_to_tell(self) -> str | None:
+        """
+        Say why it is not faster, None where there is nothing to say.
+
+        Who is not limited is silent, once that is known: another worker may be.
+        """
+        reason = "" if self.is_stopping else self.limited_by()
+        if not reason and not self.limit_told:
+            return None
+        self.limit_told = reason
+        return reason

@@ -39,9 +39,10 @@ log = structlog.get_logger()
 class Preparation:
     """Prepares one batch."""
 
-    def __init__(self, store: Store, clock: Clock, batch: Batch) -> None:
+    def __init__(self, store: Store, clock: Clock, batch: Batch, owner: str) -> None:
         self._store = store
         self._clock = clock
+        self._owner = owner
         self._spec = batch.spec
         self._batch_id = batch.spec.batch_id
         self._recipe = recipe(batch.spec)
@@ -52,10 +53,23 @@ class Preparation:
         """
         Prepare to the seal, or until somebody pauses, aborts or the list is unusable.
 
+        Does nothing where another worker prepares the batch. Whoever is cancelled goes
+        on later, or another does.
+
         Raises:
             StoreError: nothing is lost; the scheduler starts it again.
 
         """
+        try:
+            if not await self._store.begin_preparing(self._batch_id, self._owner):
+                return
+            batch = await self._enter(Trigger.PREPARATION_STARTED)
+            if batch.state.status is Status.PREPARATION_RUNNING:
+                await self._prepare()
+        finally:
+            await self._store.cease_preparing(self._batch_id, self._owner)
+
+    async def _prepare(self) -> None:
         started = self._clock.monotonic()
         try:
             if not (await self._chunks() and await self._duplicates()):
@@ -63,18 +77,9 @@ class Preparation:
         except MessageError as error:
             await self._enter(Trigger.PREPARATION_FAILED, reason=str(error))
             return
-        batch = await self._store.change(
-            self._batch_id,
-            lambda b: operations.enter(b, Trigger.SEALED, self._clock.now()),
-        )
+        duration_s = round(self._clock.monotonic() - started, 3)
+        await self._enter(Trigger.SEALED, duration_s=duration_s)
         await self._store.discard_list(self._spec.list.list_id)
-        log.info(
-            "batch_status_update",
-            batch_id=self._batch_id,
-            status=batch.state.status,
-            count=sum(batch.counts),
-            duration_s=round(self._clock.monotonic() - started, 3),
-        )
 
     async def _chunks(self) -> bool:
         """Prepare what is not stored yet; false where the batch stopped running."""
@@ -115,7 +120,7 @@ class Preparation:
 
     async def _commit(self, ready: list[NewChunk]) -> bool:
         facts = self._progress()
-        status = await self._store.add_chunks(self._batch_id, ready, facts)
+        status = await self._store.add_chunks(self._batch_id, self._owner, ready, facts)
         return status is Status.PREPARATION_RUNNING
 
     def _progress(self) -> tuple[Fact, ...]:
@@ -171,15 +176,25 @@ class Preparation:
 
     async def _store_marks(self, found: list[Rewrite]) -> bool:
         facts = self._progress()
-        status = await self._store.rewrite_chunks(self._batch_id, found, facts)
+        status = await self._store.rewrite_chunks(
+            self._batch_id, self._owner, found, facts
+        )
         return status is Status.PREPARATION_RUNNING
 
-    async def _enter(self, trigger: Trigger, reason: str) -> None:
-        await self._store.change(
+    async def _enter(self, trigger: Trigger, reason: str = "", **told: object) -> Batch:
+        batch = await self._store.change(
             self._batch_id,
             lambda b: operations.enter(b, trigger, self._clock.now(), reason=reason),
         )
-        log.warning("batch_status_update", batch_id=self._batch_id, reason=reason)
+        log.info(
+            "batch_status_update",
+            batch_id=self._batch_id,
+            status=batch.state.status,
+            count=sum(batch.counts),
+            reason=reason,
+            **told,
+        )
+        return batch
 
     def _now_ms(self) -> int:
         return _millis(self._clock.now())

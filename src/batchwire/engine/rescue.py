@@ -3,7 +3,7 @@ Rescue: what a worker left behind that was killed.
 
 Everything it had not intended is safe to send. What it had intended and has no answer
 is uncertain: by the batch's policy it is held, sent again under the same idempotency
-key, or given up. Nothing is ever decided by age.
+key, or given up. Any engine may do it: a lease is ended once, whoever comes first.
 """
 
 from functools import partial
@@ -14,43 +14,44 @@ from batchwire.domain import operations
 from batchwire.domain.batch import Batch, OnUncertain
 from batchwire.domain.counts import count
 from batchwire.domain.ledger import segment
-from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Outcome, Verdict
+from batchwire.errors import StaleBatch
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Rewrite, Store
-
-_MAY_HOLD_LEASES = (
-    Status.DELIVERY_READY,
-    Status.DELIVERY_RUNNING,
-    Status.DELIVERY_PAUSED,
-    Status.ABORTED,
-    Status.EXPIRED,
-)
 
 log = structlog.get_logger()
 
 
 async def rescue(store: Store, clock: Clock) -> None:
-    """Take every lease back; only for the one engine, before it starts to work."""
+    """Find out who is dead, and take every lease of theirs back."""
     at_ms = int(clock.now().timestamp() * 1000)
-    for batch in await store.batches(_MAY_HOLD_LEASES):
-        batch_id = batch.spec.batch_id
-        rewrites, lost = [], 0
-        async for chunk in store.chunks(batch_id, is_leased=True):
-            unanswered = chunk.state.unanswered(chunk.fence, chunk.intent)
-            rewrites.append(_taken_back(batch, chunk, unanswered, at_ms))
-            lost += len(unanswered)
-        if not rewrites:
-            continue
-        policy = batch.spec.on_uncertain
-        note = operations.note("recovered", unanswered=lost, on_uncertain=policy)
-        change = Change(facts=(note,))
-        await store.change(batch_id, partial(_as_is, change), rewrites=rewrites)
-        log.warning("recovered", batch_id=batch_id, count=lost, policy=policy)
+    for batch_id in await store.bury():
+        try:
+            await _rescue(store, batch_id, at_ms)
+        except StaleBatch:  # of others; what is left then is found next time
+            log.info("rescued_by_another", batch_id=batch_id)
 
 
-def _as_is(change: Change, _: Batch) -> Change:
+async def _rescue(store: Store, batch_id: str, at_ms: int) -> None:
+    batch = await store.batch(batch_id)
+    rewrites, lost = [], 0
+    async for chunk in store.lost_chunks(batch_id):
+        unanswered = chunk.state.unanswered(chunk.fence, chunk.intent)
+        rewrites.append(_taken_back(batch, chunk, unanswered, at_ms))
+        lost += len(unanswered)
+    if not rewrites:
+        return
+    policy = batch.spec.on_uncertain
+    note = operations.note("recovered", unanswered=lost, on_uncertain=policy)
+    decide = partial(_as_it_was, batch, Change(facts=(note,)))
+    await store.change(batch_id, decide, rewrites=rewrites)
+    log.warning("recovered", batch_id=batch_id, count=lost, policy=policy)
+
+
+def _as_it_was(before: Batch, change: Change, batch: Batch) -> Change:
+    if batch.state.status is not before.state.status:  # an abort closed the chunks
+        raise StaleBatch(before.spec.batch_id, "was changed meanwhile")
     return change
 
 
@@ -78,6 +79,7 @@ def _taken_back(
         segments=tuple(segments),
         counts=count(outcomes),
         closed_as=chunk.state.closed_as,
+        fence=chunk.fence,
     )
 
 

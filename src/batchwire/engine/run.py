@@ -1,16 +1,16 @@
-"""The engine: scheduler and delivery, side by side, until somebody says stop."""
+"""The engine: scheduler, delivery, heart, side by side, until somebody says stop."""
 
 import asyncio
-import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
 from batchwire.engine.delivery import Delivery
+from batchwire.engine.heart import Heart
 from batchwire.engine.rescue import rescue
 from batchwire.engine.scheduler import Scheduler
 from batchwire.engine.settings import EngineSettings
-from batchwire.errors import StoreError
+from batchwire.errors import StaleLease, StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 from batchwire.ports.store import Store
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Engine:
-    """Runs batches. One a database."""
+    """Runs batches: on SQLite one a database, on PostgreSQL any number."""
 
     def __init__(
         self,
@@ -35,37 +35,62 @@ class Engine:
         self._clock = clock
         self._providers = providers
         self._settings = settings
-        self.restarts = 0  # loops that raised and were started again
+        self.restarts = 0  # loops that raised, leases that were lost
 
     async def run(self, stop: asyncio.Event, *, until_idle: bool = False) -> None:
         """
         Work until ``stop`` is set (or nothing is left to do), then drain.
 
-        A loop that raises is logged, counted and started again: what it held is in
-        the store, and rescue takes it back.
+        A loop that raises is logged, counted and started again, under another name:
+        what it held is in the store, and rescue takes it back. So is everything of an
+        engine that was taken for dead.
 
         Raises:
             EngineAlreadyRunning: another process runs this database.
             StoreError: the database cannot be used at all.
 
         """
-        await self._store.become_engine()
-        while not await self._work(stop, until_idle=until_idle):
+        heart = self._heart()
+        await heart.start()
+        while not await self._lived(heart, stop, until_idle=until_idle):
             self.restarts += 1
             await self._clock.sleep(_RESTART_S)
+            heart = self._heart()
+            await self._persist(heart.start)
 
-    async def _work(self, stop: asyncio.Event, *, until_idle: bool) -> bool:
+    def _heart(self) -> Heart:
+        return Heart(self._store, self._clock, self._settings)
+
+    async def _lived(
+        self, heart: Heart, stop: asyncio.Event, *, until_idle: bool
+    ) -> bool:
+        """Work under one name; False where all is to be started again."""
+        beating = asyncio.create_task(heart.run(), name="heart")
+        try:
+            return await self._work(heart, beating, stop, until_idle=until_idle)
+        finally:
+            beating.cancel()
+            await asyncio.wait([beating])
+            await heart.stop()
+
+    async def _work(
+        self,
+        heart: Heart,
+        beating: asyncio.Task[None],
+        stop: asyncio.Event,
+        *,
+        until_idle: bool,
+    ) -> bool:
         """Work once; False where a loop raised and all is to be started again."""
-        await self._rescue()
+        await self._persist(lambda: rescue(self._store, self._clock))
         delivery = Delivery(
-            self._store,
-            self._clock,
-            self._providers,
-            self._settings,
-            owner=f"{os.getpid()}.{self.restarts}",
+            self._store, self._clock, self._providers, self._settings, heart
         )
-        scheduler = Scheduler(self._store, self._clock, delivery, self._settings)
+        scheduler = Scheduler(
+            self._store, self._clock, delivery, self._settings, heart.owner
+        )
         loops = [
+            beating,
             asyncio.create_task(scheduler.run(), name="scheduler"),
             asyncio.create_task(delivery.run(), name="delivery"),
         ]
@@ -74,9 +99,9 @@ class Engine:
                 break
             await asyncio.wait(loops, timeout=_LOOK_S)
         broken = [loop for loop in loops if loop.done()]
-        loops[0].cancel()
+        loops[1].cancel()
         delivery.stop()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await asyncio.gather(*loops[1:], return_exceptions=True)
         # The scheduler first: it must start nothing that delivery then has to stop.
         ends = [asyncio.create_task(scheduler.drain(), name="scheduler_drain")]
         await asyncio.wait(ends)
@@ -85,16 +110,19 @@ class Engine:
         broken += [end for end in ends if end.exception() is not None]
         for task in broken:
             error = task.exception()
+            if isinstance(error, StaleLease):
+                log.warning("lease_lost", owner=heart.owner, error=str(error))
+                continue
             if isinstance(error, StoreError):
                 raise error
             log.error("loop_raised", loop=task.get_name(), exc_info=error)
         return not broken
 
-    async def _rescue(self) -> None:
-        """Rescue; a database that is away for a while is waited for."""
+    async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it; a database that is away for a while is waited for."""
         while True:
             try:
-                await rescue(self._store, self._clock)
+                await work()
             except StoreError as error:
                 if not error.retryable:
                     raise

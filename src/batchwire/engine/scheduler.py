@@ -1,8 +1,9 @@
 """
 The scheduler: which batch goes on, and when.
 
-It looks at the batches several times a second: schedule_time, not_after, whose turn it
-is by priority, and what the service paused by itself and may try again.
+It looks at the batches when one has changed, and every second: schedule_time,
+not_after, whose turn it is by priority, and what the service paused by itself and may
+try again. Now and then it takes back what dead workers held.
 """
 
 import asyncio
@@ -16,12 +17,14 @@ from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.engine.delivery import Delivery
 from batchwire.engine.preparation import Preparation
+from batchwire.engine.rescue import rescue
 from batchwire.engine.settings import EngineSettings
-from batchwire.errors import ProviderError, StoreError
+from batchwire.errors import ProviderError, StaleLease, StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
 
-_TICK_S = 0.1
+_LOOK_S = 1.0
+_RESCUES = 6  # in the time after which a worker is dead
 _ORPHAN_AGE = timedelta(hours=24)
 _TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
@@ -34,24 +37,32 @@ class Scheduler:
     """Moves batches on; starts preparation and delivery."""
 
     def __init__(
-        self, store: Store, clock: Clock, delivery: Delivery, settings: EngineSettings
+        self,
+        store: Store,
+        clock: Clock,
+        delivery: Delivery,
+        settings: EngineSettings,
+        owner: str,
     ) -> None:
         self._store = store
         self._clock = clock
         self._delivery = delivery
         self._settings = settings
+        self._owner = owner
+        self._rescue_at = 0.0
         self._preparing: dict[str, asyncio.Task[None]] = {}
         self.is_idle = False  # no batch is left that moves by itself
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        tidy_at = self._clock.monotonic()
+        tidy_at, seen = self._clock.monotonic(), 0
         while True:
             try:
                 if self._clock.monotonic() >= tidy_at:
                     await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
                     tidy_at = self._clock.monotonic() + _TIDY_S
                 await self.tick()
+                seen = await self._store.changed(seen, _LOOK_S)
             except StoreError as error:
                 if not error.retryable:
                     raise
@@ -59,7 +70,6 @@ class Scheduler:
                     "store_unavailable", error_code=error.code, error=str(error)
                 )
                 await self._clock.sleep(1.0)
-            await self._clock.sleep(_TICK_S)
 
     async def drain(self) -> None:
         """Stop preparing: what is stored stays, the rest is done again."""
@@ -70,6 +80,7 @@ class Scheduler:
     async def tick(self) -> None:
         """Look at every batch that has not ended, the most urgent first."""
         await self._reap()
+        await self._rescue()
         batches = await self._store.batches(_ACTIVE)
         batches.sort(key=lambda b: (-b.spec.priority, b.spec.created_at))
         for batch in batches:
@@ -81,6 +92,12 @@ class Scheduler:
         self.is_idle = not self._delivery.batch_ids and all(
             b.state.status in resting and b.resume_at is None for b in batches
         )
+
+    async def _rescue(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._rescue_at:
+            await rescue(self._store, self._clock)
+            self._rescue_at = now + self._settings.dead_after_s / _RESCUES
 
     async def _look(self, batch: Batch) -> None:
         now, spec = self._clock.now(), batch.spec
@@ -106,8 +123,9 @@ class Scheduler:
     async def _prepare(self, batches: Sequence[Batch]) -> None:
         """Prepare those whose turn it is; who yields goes on later, where he stood."""
         most = self._settings.max_preparing_batches
-        chosen = turns.to_prepare(batches, most)
-        for batch in batches:
+        free = [b for b in batches if b.prepared_by in {"", self._owner}]
+        chosen = turns.to_prepare(free, most)
+        for batch in free:
             task = self._preparing.get(batch.spec.batch_id)
             if task and batch not in chosen and not task.cancelling():
                 task.cancel()  # once: a second would not wait for its write
@@ -115,14 +133,8 @@ class Scheduler:
         for batch in chosen:
             is_full = len(self._preparing) >= most
             if batch.spec.batch_id not in self._preparing and not is_full:
-                await self._start_preparation(batch)
-
-    async def _start_preparation(self, batch: Batch) -> None:
-        if batch.state.status is Status.PREPARATION_READY:
-            batch = await self._enter(batch, Trigger.PREPARATION_STARTED)
-        if batch.state.status is Status.PREPARATION_RUNNING:
-            work = Preparation(self._store, self._clock, batch).run()
-            self._preparing[batch.spec.batch_id] = asyncio.create_task(work)
+                work = Preparation(self._store, self._clock, batch, self._owner).run()
+                self._preparing[batch.spec.batch_id] = asyncio.create_task(work)
 
     async def _deliver(self, batch: Batch) -> None:
         batch_id = batch.spec.batch_id
@@ -157,7 +169,9 @@ class Scheduler:
                 continue
             del self._preparing[batch_id]
             error = None if task.cancelled() else task.exception()
-            if isinstance(error, StoreError) and error.retryable:
+            if isinstance(error, StaleLease):
+                log.warning("lease_lost", batch_id=batch_id, error=str(error))
+            elif isinstance(error, StoreError) and error.retryable:
                 log.warning("store_unavailable", batch_id=batch_id, error=str(error))
             elif error is not None:
                 log.error("preparation_raised", batch_id=batch_id, exc_info=error)

@@ -20,6 +20,11 @@ class EngineSettings:
       provider takes at once.
     - ``drain_timeout_s``: longest wait, after the first signal to end, for the answers
       to what is in flight, seconds.
+    - ``heartbeat_s``: between two signs of life of an engine, seconds.
+    - ``dead_after_s``: without a sign for so long an engine is taken for dead, and others
+      take over, seconds. Only where several processes may work (PostgreSQL).
+    - ``trust_s``: without a sign for so long an engine submits nothing itself, seconds;
+      less than ``dead_after_s``.
     - ``circuit_failures``: failures of a provider in a row that open its circuit.
     - ``circuit_max_delay_s``: longest pause between two trials of a provider whose
       circuit is open, seconds.
@@ -31,5 +36,8 @@ class EngineSettings:
     max_preparing_batches: int = 2
     max_window: int = 16_384
     drain_timeout_s: float = 25.0
+    heartbeat_s: float = 10.0
+    dead_after_s: float = 30.0
+    trust_s: float = 20.0
     circuit_failures: int = 20
     circuit_max_delay_s: float = 60.0

@@ -15,6 +15,7 @@ import structlog
 
 from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.domain.pacing import Circuit, Pace
+from batchwire.engine.heart import Heart
 from batchwire.engine.settings import EngineSettings
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
@@ -46,6 +47,7 @@ class Line:
         clock: Clock,
         settings: EngineSettings,
         hunger: asyncio.Event,
+        heart: Heart,
     ) -> None:
         self.provider = provider
         self.traits = provider.traits
@@ -59,6 +61,7 @@ class Line:
         self.refusal = ""  # why the provider cannot be used now: credentials
         self._hunger = hunger  # of whoever offers: the next messages are wanted now
         self._clock = clock
+        self._heart = heart
         self._line: deque[Slice] = deque()
         self._offered = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -153,7 +156,12 @@ class Line:
 
     async def _may_go(self) -> bool:
         """Wait a moment where need be; whether the head may go now."""
-        if self.is_blocked or (self.circuit.is_tripped and self.in_flight):
+        is_sure = self._heart.is_trusted
+        if (
+            not is_sure
+            or self.is_blocked
+            or (self.circuit.is_tripped and self.in_flight)
+        ):
             await self._clock.sleep(0.02)
             return False
         delay_s = self.pace.delay_s(self._clock.monotonic())
@@ -165,7 +173,8 @@ class Line:
     def _is_free(self) -> bool:
         """Whether the head of the line may go without a look at the clock."""
         is_open = self.pace.is_free and not self.circuit.is_tripped
-        return bool(self._line) and is_open and not self.refusal
+        is_ready = bool(self._line) and is_open and not self.refusal
+        return is_ready and self._heart.is_trusted
 
     def _take(self) -> Slice:
         """Take what one call may carry from the head of the line."""

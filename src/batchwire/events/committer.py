@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from batchwire.errors import StoreError
+from batchwire.errors import StoreError, StoreInDoubt
 from batchwire.events.lanes import Item
 from batchwire.ports.clock import Clock
 from batchwire.ports.inbox import Applied, Arrival, Effect, Inbox
@@ -66,7 +66,8 @@ class Committer:
             try:
                 return await self._inbox.apply(work)
             except StoreError as error:
-                if not error.retryable:
+                # In doubt is no harm: what was committed is a duplicate next time.
+                if not error.retryable and not isinstance(error, StoreInDoubt):
                     raise
                 failed += 1
                 log.warning(

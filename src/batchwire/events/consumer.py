@@ -17,7 +17,7 @@ import structlog
 
 from batchwire.domain.dead_letter import Disposition
 from batchwire.domain.record import Partition, Record
-from batchwire.errors import BatchwireError
+from batchwire.errors import BatchwireError, StoreError
 from batchwire.events.arrivals import lane_key, receive
 from batchwire.events.committer import Committer
 from batchwire.events.failures import Failures
@@ -70,12 +70,14 @@ class BatchMessageConsumer:
         self._meter = Meter(metrics, group)
         self._lanes = Lanes()
         self._committer = Committer(inbox, clock, group, self._settled)
-        self._parking = Parking(inbox, clock, group)
+        most_parked = max(1, config.consumer.queue_capacity // 20)
+        self._parking = Parking(inbox, clock, group, most_parked)
         self._failures = Failures(config, clock)
         self._is_ready = asyncio.Event()
         self._has_finished = asyncio.Event()
         self._is_paused = False
         self._is_broken = False
+        self._largest = 0  # bytes that came at once
 
     @property
     def queued(self) -> int:
@@ -111,35 +113,46 @@ class BatchMessageConsumer:
         works = [self._committer.run(), self._parking.run(self._push), self._purge()]
         works += [self._process() for _ in range(self._config.consumer.processors)]
         tasks = [asyncio.create_task(work) for work in works]
+        stopping = asyncio.create_task(stop.wait())
         try:
             for member in self._members:
                 await member.subscription.open(member)
             while not stop.is_set():
                 self._meter.tell(self._lanes, self._members, self._clock)
                 await asyncio.wait(
-                    tasks, timeout=_TELL_S, return_when="FIRST_COMPLETED"
+                    (*tasks, stopping), timeout=_TELL_S, return_when="FIRST_COMPLETED"
                 )
                 for task in tasks:
                     if task.done():
                         self._is_broken = True
                         task.result()
         finally:
-            self._parking.is_closed = True
-            closing = (member.subscription.close() for member in self._members)
-            await asyncio.gather(*closing)  # each may wait for a broker that is away
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            stopping.cancel()
+            await self._end(tasks)
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Leave the group with all members at once, so that one time-out is enough."""
+        self._parking.is_closed = True
+        leaving = [member.subscription.close() for member in self._members]
+        for error in await asyncio.gather(*leaving, return_exceptions=True):
+            if isinstance(error, BatchwireError):
+                log.warning("not_left", error_code=error.code, error=str(error))
+            elif isinstance(error, Exception):
+                log.error("not_left", exc_info=error)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # What the members tell (``members.Taker``).
 
     def take(self, member: Member, records: Sequence[Record]) -> None:
         """Put records into their lanes; at the limit, ask for no more."""
-        now = self._clock.monotonic()
+        now, before = self._clock.monotonic(), self._lanes.size_bytes
         for record in records:
             received = receive(record)
             self._meter.received(received)
             self._push(Item(received, lane_key(received), member, received_at=now))
+        self._largest = max(self._largest, self._lanes.size_bytes - before)
         self._balance()
 
     def forget(self, member: Member, gone: frozenset[Partition]) -> None:
@@ -174,14 +187,17 @@ class BatchMessageConsumer:
     def _balance(self) -> None:
         """Stop fetching where more might be too much; go on at half of the limit."""
         settings = self._config.consumer
-        coming = settings.most_at_once * len(self.subscriptions)
+        coming = settings.most_at_once * len(self.subscriptions) + self._parking.most
         count, size = self._lanes.count, self._lanes.size_bytes
-        is_full = count + coming > settings.queue_capacity or size >= _MOST_BYTES
+        is_full = count > 0 and (
+            count + coming > settings.queue_capacity
+            or size + self._largest > _MOST_BYTES
+        )
         if is_full and not self._is_paused:
             self._is_paused = True
             for one in self.subscriptions:
                 one.pause()
-        elif self._is_paused and not is_full and size <= _MOST_BYTES // 2:
+        elif self._is_paused and not is_full:
             self._is_paused = False
             for one in self.subscriptions:
                 one.resume()
@@ -216,9 +232,27 @@ class BatchMessageConsumer:
             problem = f"nothing here handles {decoded.message.TYPE}"
             return self._failures.bury(item, Disposition.UNSUPPORTED_TYPE, problem)
         try:
+            if await self._must_wait(item):
+                return Park(self._clock.now(), "waits behind others")
             return await handler(item.received)
         except Exception as error:  # noqa: BLE001 - a bug of a handler is tried again
             return self._failed(item, error)
+
+    async def _must_wait(self, item: Item) -> bool:
+        """
+        Whether parked events of its batch have their turn first.
+
+        Asked before an operation only, whose handler has its effect at once. A request
+        waits for nobody: others wait for it. Of what is only written down the inbox
+        knows it.
+        """
+        received = item.received
+        if received.decoded is None or item.parked_id:
+            return False
+        if received.decoded.message.TYPE is not MessageType.BATCH_OPERATION:
+            return False
+        group = self._config.consumer.group_id
+        return await self._inbox.is_waiting(group, received.batch_id)
 
     def _failed(self, item: Item, error: Exception) -> Effect | None:
         is_ours = isinstance(error, BatchwireError)
@@ -230,6 +264,8 @@ class BatchMessageConsumer:
         if not isinstance(what, float):
             return what
         self._meter.retried(item.received)
+        self._lanes.rest(item)
+        self._has_finished.set()
         asyncio.get_running_loop().call_later(what, self._again, item)
         return None
 
@@ -273,8 +309,13 @@ class BatchMessageConsumer:
         while True:
             await self._clock.sleep(_PURGE_S)
             before = self._clock.now() - days
-            while await self._inbox.purge(before, _PURGE_MOST) == _PURGE_MOST:
-                pass
+            try:
+                while await self._inbox.purge(before, _PURGE_MOST) == _PURGE_MOST:
+                    pass
+            except StoreError as error:  # the next time
+                log.warning(
+                    "store_unavailable", error_code=error.code, error=str(error)
+                )
 
 
 def _is_of(item: Item, member: Member, partitions: frozenset[Partition]) -> bool:

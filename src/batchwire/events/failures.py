@@ -15,7 +15,10 @@ from batchwire.errors import (
     DeadLettersExceeded,
     IllegalOperation,
     MessageError,
+    StoreDamaged,
+    StoreError,
     UnknownBatch,
+    UnknownSchema,
     UnsupportedType,
 )
 from batchwire.events.lanes import Item
@@ -33,6 +36,8 @@ _BY_ERROR: tuple[tuple[type[BatchwireError], Disposition], ...] = (
     (IllegalOperation, Disposition.ILLEGAL_TRANSITION),
     (UnknownBatch, Disposition.UNKNOWN_BATCH),
 )
+
+_UNUSABLE = (StoreDamaged, UnknownSchema)
 
 log = structlog.get_logger()
 
@@ -57,9 +62,17 @@ class Failures:
         """
         Decide on an event whose handler raised; a number is to try again in so many s.
 
-        A bug of a handler (an error that is not ours) counts as one that may pass.
+        A bug of a handler (an error that is not ours) counts as one that may pass; so
+        do a commit in doubt, since a repeat has no second effect, and what a database
+        says that we do not know.
+
+        Raises:
+            StoreError: the database cannot be used at all; the event is not to blame.
+
         """
-        if isinstance(error, BatchwireError) and not error.retryable:
+        if isinstance(error, BatchwireError) and not _may_pass(error):
+            if isinstance(error, _UNUSABLE):
+                raise error
             return self.bury(item, _disposition_of(error), str(error))
         item.attempts += 1
         log.warning(
@@ -72,7 +85,7 @@ class Failures:
             return self._parked_again(item, error)
         config = self._config
         if item.attempts > config.retries and config.consumer.force_commit:
-            return self._park(_PARKED_LEAST_S, str(error))
+            return self._park(_PARKED_LEAST_S, str(error), attempts=0)
         # The exponent is bounded: a partition that waits may wait for days.
         most = config.retry_least_s * 2 ** min(item.attempts, 30)
         return random.uniform(0, min(most, config.retry_most_s))  # noqa: S311 - jitter
@@ -89,7 +102,7 @@ class Failures:
         if waited_s >= self._config.unknown_batch_grace_s:
             problem = "there is no such batch, and none came while this waited"
             return self.bury(item, Disposition.UNKNOWN_BATCH, problem)
-        return self._park(_PARKED_LEAST_S, "waits for its batch")
+        return self._park(_PARKED_LEAST_S, "waits for its batch", item.attempts)
 
     def of_conflict(self, item: Item) -> Bury:
         """Decide on what others say of a batch that is ours to execute."""
@@ -98,6 +111,7 @@ class Failures:
 
     def bury(self, item: Item, disposition: Disposition, message: str) -> Bury:
         """Make it a dead letter."""
+        message = message.replace("\0", "")  # which PostgreSQL does not take
         self._limit.count(is_dead=True)
         log.warning(
             "consume message failed",
@@ -115,13 +129,21 @@ class Failures:
         )
 
     def _parked_again(self, item: Item, error: Exception) -> Bury | Park:
-        if item.attempts > self._config.parked_retries:
+        config = self._config
+        if item.attempts > config.parked_retries and config.consumer.force_commit:
             return self.bury(item, Disposition.RETRIES_EXHAUSTED, str(error))
-        delay_s = _PARKED_LEAST_S * 2**item.attempts
-        return self._park(min(delay_s, _PARKED_MOST_S), str(error))
+        delay_s = _PARKED_LEAST_S * 2 ** min(item.attempts, 30)
+        return self._park(min(delay_s, _PARKED_MOST_S), str(error), item.attempts)
 
-    def _park(self, delay_s: float, reason: str) -> Park:
-        return Park(self._clock.now() + timedelta(seconds=delay_s), reason)
+    def _park(self, delay_s: float, reason: str, attempts: int) -> Park:
+        due_at = self._clock.now() + timedelta(seconds=delay_s)
+        return Park(due_at, reason.replace("\0", ""), attempts)
+
+
+def _may_pass(error: BatchwireError) -> bool:
+    if isinstance(error, StoreError):
+        return not isinstance(error, _UNUSABLE)
+    return error.retryable
 
 
 def _where(item: Item) -> dict[str, Any]:

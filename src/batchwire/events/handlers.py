@@ -8,6 +8,7 @@ their ``request_id`` sees to it that a repeat has no second effect.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -171,7 +172,7 @@ async def status_update(received: Received) -> Effect:
             success=message.success,
             failed=message.failed,
             error_message=message.error_message,
-            at=message.updated_at,
+            at=message.updated_at or _moment(received.record.at_ms),
             number=decoded.sequence or 0,
             source=decoded.source,
         )
@@ -181,6 +182,11 @@ async def status_update(received: Received) -> Effect:
 def _decoded(received: Received) -> Decoded:
     assert received.decoded is not None  # noqa: S101 - else it has no handler
     return received.decoded
+
+
+def _moment(at_ms: int) -> datetime | None:
+    """Give the time of Unix milliseconds; None where nobody says (0)."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC) if at_ms else None
 
 
 def _announcement(message: BatchMessageRequest, decoded: Decoded) -> Announcement:

@@ -35,14 +35,17 @@ class Item(msgspec.Struct, eq=False):
 
 class Lanes:
     """
-    All lanes. A lane is *ready* when it has items and its head is not worked on.
+    All lanes.
 
+    A lane is *ready* when it has items and its head is not worked on; it *rests* while
+    its head waits to be tried again.
     ``count`` and ``size_bytes`` are those of everything not finished.
     """
 
     def __init__(self) -> None:
         self._lanes: dict[bytes, deque[Item]] = {}
         self._ready: deque[bytes] = deque()
+        self._resting: set[bytes] = set()
         self.count = 0
         self.size_bytes = 0
 
@@ -76,9 +79,14 @@ class Lanes:
         """Give the head of the lane that is ready longest; its lane is busy now."""
         return self._lanes[self._ready.popleft()][0]
 
+    def rest(self, item: Item) -> None:
+        """Note that the head of a busy lane is not worked on until ``again``."""
+        self._resting.add(item.key)
+
     def again(self, item: Item) -> None:
-        """Let the head of a busy lane be taken again."""
-        if self._lanes.get(item.key, _NONE)[0] is item:
+        """Let a head that rests be taken again; nothing where it was forgotten."""
+        if item.key in self._resting and self._lanes[item.key][0] is item:
+            self._resting.discard(item.key)
             self._ready.append(item.key)
 
     def finish(self, item: Item) -> None:
@@ -92,31 +100,31 @@ class Lanes:
         self._forget(item)
 
     def drop(self, is_meant: Callable[[Item], bool]) -> None:
-        """Forget the waiting items that are meant; heads of busy lanes stay."""
-        ready = set(self._ready)
+        """Forget the items that are meant; what is worked on stays."""
+        running = {item.key: item for item in self.busy()}
         for key, lane in list(self._lanes.items()):
-            head = [] if key in ready else [lane[0]]
-            kept = [i for i in list(lane)[len(head) :] if not is_meant(i)]
-            for item in list(lane)[len(head) :]:
-                if is_meant(item):
+            head = lane[0]
+            kept = [i for i in lane if i is running.get(key) or not is_meant(i)]
+            for item in lane:
+                if item is not running.get(key) and is_meant(item):
                     self._forget(item)
-            if head or kept:
-                self._lanes[key] = deque(head + kept)
-            else:
+            self._lanes[key] = deque(kept)
+            if not kept:
                 del self._lanes[key]
+                self._resting.discard(key)
+            elif key in self._resting and kept[0] is not head:
+                self._resting.discard(key)
+                self._ready.append(key)
         self._ready = deque(key for key in self._ready if key in self._lanes)
 
     def busy(self) -> list[Item]:
         """Give the items that are worked on."""
-        ready = set(self._ready)
-        return [lane[0] for key, lane in self._lanes.items() if key not in ready]
+        idle = self._resting.union(self._ready)
+        return [lane[0] for key, lane in self._lanes.items() if key not in idle]
 
     def _forget(self, item: Item) -> None:
         self.count -= 1
         self.size_bytes -= _size(item.received.record)
-
-
-_NONE: tuple[None] = (None,)
 
 
 def _size(record: Record) -> int:

@@ -57,8 +57,10 @@ class Member:
     async def revoked(self, partitions: Sequence[Partition]) -> None:
         """See the port."""
         self._taker.rebalanced("revoked")
-        await self._taker.leave(self, frozenset(partitions))
-        self._drop(partitions)
+        try:
+            await self._taker.leave(self, frozenset(partitions))
+        finally:  # also where the subscription waits no longer
+            self._drop(partitions)
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """See the port."""

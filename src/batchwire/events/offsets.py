@@ -11,29 +11,33 @@ class Tracker:
     """
 
     def __init__(self) -> None:
-        self._open: deque[tuple[int, int]] = deque()  # (offset, Unix ms), ascending
-        self._finished: set[int] = set()
+        self._order: deque[tuple[int, int]] = deque()  # (offset, Unix ms), ascending
+        self._open: set[int] = set()
 
     @property
     def unfinished(self) -> int:
         """How many were received and are not finished."""
-        return len(self._open) - len(self._finished)
+        return len(self._open)
 
     @property
     def oldest_ms(self) -> int:
         """When the oldest unfinished record was appended, Unix ms; 0 where none is."""
-        return self._open[0][1] if self._open else 0
+        return self._order[0][1] if self._order else 0
 
     def received(self, offset: int, at_ms: int) -> None:
         """Note a record; offsets come ascending, with gaps."""
-        self._open.append((offset, at_ms))
+        self._order.append((offset, at_ms))
+        self._open.add(offset)
 
     def finished(self, offset: int) -> int | None:
-        """Note that one is finished; the new position, None where it did not move."""
-        self._finished.add(offset)
+        """
+        Note that one is finished; the new position, None where it did not move.
+
+        One that was not received, or is finished already, changes nothing: it is of an
+        earlier assignment.
+        """
+        self._open.discard(offset)
         position = None
-        while self._open and self._open[0][0] in self._finished:
-            done, _ = self._open.popleft()
-            self._finished.discard(done)
-            position = done + 1
+        while self._order and self._order[0][0] not in self._open:
+            position = self._order.popleft()[0] + 1
         return position

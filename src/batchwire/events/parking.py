@@ -17,12 +17,13 @@ log = structlog.get_logger()
 
 
 class Parking:
-    """Looks what is due; ``is_closed`` ends that."""
+    """Looks what is due, ``most`` at once; ``is_closed`` ends that."""
 
-    def __init__(self, inbox: Inbox, clock: Clock, consumer: str) -> None:
+    def __init__(self, inbox: Inbox, clock: Clock, consumer: str, most: int) -> None:
         self._inbox = inbox
         self._clock = clock
         self._consumer = consumer
+        self.most = min(most, _MOST)
         self._under_way: set[int] = set()
         self.is_closed = False
 
@@ -49,7 +50,7 @@ class Parking:
         if self.is_closed:
             return []
         try:
-            return await self._inbox.due(self._consumer, _MOST)
+            return await self._inbox.due(self._consumer, self.most)
         except StoreError as error:
             if not error.retryable:
                 raise

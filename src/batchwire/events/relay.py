@@ -8,6 +8,7 @@ broker is away the outbox is the spool, and everything else goes on.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -20,12 +21,26 @@ PAGE = 5_000  # records published at once
 _IDLE_S = 0.05  # how long a new record waits at most for our look
 _LEASE_S = 5.0
 _AGAIN_LEAST_S, _AGAIN_MOST_S = 0.5, 10.0
+_STORE = ""  # what rests where no topic does, but the database
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """A topic that took nothing so many times in a row; tried again at ``until``."""
+
+    until: float
+    failures: int
+    error: str
+
+
 class Relay:
-    """Publishes what waits. Any number may run, each with an ``owner`` of its own."""
+    """
+    Publishes what waits. Any number may run, each with an ``owner`` of its own.
+
+    A topic that does not take its records rests for a while; the others go on.
+    """
 
     def __init__(
         self, outbox: Waiting, producer: Producer, clock: Clock, owner: str
@@ -37,8 +52,12 @@ class Relay:
         self.published = 0
         self.refused = 0
         self.failed = 0  # records that will be tried again, each time
-        self.failures = 0  # in a row: pages that the broker or the store did not take
-        self.last_error = ""
+        self._resting: dict[str, _Rest] = {}
+
+    @property
+    def last_error(self) -> str:
+        """Why something waits; empty where all goes well."""
+        return next((rest.error for rest in self._resting.values()), "")
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -78,7 +97,7 @@ class Relay:
                 await self._outbox.lease(self._owner)
                 while await self.publish_some():
                     pass
-                is_empty = True
+                is_empty = not self._resting
         except (TimeoutError, StoreError):
             pass  # it waits in the outbox for the next relay
         await self._producer.close()
@@ -90,13 +109,15 @@ class Relay:
 
     async def publish_some(self) -> bool:
         """
-        Publish one page; whether there was one, and all of it went.
+        Publish one page; whether something of it went, so that there may be more.
 
         Raises:
             StoreError: it waits as before; some of it may be published again.
 
         """
-        pending = await self._outbox.pending(self._owner, PAGE)
+        now = self._clock.monotonic()
+        resting = [t for t, rest in self._resting.items() if t and rest.until > now]
+        pending = await self._outbox.pending(self._owner, PAGE, without=resting)
         if not pending:
             return False
         errors = await self._producer.publish([one.outgoing for one in pending])
@@ -104,13 +125,14 @@ class Relay:
         if gone:
             await self._outbox.done(self._owner, gone)
             self.published += len(gone)
-        return await self._settle(pending, errors)
+        await self._settle(pending, errors)
+        return any(not _waits(error) for error in errors)
 
     async def _settle(
         self, pending: Sequence[Pending], errors: Sequence[BrokerError | None]
-    ) -> bool:
-        """Put away what can never be published; whether nothing is left of the page."""
-        left: BrokerError | None = None
+    ) -> None:
+        """Put away what can never be published; let topics rest that took not all."""
+        left: dict[str, BrokerError] = {}
         for one, error in zip(pending, errors, strict=True):
             if isinstance(error, RecordTooLarge):
                 await self._outbox.refuse(self._owner, one, str(error))
@@ -118,35 +140,41 @@ class Relay:
                 log.error("Failed to publish", error_code=error.code, error=str(error))
             elif error is not None:
                 self.failed += 1
-                left = left or error
-        if left is not None:
-            self._failed(left)
-            return False
-        self.failures, self.last_error = 0, ""
-        return True
+                left.setdefault(one.outgoing.topic, error)
+        for topic in {one.outgoing.topic for one in pending} - left.keys():
+            self._resting.pop(topic, None)
+        for topic, error in left.items():
+            self._rest(topic, error)
 
     async def _work(self) -> None:
         await self._lease()
         while True:
             try:
                 has_more = await self.publish_some()
+                self._resting.pop(_STORE, None)
             except StoreError as error:
                 if not error.retryable:
                     raise
-                self._failed(error)
-                has_more = False
-            if self.failures:
-                delay_s = _AGAIN_LEAST_S * 2 ** (self.failures - 1)
-                await self._clock.sleep(min(delay_s, _AGAIN_MOST_S))
-            elif not has_more:
+                await self._clock.sleep(self._rest(_STORE, error))
+                continue
+            if not has_more:
                 await self._clock.sleep(_IDLE_S)
 
-    def _failed(self, error: BrokerError | StoreError) -> None:
-        """Say it once, not at every attempt."""
-        self.failures += 1
-        if str(error) != self.last_error:
-            self.last_error = str(error)
-            log.warning("Failed to publish", error_code=error.code, error=str(error))
+    def _rest(self, topic: str, error: BrokerError | StoreError) -> float:
+        """Let it rest, for how many seconds; say why once, not at every attempt."""
+        before = self._resting.get(topic)
+        if before is None or before.error != str(error):
+            log.warning(
+                "Failed to publish",
+                topic=topic,
+                error_code=error.code,
+                error=str(error),
+            )
+        failures = before.failures if before else 0
+        delay_s: float = min(_AGAIN_LEAST_S * 2 ** min(failures, 10), _AGAIN_MOST_S)
+        until = self._clock.monotonic() + delay_s
+        self._resting[topic] = _Rest(until, failures + 1, str(error))
+        return delay_s
 
     async def _keep_leases(self) -> None:
         while True:
@@ -160,3 +188,8 @@ class Relay:
             if not error.retryable:
                 raise
             log.warning("store_unavailable", error_code=error.code, error=str(error))
+
+
+def _waits(error: BrokerError | None) -> bool:
+    """Whether the record is still to be published."""
+    return error is not None and not isinstance(error, RecordTooLarge)

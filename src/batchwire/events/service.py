@@ -6,6 +6,7 @@ order: take no more, finish what runs, publish what waits.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,7 @@ class BatchEventService:
         self._stop_consuming = asyncio.Event()
         self._stop = asyncio.Event()
         self._consuming: asyncio.Task[None] | None = None
+        self._before: Counter[str] = Counter()  # outcomes of consumers that broke
         self._others: list[asyncio.Task[None]] = []
         self.publish_batch_request = parts.publisher.publish_batch_request
         self.publish_batch_status_update = parts.publisher.publish_batch_status_update
@@ -118,14 +120,8 @@ class BatchEventService:
         found = [self._check_outbox()]
         if self._consuming is not None:
             found.append(self._check_consumer(self._consuming))
-        found += [
-            Check(
-                name=task.get_name(),
-                is_ok=not task.done(),
-                seen="ended" if task.done() else "runs",
-            )
-            for task in self._others[1:]
-        ]
+        if self._parts.relay is not None:
+            found += [self._check_relay(self._parts.relay, t) for t in self._others[1:]]
         return found
 
     def get_metrics(self) -> dict[str, Any]:
@@ -141,8 +137,9 @@ class BatchEventService:
         if self._started_at is not None:
             uptime_s = self._clock.monotonic() - self._started_at
         consumer, relay = self.consumer, self._parts.relay
-        processed = consumer.outcomes.total() if consumer else 0
-        errors = consumer.outcomes["dead"] + consumer.failed if consumer else 0
+        outcomes = self._before + _outcomes_of(consumer)
+        processed = outcomes.total() - outcomes["failed"]
+        errors = outcomes["dead"] + outcomes["failed"]
         return {
             "processed": processed,
             "errors": errors,
@@ -159,6 +156,7 @@ class BatchEventService:
 
     async def _consume(self, stop: asyncio.Event) -> None:
         assert self._parts.consumer is not None  # noqa: S101 - else it is not started
+        self._before += _outcomes_of(self.consumer)
         self.consumer = self._parts.consumer()
         try:
             await self.consumer.run(stop)
@@ -171,15 +169,13 @@ class BatchEventService:
         self, loop: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event
     ) -> None:
         """Run a loop to its end; one that breaks is logged, counted, started again."""
-        while True:
+        while not stop.is_set():
             try:
                 await loop(stop)
             except Exception as error:  # a defect, or a dependency that gave up
                 self.restarts += 1
                 log.exception("loop_raised", loop=loop.__qualname__, error=str(error))
             else:
-                return
-            if stop.is_set():
                 return
             await self._clock.sleep(_RESTART_S)
 
@@ -215,6 +211,11 @@ class BatchEventService:
             name="outbox", is_ok=self._depth.rows < most * _DEGRADED, seen=seen
         )
 
+    def _check_relay(self, relay: Relay, relaying: asyncio.Task[None]) -> Check:
+        """Well while it runs: what a broker does not take, the outbox keeps."""
+        seen = "ended" if relaying.done() else relay.last_error or "runs"
+        return Check(name="relay", is_ok=not relaying.done(), seen=seen)
+
     def _check_consumer(self, consuming: asyncio.Task[None]) -> Check:
         if self.failure or consuming.done():
             return Check(name="consumer", is_ok=False, seen=self.failure or "ended")
@@ -225,3 +226,10 @@ class BatchEventService:
             return Check(name="consumer", is_ok=False, seen="has not joined its group")
         seen = f"polled {age_s:.1f} s ago"
         return Check(name="consumer", is_ok=age_s < _STALE_S, seen=seen)
+
+
+def _outcomes_of(consumer: BatchMessageConsumer | None) -> Counter[str]:
+    """Give what became of events, and how often a handler raised, as ``failed``."""
+    if consumer is None:
+        return Counter()
+    return consumer.outcomes + Counter(failed=consumer.failed)

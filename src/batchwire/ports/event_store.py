@@ -30,6 +30,7 @@ class EventStore(Protocol):
         """
         Check sequence, hashes, fold against the stored state, and the ledger's sums.
 
-        Returns one sentence per contradiction found; empty is good.
+        Returns one sentence per contradiction found; empty is good. Of a batch whose
+        recipients were purged the counts are added up, but not read again one by one.
         """
         ...

@@ -54,10 +54,15 @@ class Note(msgspec.Struct, frozen=True, tag=True):
 
 
 class Park(msgspec.Struct, frozen=True, tag=True):
-    """Keep it in the retry table until ``due_at``; later events of its batch wait."""
+    """
+    Keep it in the retry table until ``due_at``; later events of its batch wait.
+
+    ``attempts`` failed since it stands there; what only waits makes none.
+    """
 
     due_at: datetime
     reason: str
+    attempts: int = 0
 
 
 class Bury(msgspec.Struct, frozen=True, tag=True):
@@ -89,7 +94,7 @@ class Applied(StrEnum):
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True):
-    """An event in the retry table; ``attempts`` made, the first seen at ``first_at``."""
+    """An event in the retry table; ``attempts`` failed, first seen at ``first_at``."""
 
     parked_id: int
     event_id: str
@@ -107,15 +112,22 @@ class Inbox(Protocol):
         """
         Write many effects in one transaction, in their order; durable on return.
 
+        What another system says waits behind parked events of its batch, unless it is
+        what they wait for: the first that is known of the batch.
+
         Raises:
             StoreError: nothing was written.
 
         """
         ...
 
+    async def is_waiting(self, consumer: str, batch_id: str) -> bool:
+        """Whether an event of the batch is parked: what comes later has its turn later."""
+        ...
+
     async def due(self, consumer: str, most: int) -> list[Parked]:
         """
-        Read what is to be tried again now, oldest first, one an observed batch.
+        Read what is to be tried again now, oldest first, one a batch.
 
         Only the first parked event of a batch is ever due: the others wait behind it.
         """

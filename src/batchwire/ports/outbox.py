@@ -5,7 +5,7 @@ The table ``outbox`` of the database, written in the transaction of what it tell
 one; a host that has no database of ours has a spool file (``host_outbox``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -42,8 +42,14 @@ class Waiting(Protocol):
         """Give all shards back, at an orderly end."""
         ...
 
-    async def pending(self, owner: str, most: int) -> list[Pending]:
-        """Read the oldest of our shards, in order per key; the same until ``done``."""
+    async def pending(
+        self, owner: str, most: int, *, without: Collection[str] = ()
+    ) -> list[Pending]:
+        """
+        Read the oldest of our shards, in order per key; the same until ``done``.
+
+        ``without`` names topics whose records are passed over.
+        """
         ...
 
     async def done(self, owner: str, pending: Sequence[Pending]) -> int:

@@ -18,6 +18,7 @@ from batchwire.domain.ledger import ChunkState, Payload, Segment
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
+from batchwire.ports.workers import Workers
 
 Decide = Callable[[Batch], Change]
 
@@ -37,7 +38,9 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
     A change to a chunk that nobody delivers: duplicates, rescue, retry.
 
     Appends the segments, sets counts and ``closed_as``, takes ``parts_removed`` off
-    the parts, and ends any lease and intent. The batch's counts move along.
+    the parts, and ends any lease and intent. The batch's counts move along. ``fence``:
+    the lease of a dead worker that it ends; where somebody else ended that one before,
+    nothing of the change is written.
     """
 
     number: int
@@ -45,6 +48,7 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     closed_as: Outcome | None = None
     parts_removed: int = 0
+    fence: int | None = None
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +71,7 @@ class ChunkUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
     ``segment``: the answers since the last flush. ``intent``: every open position
     below it may be submitted from now on. ``is_released`` gives the lease back; what
-    is still open then is due again at ``due_at``.
+    is still open then is due again after ``due_s``.
     """
 
     number: int
@@ -75,16 +79,21 @@ class ChunkUpdate(msgspec.Struct, frozen=True, kw_only=True):
     segment: Segment | None = None
     intent: int = 0
     is_released: bool = False
-    due_at: datetime | None = None
+    due_s: float = 0.0
 
 
 class Flush(msgspec.Struct, frozen=True, kw_only=True):
-    """One batch's share of a flush; ``claim`` is how many more chunks to lease."""
+    """
+    One batch's share of a flush; ``claim`` is how many more chunks to lease.
+
+    ``limited_by`` None leaves what is said. ``facts`` of progress are left out where
+    another worker told them within the second.
+    """
 
     batch_id: str
     updates: tuple[ChunkUpdate, ...] = ()
     facts: tuple[Fact, ...] = ()
-    limited_by: str = ""
+    limited_by: str | None = None
     claim: int = 0
 
 
@@ -93,15 +102,15 @@ class Flushed(msgspec.Struct, frozen=True, kw_only=True):
     What a flush found.
 
     Where ``status`` is not running, the intents are void and nothing was claimed.
-    ``stale`` chunks were taken over: nothing of theirs was written. ``next_due_at``:
-    when the next unleased chunk is due, where fewer were claimed than asked.
+    ``stale`` chunks were taken over: nothing of theirs was written. ``next_due_s``:
+    in how long the next unleased chunk is due, where fewer were claimed than asked.
     """
 
     status: Status
     counts: Counts
     claims: tuple[Claim, ...] = ()
     stale: tuple[int, ...] = ()
-    next_due_at: datetime | None = None
+    next_due_s: float | None = None
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +124,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     intent: int
 
 
-class Store(Protocol):
+class Store(Workers, Protocol):
     """Everything the engine and its operators keep."""
 
     async def open(self) -> None:
@@ -131,20 +140,6 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Let go of every connection. Idempotent."""
-        ...
-
-    async def become_engine(self) -> None:
-        """
-        Take the right to run an engine here; ends with ``close`` or the process.
-
-        Raises:
-            EngineAlreadyRunning: another process has it.
-
-        """
-        ...
-
-    async def has_engine(self) -> bool:
-        """Whether some process runs an engine on this database."""
         ...
 
     async def add_list_blocks(
@@ -218,36 +213,71 @@ class Store(Protocol):
             UnknownBatch: there is none of this id.
             BatchConflict: the command's request_id was another operation's.
             IllegalOperation: the change's refusal, after it was stored.
+            StaleBatch: a lease that a rewrite ends was ended before.
 
         """
         ...
 
+    async def begin_preparing(self, batch_id: str, owner: str) -> bool:
+        """Let only this worker prepare the batch; False where another does. Idempotent."""
+        ...
+
+    async def cease_preparing(self, batch_id: str, owner: str) -> None:
+        """Let any worker prepare the batch; nothing where another does already."""
+        ...
+
     async def add_chunks(
-        self, batch_id: str, chunks: Sequence[NewChunk], facts: Sequence[Fact] = ()
+        self,
+        batch_id: str,
+        owner: str,
+        chunks: Sequence[NewChunk],
+        facts: Sequence[Fact] = (),
     ) -> Status:
         """
         Append prepared chunks while the batch is in preparation_running.
 
         Returns the status found; unless it is preparation_running, nothing was written.
+
+        Raises:
+            StaleLease: another worker prepares the batch, or nobody.
+
         """
         ...
 
     async def rewrite_chunks(
-        self, batch_id: str, rewrites: Sequence[Rewrite], facts: Sequence[Fact] = ()
+        self,
+        batch_id: str,
+        owner: str,
+        rewrites: Sequence[Rewrite],
+        facts: Sequence[Fact] = (),
     ) -> Status:
         """
         Rewrite some chunks while the batch is in preparation_running.
 
         Returns the status found; unless it is preparation_running, nothing was written.
+
+        Raises:
+            StaleLease: another worker prepares the batch, or nobody.
+
         """
         ...
 
     async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
-        """Write answers and intents, release and claim chunks, for several batches."""
+        """
+        Write answers and intents, release and claim chunks, for several batches.
+
+        Raises:
+            StaleLease: the owner is no engine, or was declared dead.
+
+        """
         ...
 
     def chunks(self, batch_id: str, *, is_leased: bool = False) -> AsyncIterator[Chunk]:
         """Yield the chunks in order (only those under a lease), few at a time."""
+        ...
+
+    def lost_chunks(self, batch_id: str) -> AsyncIterator[Chunk]:
+        """Yield in order the chunks whose worker was declared dead."""
         ...
 
     async def suppress(self, numbers: Collection[str], reason: str) -> None:

@@ -40,7 +40,7 @@ import asyncio, sys
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
-asyncio.run(SqlStore(SqliteDatabase(sys.argv[1]), SystemClock()).become_engine())
+asyncio.run(SqlStore(SqliteDatabase(sys.argv[1]), SystemClock()).become_engine("it", 30.0))
 """
 
 
@@ -98,7 +98,7 @@ async def test_a_directory_that_does_not_exist_is_refused(
     with pytest.raises(StoreUnreachable, match="the directory must exist"):
         await store.open()
     with pytest.raises(StoreUnreachable, match="the directory must exist"):
-        await store.become_engine()
+        await store.become_engine("me", 30.0)
     await store.close()
 
 
@@ -115,12 +115,12 @@ async def test_two_stores_cannot_both_be_the_engine(
     store: SqlStore, path: Path, clock: ManualClock
 ) -> None:
     other = SqlStore(SqliteDatabase(str(path)), clock)
-    await other.become_engine()
+    await other.become_engine("other", 30.0)
     assert await store.has_engine()
     with pytest.raises(EngineAlreadyRunning, match="use that one, or stop it first"):
-        await store.become_engine()
+        await store.become_engine("me", 30.0)
     await other.close()
-    await store.become_engine()
+    await store.become_engine("me", 30.0)
 
 
 async def test_the_right_to_be_the_engine_ends_with_its_process(
@@ -129,7 +129,7 @@ async def test_the_right_to_be_the_engine_ends_with_its_process(
     command = [sys.executable, "-c", HOLD_THE_ENGINE, str(path)]
     subprocess.run(command, check=True)  # noqa: S603, ASYNC221 - our own code, at once
     assert not await store.has_engine()
-    await store.become_engine()
+    await store.become_engine("me", 30.0)
 
 
 @pytest.mark.parametrize(

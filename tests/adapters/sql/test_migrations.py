@@ -84,6 +84,7 @@ async def test_the_first_release_goes_on_where_it_was(
         await make.operate(store, Operation.RETRY, "r")  # its first answer
     await make.operate(store, Operation.RESUME, "go on")
     await make.enter(store, Trigger.DELIVERY_STARTED)
+    await store.become_engine("me", 30.0)
     first = (await make.flush(store, claim=1)).claims[0]
     assert (first.number, first.state.open_positions()) == (0, [2, 3])
     accepted = [(position, Outcome.ACCEPTED, 1) for position in (2, 3)]

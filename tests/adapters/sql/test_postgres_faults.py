@@ -1,8 +1,6 @@
 """Faults of the server: in our own words, nothing lost, and on it goes."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -15,7 +13,6 @@ from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.errors import (
     BatchwireError,
-    EngineAlreadyRunning,
     MalformedMessage,
     StoreBusy,
     StoreDamaged,
@@ -32,18 +29,6 @@ from batchwire.testing.contracts.store import StoreContract
 from batchwire.testing.postgres import Cluster
 
 make = StoreContract()
-BE_THE_ENGINE = """
-import asyncio, sys
-from batchwire.adapters.sql.postgres import PostgresDatabase
-
-async def be() -> None:
-    database = PostgresDatabase(sys.argv[1])
-    await database.become_engine()
-    print("taken", flush=True)
-    await asyncio.sleep(600)
-
-asyncio.run(be())
-"""
 CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 
 
@@ -126,7 +111,7 @@ async def test_a_database_that_is_not_there_is_named_without_the_password(
 
 async def test_a_host_that_does_not_answer_is_unreachable(clock: ManualClock) -> None:
     store = SqlStore(PostgresDatabase("postgresql://u:geheim@127.0.0.1:1/db"), clock)
-    for call in (store.open, store.become_engine):
+    for call in (store.open, store.bury):
         with pytest.raises(StoreUnreachable, match=r"^database 127.0.0.1:1/db: "):
             await call()
     await store.close()
@@ -152,53 +137,6 @@ async def test_a_row_that_cannot_be_read_is_damage(
     await direct.execute("UPDATE batches SET spec = 'nonsense'")
     with pytest.raises(StoreDamaged, match="a row cannot be read"):
         await store.batch("b1")
-
-
-async def test_two_stores_cannot_both_be_the_engine(
-    store: SqlStore, postgres_url: str, clock: ManualClock
-) -> None:
-    other = SqlStore(PostgresDatabase(postgres_url), clock)
-    await other.become_engine()
-    assert await store.has_engine()
-    with pytest.raises(EngineAlreadyRunning, match="use that one, or stop it first"):
-        await store.become_engine()
-    await other.close()
-    assert not await store.has_engine()
-    await store.become_engine()
-
-
-async def test_the_right_to_be_the_engine_ends_with_its_process(
-    store: SqlStore, postgres_url: str
-) -> None:
-    command = [sys.executable, "-c", BE_THE_ENGINE, postgres_url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603, ASYNC220
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"taken\n"
-        was_taken = await store.has_engine()
-        process.kill()
-    assert was_taken
-    await store.become_engine()
-
-
-async def test_an_engine_that_was_cut_off_takes_its_right_again(
-    store: SqlStore, cluster: Cluster
-) -> None:
-    await store.become_engine()
-    await cluster.execute(CUT_OFF)
-    await make.created(store)
-    assert await store.has_engine()
-
-
-async def test_an_engine_whose_right_another_took_writes_no_more(
-    store: SqlStore, cluster: Cluster, postgres_url: str, clock: ManualClock
-) -> None:
-    await store.become_engine()
-    await cluster.execute(CUT_OFF)
-    other = SqlStore(PostgresDatabase(postgres_url), clock)
-    await other.become_engine()
-    with pytest.raises(EngineAlreadyRunning):
-        await make.created(store)
-    await other.close()
 
 
 async def test_a_server_that_is_too_old_is_refused(

@@ -109,6 +109,8 @@ async def test_flushes_at_the_same_time_never_claim_the_same_chunk(
     stores: list[SqlStore],
 ) -> None:
     await make.delivering(stores[0], chunks=40)
+    for n in range(FOUR):
+        await stores[n].become_engine(f"worker-{n}", 30.0)
     found = await asyncio.gather(
         *(
             make.flush(store, claim=3, owner=f"worker-{n}")

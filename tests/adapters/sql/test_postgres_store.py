@@ -12,7 +12,8 @@ from batchwire.testing.contracts.store import StoreContract
 
 @pytest.fixture
 async def store(postgres_url: str, clock: ManualClock) -> AsyncIterator[SqlStore]:
-    store = SqlStore(PostgresDatabase(postgres_url), clock)
+    database = PostgresDatabase(postgres_url, is_time_of_server=False)
+    store = SqlStore(database, clock)
     await store.open()
     yield store
     await store.close()

@@ -216,8 +216,8 @@ def _configuration(settings: ProducerSettings) -> Configuration:
         "message.max.bytes": settings.record_bytes,
         "queue.buffering.max.messages": settings.queue_records,
         "queue.buffering.max.kbytes": settings.queue_bytes // 1024,
-        # How long a topic may be unknown before its records go back.
-        "topic.metadata.propagation.max.ms": 5000,
+        # How long a topic may be unknown before its records go back: others wait.
+        "topic.metadata.propagation.max.ms": 1000,
         # Calls Python for failures only: successes are a third of the cost.
         "delivery.report.only.error": True,
     }

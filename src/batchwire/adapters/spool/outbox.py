@@ -1,6 +1,6 @@
 """The spool as an outbox: what others left first, then what this process keeps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,17 +104,21 @@ class SpoolOutbox:
         self._taken.clear()
         self._own.close()
 
-    async def pending(self, owner: str, most: int) -> list[Pending]:
+    async def pending(
+        self, owner: str, most: int, *, without: Collection[str] = ()
+    ) -> list[Pending]:
         """Read the oldest folder that has something; nobody else reads it."""
         del owner
         self._own.settle()
         for folder, one in list(self._taken.items()):
             if found := self._records(folder, one.backlog, most):
-                return found
+                if some := _others(found, without):
+                    return some
+                continue
             self._damaged += one.backlog.lost
             del self._taken[folder]
             one.left.close()
-        return self._records(_OWN, self._backlog, most)
+        return _others(self._records(_OWN, self._backlog, most), without)
 
     async def done(self, owner: str, pending: Sequence[Pending]) -> int:
         """Forget what was published."""
@@ -162,3 +166,8 @@ class SpoolOutbox:
             if unusable:
                 self._unusable += backlog.sent(unusable)
         return found
+
+
+def _others(found: list[Pending], without: Collection[str]) -> list[Pending]:
+    """Pass over the records of topics that rest."""
+    return [one for one in found if one.outgoing.topic not in without]

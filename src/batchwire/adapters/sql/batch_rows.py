@@ -1,7 +1,7 @@
 """Batches: created once, changed by decisions."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,12 +12,13 @@ from sqlalchemy import (
     bindparam,
     insert,
     literal_column,
+    null,
     or_,
     select,
     update,
 )
 
-from batchwire.adapters.sql import log
+from batchwire.adapters.sql import changes, log, worker_rows
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
     batches,
@@ -25,6 +26,7 @@ from batchwire.adapters.sql.tables import (
     observed,
     operations,
 )
+from batchwire.adapters.sql.times import millis, moment
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import GENESIS, Fact, State
 from batchwire.domain.lifecycle import Status
@@ -46,26 +48,22 @@ class Refusal(msgspec.Struct):
     allowed: tuple[str, ...]
 
 
-def millis(moment: datetime) -> int:
-    """Unix milliseconds."""
-    return int(moment.timestamp() * 1000)
-
-
-def moment(at_ms: int | None) -> datetime | None:
-    """Read Unix milliseconds back as an aware time."""
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
-
-
 def batch_of(row: Row[Any]) -> Batch:
     """Read a batch from its row."""
     return Batch(
         spec=_spec.decode(row.spec),
-        state=_state.decode(row.state),
+        state=state_of(row),
         counts=tuple(getattr(row, name) for name in OUTCOMES),
         parts=row.parts,
         limited_by=row.limited_by,
         resume_at=moment(row.resume_at),
+        prepared_by=row.prepared_by or "",
     )
+
+
+def state_of(row: Row[Any]) -> State:
+    """Read the state of a batch from its row."""
+    return _state.decode(row.state)
 
 
 def row_of(conn: Connection, batch_id: str) -> Row[Any]:
@@ -123,6 +121,7 @@ def create(
         },
     )
     log.append(conn, row_of(conn, spec.batch_id), facts, now)
+    changes.notify(conn)
     return batch_of(row_of(conn, spec.batch_id)), True
 
 
@@ -149,13 +148,37 @@ def find(conn: Connection, statuses: Collection[Status], limit: int) -> list[Bat
     return [batch_of(row) for row in conn.execute(query)]
 
 
+def begin_preparing(conn: Connection, batch_id: str, owner: str) -> bool:
+    """Let a worker prepare the batch, if nobody else does."""
+    row = locked_row_of(conn, batch_id)
+    if row.prepared_by not in {None, owner}:
+        return False
+    conn.execute(
+        update(batches).where(batches.c.id == row.id).values(prepared_by=owner)
+    )
+    return True
+
+
+def cease_preparing(conn: Connection, batch_id: str, owner: str) -> None:
+    """Let others prepare the batch."""
+    ours = (batches.c.batch_id == batch_id) & (batches.c.prepared_by == owner)
+    conn.execute(update(batches).where(ours).values(prepared_by=null()))
+
+
+def free_preparations(conn: Connection) -> None:
+    """Let others prepare what workers prepared that were declared dead."""
+    dead = worker_rows.is_lost(batches.c.prepared_by)
+    conn.execute(update(batches).where(dead).values(prepared_by=null()))
+
+
 def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> None:
     """Write what was decided of a batch."""
     if change.close_open_as is not None:
         _close_open(conn, row.id, change.close_open_as)
     log.append(conn, row, change.facts, now)
-    if not any("status" in fact.delta for fact in change.facts):
+    if not is_move(change):
         return  # a note leaves alone when the service tries again
+    changes.notify(conn)
     conn.execute(
         update(batches).where(batches.c.id == row.id),
         {
@@ -163,6 +186,11 @@ def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> Non
             "limited_by": "",
         },
     )
+
+
+def is_move(change: Change) -> bool:
+    """Whether it changes the status."""
+    return any("status" in fact.delta for fact in change.facts)
 
 
 def first_answer(conn: Connection, asked: Command) -> bool:

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Integer,
     Row,
@@ -18,8 +19,8 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import log, suppression_rows
-from batchwire.adapters.sql.batch_rows import locked_row_of, millis, moment
+from batchwire.adapters.sql import log, suppression_rows, worker_rows
+from batchwire.adapters.sql.batch_rows import locked_row_of
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
     batches,
@@ -39,6 +40,7 @@ from batchwire.domain.ledger import (
 )
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
+from batchwire.errors import StaleBatch, StaleLease
 from batchwire.ports.store import (
     Chunk,
     ChunkUpdate,
@@ -78,6 +80,8 @@ _release = _adding(
 _leased = select(chunks.c.number, chunks.c.fence, chunks.c.closed_as).where(
     chunks.c.batch == bindparam("b"), chunks.c.lease_owner == bindparam("owner")
 )
+LEASED = chunks.c.lease_owner.is_not(None)
+LOST = worker_rows.is_lost(chunks.c.lease_owner)
 _due = (
     select(chunks.c.number, chunks.c.size, chunks.c.fence)
     .where(
@@ -127,12 +131,13 @@ def _deltas(counts: Counts) -> dict[str, int]:
 def append_chunks(
     conn: Connection,
     batch_id: str,
+    owner: str,
     new: Sequence[NewChunk],
     facts: Sequence[Fact],
     now: datetime,
 ) -> Status:
     """Insert prepared chunks, if the batch is still being prepared."""
-    row = locked_row_of(conn, batch_id)
+    row = _prepared_by(conn, batch_id, owner)
     status = Status(row.status)
     if status is not Status.PREPARATION_RUNNING:
         return status
@@ -146,20 +151,28 @@ def append_chunks(
 def rewrite_prepared(
     conn: Connection,
     batch_id: str,
+    owner: str,
     rewrites: Sequence[Rewrite],
     facts: Sequence[Fact],
     now: datetime,
 ) -> Status:
     """Rewrite prepared chunks, if the batch is still being prepared."""
-    row = locked_row_of(conn, batch_id)
+    row = _prepared_by(conn, batch_id, owner)
     status = Status(row.status)
     if status is not Status.PREPARATION_RUNNING:
         return status
     if rewrites:
-        rewrite(conn, row.id, rewrites)
+        rewrite(conn, batch_id, row.id, rewrites)
     if facts:
         log.append(conn, row, facts, now)
     return status
+
+
+def _prepared_by(conn: Connection, batch_id: str, owner: str) -> Row[Any]:
+    row = locked_row_of(conn, batch_id)
+    if row.prepared_by != owner:
+        raise StaleLease(f"batch {batch_id} is prepared by another worker now")
+    return row
 
 
 def _insert(conn: Connection, batch: int, new: Sequence[NewChunk]) -> None:
@@ -202,36 +215,39 @@ def _append_segments(
         conn.execute(insert(results), rows)
 
 
-def flush(conn: Connection, owner: str, work: Flush, now: datetime) -> Flushed:
-    """Write one batch's share of a flush."""
+def flush(
+    conn: Connection, owner: str, work: Flush, now: datetime, at_ms: int
+) -> Flushed:
+    """Write one batch's share of a flush; ``at_ms`` is the time that leases go by."""
     row = locked_row_of(conn, work.batch_id)
     counts: Counts = tuple(getattr(row, name) for name in OUTCOMES)
     stale: tuple[int, ...] = ()
     is_running = row.status == Status.DELIVERY_RUNNING
     if work.updates:
+        updates = work.updates
         stale, moved = _write_updates(
-            conn, row, owner, work.updates, is_running=is_running
+            conn, row, owner, updates, at_ms, is_running=is_running
         )
         counts = add(counts, moved)
-    if work.limited_by != row.limited_by:
+    if work.limited_by not in {None, row.limited_by}:
         conn.execute(
             update(batches).where(batches.c.id == row.id),
             {"limited_by": work.limited_by},
         )
-    if work.facts:
+    if work.facts and not log.is_told(conn, row, now):
         log.append(conn, row, work.facts, now)
     claims: tuple[Claim, ...] = ()
     next_due = None
     if work.claim and is_running:
-        claims = _claim(conn, row.id, owner, work.claim, now)
+        claims = _claim(conn, row.id, owner, work.claim, at_ms)
         if len(claims) < work.claim:
-            next_due = moment(conn.execute(_next_due, {"b": row.id}).scalar())
+            next_due = conn.execute(_next_due, {"b": row.id}).scalar()
     return Flushed(
         status=Status(row.status),
         counts=counts,
         claims=claims,
         stale=stale,
-        next_due_at=next_due,
+        next_due_s=None if next_due is None else max(0, next_due - at_ms) / 1000,
     )
 
 
@@ -240,6 +256,7 @@ def _write_updates(
     row: Row[Any],
     owner: str,
     updates: Sequence[ChunkUpdate],
+    at_ms: int,
     *,
     is_running: bool,
 ) -> tuple[tuple[int, ...], Counts]:
@@ -261,7 +278,7 @@ def _write_updates(
         total = add(total, moved)
         place = {"b": row.id, "n": u.number, **_deltas(moved)}
         if u.is_released:
-            released.append({**place, "due": millis(u.due_at) if u.due_at else 0})
+            released.append({**place, "due": _due_at(u, at_ms)})
         else:
             intent = u.intent if u.intent and is_running else None
             kept.append({**place, "intent_": intent})
@@ -275,6 +292,10 @@ def _write_updates(
     return stale, total
 
 
+def _due_at(one: ChunkUpdate, at_ms: int) -> int:
+    return at_ms + int(one.due_s * 1000) if one.due_s else 0
+
+
 def _moved(segment: Segment, closed_as: int | None) -> Counts:
     """Count where answered recipients go; they leave open, or what they were ended as."""
     delta = list(count(segment.outcomes))
@@ -284,14 +305,14 @@ def _moved(segment: Segment, closed_as: int | None) -> Counts:
 
 
 def _claim(
-    conn: Connection, batch: int, owner: str, most: int, now: datetime
+    conn: Connection, batch: int, owner: str, most: int, at_ms: int
 ) -> tuple[Claim, ...]:
-    due = list(conn.execute(_due, {"b": batch, "now": millis(now), "most": most}))
+    due = list(conn.execute(_due, {"b": batch, "now": at_ms, "most": most}))
     if not due:
         return ()
     conn.execute(
         _take,
-        [{"b": batch, "n": d.number, "owner": owner, "now": millis(now)} for d in due],
+        [{"b": batch, "n": d.number, "owner": owner, "now": at_ms} for d in due],
     )
     wanted = [d.number for d in due]
     found = payloads_of(conn, batch, wanted)
@@ -341,17 +362,21 @@ def segments_of(
 
 
 def read(
-    conn: Connection, batch: int, after: int, most: int, *, is_leased: bool
+    conn: Connection,
+    batch: int,
+    after: int,
+    most: int,
+    only: ColumnElement[bool] | None = None,
 ) -> Iterator[Chunk]:
-    """Read chunks after a number, in order."""
+    """Read chunks after a number, in order; all, or ``LEASED``, or ``LOST``."""
     query = (
         select(chunks)
         .where(chunks.c.batch == batch, chunks.c.number > after)
         .order_by(chunks.c.number)
         .limit(most)
     )
-    if is_leased:
-        query = query.where(chunks.c.lease_owner.is_not(None))
+    if only is not None:
+        query = query.where(only)
     rows = list(conn.execute(query))
     wanted = [row.number for row in rows]
     data = payloads_of(conn, batch, wanted)
@@ -368,8 +393,28 @@ def read(
         )
 
 
-def rewrite(conn: Connection, batch: int, rewrites: Sequence[Rewrite]) -> None:
+def lost(conn: Connection) -> list[str]:
+    """Find the batches with chunks whose worker was declared dead."""
+    query = (
+        select(batches.c.batch_id)
+        .join(chunks, chunks.c.batch == batches.c.id)
+        .where(LOST)
+        .distinct()
+        .order_by(batches.c.batch_id)
+    )
+    return list(conn.execute(query).scalars())
+
+
+def rewrite(
+    conn: Connection, batch_id: str, batch: int, rewrites: Sequence[Rewrite]
+) -> None:
     """Rewrite chunks outside delivery; the batch's counts and parts move along."""
+    ended = {(r.number, r.fence) for r in rewrites if r.fence is not None}
+    if ended:
+        query = select(chunks.c.number, chunks.c.fence)
+        query = query.where(chunks.c.batch == batch, LOST)
+        if not ended.issubset(map(tuple, conn.execute(query))):
+            raise StaleBatch(batch_id, "another worker took these chunks back")
     _append_segments(conn, batch, [(r.number, s) for r in rewrites for s in r.segments])
     wanted = [r.number for r in rewrites]
     total = ZERO

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
+
+from batchwire.adapters.sql.changes import Changes
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -15,8 +18,11 @@ class Database(Protocol):
     One database. Every method raises ``StoreError``, and what a body itself raises.
 
     A body is a plain function of a connection and works on nothing else: it may be
-    called again, where the database gave up the transaction.
+    called again, where the database gave up the transaction. ``changes`` counts what
+    was heard of.
     """
+
+    changes: Changes
 
     async def open(self) -> None:
         """
@@ -44,12 +50,26 @@ class Database(Protocol):
         """Let go of every connection. Idempotent."""
         ...
 
-    async def become_engine(self) -> None:
-        """See ``ports.store``."""
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether one process only can run an engine here, and age says nothing."""
+        ...
+
+    async def listen(self) -> bool:
+        """Hear what other processes change; False where nobody can. Idempotent."""
+        ...
+
+    async def become_engine(self) -> bool:
+        """
+        Take the right to run an engine, where that is one process's.
+
+        True where it is taken now: whoever had it before is gone. Raises
+        ``EngineAlreadyRunning``.
+        """
         ...
 
     async def has_engine(self) -> bool:
-        """See ``ports.store``."""
+        """Whether some process has that right."""
         ...
 
     async def write(
@@ -73,6 +93,27 @@ class Database(Protocol):
         **kwargs: P.kwargs,
     ) -> T:
         """Call the body in one transaction that sees one moment and writes nothing."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager["Snapshot"]:
+        """
+        Give what reads one moment by many calls, for as long as it takes.
+
+        The database keeps meanwhile what others delete.
+        """
+        ...
+
+
+class Snapshot(Protocol):
+    """One transaction that is read by portions. One call at a time."""
+
+    async def __call__(
+        self,
+        body: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """As ``Database.read``, but every call sees the same moment."""
         ...
 
 

@@ -16,9 +16,9 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql.among import among
-from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.record_rows import packed, unpacked
 from batchwire.adapters.sql.tables import dead_letters
+from batchwire.adapters.sql.times import millis, moment
 from batchwire.domain.dead_letter import DeadLetter, Disposition
 from batchwire.messages.dead_letter import redriven_as
 from batchwire.ports.dead_letters import Filter

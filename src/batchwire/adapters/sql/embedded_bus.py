@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from uuid import uuid4
 
 import structlog
 
 from batchwire.adapters.sql import topic_rows
 from batchwire.adapters.sql.database import Database
-from batchwire.domain.record import Partition
+from batchwire.domain.record import Partition, Record
 from batchwire.errors import BrokerError, BrokerUnreachable, RecordTooLarge, StoreError
 from batchwire.ports.bus import Listener, Outgoing, SubscriptionState
 from batchwire.ports.clock import Clock
@@ -17,6 +18,10 @@ LARGEST = 1_000_000  # bytes of a value; Kafka's own default is about this
 
 _POLL_S = 0.05
 _COMMIT_S = 1.0
+_AWAY_S = 1.0
+_PURGE_S = 600.0
+_PURGE_MOST = 1_000
+_KEPT = timedelta(days=7)  # as Kafka's own default has it
 _MOST = 500
 
 log = structlog.get_logger()
@@ -104,7 +109,8 @@ class EmbeddedSubscription:
     @property
     def state(self) -> SubscriptionState:
         """See the port."""
-        is_joined = self._next is not None
+        has_ended = self._task is None or self._task.done()
+        is_joined = self._next is not None and not has_ended
         lag = {self._partition: self._lag} if is_joined else {}
         return SubscriptionState(
             is_joined=is_joined,
@@ -129,20 +135,22 @@ class EmbeddedSubscription:
         await self._database.write(topic_rows.leave, topic, self._group, self._owner)
 
     async def _run(self, listener: Listener) -> None:
-        renew_at = 0.0
+        renew_at, purge_at = 0.0, self._clock.monotonic() + _PURGE_S
         while True:
             try:
                 if self._clock.monotonic() >= renew_at:
                     await self._renew(listener)
                     renew_at = self._clock.monotonic() + _COMMIT_S
+                if self._clock.monotonic() >= purge_at:
+                    await self._purge()
+                    purge_at = self._clock.monotonic() + _PURGE_S
                 has_more = await self._poll(listener)
-            except StoreError as error:
-                if not error.retryable:
-                    raise
+            except StoreError as error:  # nobody awaits this task: it must go on
                 log.warning(
                     "store_unavailable", error_code=error.code, error=str(error)
                 )
                 has_more = False
+                await self._clock.sleep(_AWAY_S)
             if not has_more:
                 await self._clock.sleep(_POLL_S)
 
@@ -170,6 +178,13 @@ class EmbeddedSubscription:
         if self._finished == at:
             self._finished = None
 
+    async def _purge(self) -> None:
+        """Forget, in portions, what every group has read long ago."""
+        before = self._clock.now() - _KEPT
+        purge = topic_rows.purge
+        while await self._database.write(purge, before, _PURGE_MOST) == _PURGE_MOST:
+            pass
+
     async def _poll(self, listener: Listener) -> bool:
         """Hand over what is new; whether there may be more at once."""
         self._polled_at = self._clock.monotonic()
@@ -178,11 +193,17 @@ class EmbeddedSubscription:
         topic = self._partition.topic
         some = await self._database.read(topic_rows.read, topic, self._next, self._most)
         if some:
-            self._next += len(some)
+            self._next = _end_of(some)
             listener.received(some)
-        end = await self._database.read(topic_rows.end, topic)
-        self._lag = max(0, end - self._next)
+        self._lag = await self._database.read(topic_rows.lag, topic, self._next)
         return len(some) == self._most
+
+
+def _end_of(some: Sequence[Record]) -> int:
+    """Give the position after the last; what was purged leaves a gap before the first."""
+    place = some[-1].place
+    assert place is not None  # noqa: S101 - it was read from a topic
+    return place.offset + 1
 
 
 def _too_large(one: Outgoing) -> RecordTooLarge | None:

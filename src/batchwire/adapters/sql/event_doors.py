@@ -1,6 +1,6 @@
 """``SqlOutbox``, ``SqlInbox``, ``SqlDeadLetters``: the doors of the events, on SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from batchwire.adapters.sql import (
@@ -39,9 +39,11 @@ class SqlOutbox:
         """See the port."""
         await self._database.write(outbox_rows.release, owner)
 
-    async def pending(self, owner: str, most: int) -> list[Pending]:
+    async def pending(
+        self, owner: str, most: int, *, without: Collection[str] = ()
+    ) -> list[Pending]:
         """See the port."""
-        return await self._database.read(outbox_rows.pending, owner, most)
+        return await self._database.read(outbox_rows.pending, owner, most, without)
 
     async def done(self, owner: str, pending: Sequence[Pending]) -> int:
         """See the port."""
@@ -73,6 +75,11 @@ class SqlInbox:
         """See the port."""
         now = self._clock.now()
         return await self._database.write(inbox_rows.apply, work, now)
+
+    async def is_waiting(self, consumer: str, batch_id: str) -> bool:
+        """See the port."""
+        is_waiting = inbox_rows.is_waiting
+        return await self._database.read(is_waiting, consumer, batch_id)
 
     async def due(self, consumer: str, most: int) -> list[Parked]:
         """See the port."""

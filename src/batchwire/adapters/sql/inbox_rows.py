@@ -15,11 +15,11 @@ from sqlalchemy import (
 
 from batchwire.adapters.sql import dead_letter_rows, redrive_rows
 from batchwire.adapters.sql.among import among
-from batchwire.adapters.sql.batch_rows import millis, moment
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
 from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
 from batchwire.adapters.sql.tables import inbox, outbox, parked, repeats
+from batchwire.adapters.sql.times import millis, moment
 from batchwire.domain import observed
 from batchwire.domain.dead_letter import DeadLetter
 from batchwire.domain.events import EventType, Fact
@@ -42,7 +42,8 @@ from batchwire.ports.inbox import (
 _MANY = 500  # values in one statement
 
 _waiting = select(parked.c.event_id, parked.c.batch_id).where(
-    parked.c.consumer == bindparam("consumer")
+    parked.c.consumer == bindparam("consumer"),
+    parked.c.batch_id.in_(bindparam("batch_ids", expanding=True)),
 )
 _handled = Bulk(insert(inbox), ("consumer", "event_id", "at"))
 _unpark = delete(parked).where(parked.c.id == bindparam("parked_id"))
@@ -50,7 +51,7 @@ _again = (
     update(parked)
     .where(parked.c.id == bindparam("parked_id"))
     .values(
-        attempts=parked.c.attempts + 1,
+        attempts=bindparam("made"),
         due_at=bindparam("due"),
         reason=bindparam("why"),
     )
@@ -75,7 +76,7 @@ class _Group:
         self._now = now
         self._consumer = work[0][0].consumer
         self._seen = _known_events(conn, self._consumer, [a.event_id for a, _ in work])
-        waiting = conn.execute(_waiting, {"consumer": self._consumer}).all()
+        waiting = _parked_of(conn, self._consumer, {a.batch_id for a, _ in work})
         self._parked_events = {event_id for event_id, _ in waiting}
         self._parked_batches = {batch_id for _, batch_id in waiting}
         self._logbook = Logbook(
@@ -100,10 +101,22 @@ class _Group:
                 return Applied.DUPLICATE
         elif self._is_known(arrival):
             return Applied.DUPLICATE
-        elif arrival.batch_id in self._parked_batches:
+        elif self._must_wait(arrival, effect):
             self._park(arrival, Park(due_at=self._now, reason="waits behind others"))
             return Applied.PARKED
         return self._write(arrival, effect)
+
+    def _must_wait(self, arrival: Arrival, effect: Effect) -> bool:
+        """Whether parked events have their turn first."""
+        if arrival.batch_id not in self._parked_batches:
+            return False
+        match effect:
+            case Handled():  # it is done already
+                return False
+            case Observe() | Announce():  # what makes the batch is waited for
+                return self._logbook.state(arrival.batch_id) is not None
+            case Note() | Park() | Bury():
+                return True
 
     def _write(self, arrival: Arrival, effect: Effect) -> Applied:
         match effect:
@@ -119,11 +132,14 @@ class _Group:
                 return self._observe(arrival, effect)
 
     def _observe(self, arrival: Arrival, effect: Observe | Announce | Note) -> Applied:
-        if arrival.batch_id in self._logbook.ours:
-            return Applied.CONFLICT
+        is_ours = arrival.batch_id in self._logbook.ours
         state = self._logbook.state(arrival.batch_id)
-        if isinstance(effect, Note) and state is None:
-            return Applied.UNKNOWN
+        if isinstance(effect, Note) and (is_ours or state is None):
+            return (
+                Applied.UNKNOWN
+            )  # one that became ours since is operated on next time
+        if is_ours:
+            return Applied.CONFLICT
         fact = _fact(state or ObservedState(), effect)
         self._logbook.append(arrival.batch_id, fact, self._now)
         result = self._finish(arrival)
@@ -154,6 +170,7 @@ class _Group:
                 "parked_id": arrival.parked_id,
                 "due": due_ms,
                 "why": effect.reason,
+                "made": effect.attempts,
             }
             self._conn.execute(_again, again)
             return
@@ -164,7 +181,7 @@ class _Group:
                 "event_id": arrival.event_id,
                 "batch_id": arrival.batch_id,
                 "record": packed(arrival.record),
-                "attempts": 1,
+                "attempts": effect.attempts,
                 "first_at": millis(self._now),
                 "due_at": due_ms,
                 "reason": effect.reason,
@@ -215,6 +232,26 @@ def _known_events(conn: Connection, consumer: str, event_ids: list[str]) -> set[
         seen.update(conn.execute(query).scalars())
         seen |= dead_letter_rows.waiting_events(conn, consumer, some)
     return seen
+
+
+def _parked_of(
+    conn: Connection, consumer: str, batch_ids: set[str]
+) -> list[tuple[str, str]]:
+    """Give (event, batch) of what is parked of these batches; mostly there is none."""
+    if conn.execute(select(parked.c.id).limit(1)).first() is None:
+        return []
+    every, found = sorted(batch_ids), []
+    for start in range(0, len(every), _MANY):
+        wanted = {"consumer": consumer, "batch_ids": every[start : start + _MANY]}
+        found += [
+            (row.event_id, row.batch_id) for row in conn.execute(_waiting, wanted)
+        ]
+    return found
+
+
+def is_waiting(conn: Connection, consumer: str, batch_id: str) -> bool:
+    """Whether an event of the batch is parked."""
+    return bool(_parked_of(conn, consumer, {batch_id}))
 
 
 def _fact(state: ObservedState, effect: Observe | Announce | Note) -> Fact:

@@ -6,12 +6,12 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
-from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.tables import batches, list_blocks
+from batchwire.adapters.sql.times import millis
 from batchwire.domain.events import State
 from batchwire.domain.lifecycle import Phase, Status
 
-_MAY_BE_PREPARED = tuple(
+MAY_BE_PREPARED = tuple(
     status
     for status in Status
     if status.phase is not Phase.DELIVERY
@@ -58,7 +58,7 @@ def discard(conn: Connection, list_id: str) -> None:
 
 def discard_orphans(conn: Connection, before: datetime) -> int:
     """Remove lists that no batch uses any more and that did not grow since then."""
-    used = select(batches.c.list_id).where(batches.c.status.in_(_MAY_BE_PREPARED))
+    used = select(batches.c.list_id).where(batches.c.status.in_(MAY_BE_PREPARED))
     query = (
         select(list_blocks.c.list_id)
         .where(list_blocks.c.list_id.not_in(used))

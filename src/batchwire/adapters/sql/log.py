@@ -1,7 +1,7 @@
 """The event log's rows: numbered, chained, folded into the batch's state."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from batchwire.adapters.sql.bulk import Bulk, Row as BulkRow
 from batchwire.adapters.sql.record_rows import outbox_row
 from batchwire.adapters.sql.tables import OUTCOMES, batches, events, outbox
 from batchwire.domain.batch import BatchSpec
+from batchwire.domain.counts import tenth
 from batchwire.domain.events import Event, EventType, Fact, State, step
 from batchwire.messages.announcement import Announcer
 from batchwire.ports.bus import Outgoing
@@ -20,6 +21,7 @@ ANNOUNCER = "announcer"  # the execution option that has it
 
 _COLUMNS = ("aggregatetype", "aggregateid", "sequence", "type", "at", "payload", "hash")
 _insert = Bulk(insert(events), _COLUMNS)
+_PROGRESS_EVERY = timedelta(seconds=0.9)
 _encoder = msgspec.json.Encoder()
 
 
@@ -31,6 +33,12 @@ class _Body(msgspec.Struct):
 _body = msgspec.json.Decoder(_Body)
 _state = msgspec.json.Decoder(State)
 _spec = msgspec.json.Decoder(BatchSpec)
+_last = (
+    select(events.c.at)
+    .where(events.c.aggregateid == bindparam("name"))
+    .order_by(events.c.sequence.desc())
+    .limit(1)
+)
 _live = select(batches.c.parts, *(batches.c[name] for name in OUTCOMES)).where(
     batches.c.id == bindparam("batch")
 )
@@ -84,6 +92,15 @@ def append(
         {"state": state.encode(), "last_hash": previous, "status": state.status},
     )
     return state
+
+
+def is_told(conn: Connection, row: Row[Any], now: datetime) -> bool:
+    """Whether the progress was told a moment ago, and no tenth is passed since."""
+    last = conn.execute(_last, {"name": row.batch_id}).scalar()
+    if last is None or now - datetime.fromisoformat(last) >= _PROGRESS_EVERY:
+        return False
+    live = conn.execute(_live, {"batch": row.id}).one()
+    return tenth(_state.decode(row.state).counts) == tenth(live[1:])
 
 
 def read(conn: Connection, batch_id: str, after: int, limit: int) -> list[Row[Any]]:

@@ -5,12 +5,15 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, table, update
 
 from batchwire.errors import UnknownSchema
 
-HEAD = "0002"
-_KNOWN = frozenset({"0001", HEAD})
+HEAD = "0003"
+COPYING = "copying"  # instead of a version, while a database is copied into this one
+_KNOWN = frozenset({"0001", "0002", HEAD})
+
+_version = table("alembic_version", column("version_num"))
 
 
 def configuration() -> Config:
@@ -62,7 +65,18 @@ def current(conn: Connection) -> str:
     return MigrationContext.configure(conn).get_current_revision() or ""
 
 
+def mark(conn: Connection, revision: str) -> None:
+    """Let every program find this version."""
+    conn.execute(update(_version).values(version_num=revision))
+
+
 def _must_be_known(revision: str, name: str) -> None:
+    if revision == COPYING:
+        message = (
+            f"database {name}: a copy into it goes on, or was cut short; wait for it, or"
+            " run `batchwire db copy` again, which starts it anew"
+        )
+        raise UnknownSchema(message)
     if revision and revision not in _KNOWN:
         message = (
             f"database {name}: its schema {revision} is newer than this program;"

@@ -10,6 +10,7 @@ from batchwire.adapters.sql import batch_rows, log, observed_rows
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.record_rows import outbox_row
 from batchwire.adapters.sql.tables import outbox
+from batchwire.adapters.sql.times import millis
 from batchwire.domain.events import EventType, Fact
 from batchwire.domain.observed import ObservedBatch
 from batchwire.domain.operations import Command
@@ -66,5 +67,5 @@ def _operate(
     announcer = log.announcer_of(conn)
     if announcer is not None:
         told = Outgoing(topic=announcer.topic, record=announcer.asked(event, digest))
-        conn.execute(insert(outbox), outbox_row(told, batch_rows.millis(now)))
+        conn.execute(insert(outbox), outbox_row(told, millis(now)))
     return _one(conn, batch_id)

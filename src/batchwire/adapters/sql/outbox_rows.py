@@ -1,7 +1,7 @@
 """What waits to be published: added with what it tells, read by shard, gone when done."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy import (
     Connection,
@@ -13,17 +13,17 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import dead_letter_rows
-from batchwire.adapters.sql.batch_rows import millis
+from batchwire.adapters.sql import dead_letter_rows, worker_rows
 from batchwire.adapters.sql.record_rows import SHARDS, outbox_row, pending_of
-from batchwire.adapters.sql.tables import outbox, shards, workers
+from batchwire.adapters.sql.tables import outbox, shards
+from batchwire.adapters.sql.times import millis
+from batchwire.adapters.sql.worker_rows import RELAY
 from batchwire.domain.dead_letter import DeadLetter, Disposition
 from batchwire.messages.dead_letter import redriven_as
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.outbox import Depth, Pending
 
-ROLE = "relay"
-DEAD_AFTER = timedelta(seconds=30)  # without a heartbeat
+DEAD_AFTER_S = 30.0  # without a sign
 
 _mine = select(shards.c.shard).where(shards.c.owner == bindparam("owner"))
 _pending = (
@@ -55,10 +55,9 @@ def add(conn: Connection, records: Sequence[Outgoing], now: datetime) -> list[in
 
 def lease(conn: Connection, owner: str, now: datetime) -> int:
     """Say that we live; hold our fair share of the shards."""
-    _heartbeat(conn, owner, now)
-    alive = set(
-        conn.execute(select(workers.c.owner).where(workers.c.role == ROLE)).scalars()
-    )
+    at_ms = worker_rows.join(conn, owner, RELAY, DEAD_AFTER_S, now)
+    worker_rows.bury(conn, RELAY, at_ms)
+    alive = set(conn.execute(worker_rows.alive(RELAY)).scalars())
     rows = conn.execute(select(shards).with_for_update())
     held = {row.shard: row.owner for row in rows}
     missing = [n for n in range(SHARDS) if n not in held]
@@ -74,18 +73,6 @@ def lease(conn: Connection, owner: str, now: datetime) -> int:
     return min(len(ours), share) + len(taken)
 
 
-def _heartbeat(conn: Connection, owner: str, now: datetime) -> None:
-    conn.execute(
-        delete(workers).where(
-            workers.c.role == ROLE, workers.c.heartbeat_at < millis(now - DEAD_AFTER)
-        )
-    )
-    ours = {"heartbeat_at": millis(now)}
-    found = conn.execute(update(workers).where(workers.c.owner == owner), ours)
-    if not found.rowcount:
-        conn.execute(insert(workers), {"owner": owner, "role": ROLE, **ours})
-
-
 def _give(conn: Connection, some: Sequence[int], owner: str) -> None:
     if some:
         conn.execute(update(shards).where(shards.c.shard.in_(some)), {"owner": owner})
@@ -94,12 +81,17 @@ def _give(conn: Connection, some: Sequence[int], owner: str) -> None:
 def release(conn: Connection, owner: str) -> None:
     """Give all shards back: the others need not wait for our heartbeat to stop."""
     conn.execute(update(shards).where(shards.c.owner == owner), {"owner": ""})
-    conn.execute(delete(workers).where(workers.c.owner == owner))
+    worker_rows.leave(conn, owner)
 
 
-def pending(conn: Connection, owner: str, most: int) -> list[Pending]:
-    """Read the oldest of our shards."""
-    rows = conn.execute(_pending, {"owner": owner, "most": most})
+def pending(
+    conn: Connection, owner: str, most: int, without: Collection[str]
+) -> list[Pending]:
+    """Read the oldest of our shards; mostly no topic is passed over."""
+    query = _pending
+    if without:
+        query = query.where(outbox.c.topic.not_in(sorted(without)))
+    rows = conn.execute(query, {"owner": owner, "most": most})
     return [pending_of(row) for row in rows]
 
 

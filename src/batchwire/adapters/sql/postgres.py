@@ -1,7 +1,8 @@
 """``PostgresDatabase``: many writers, row locks, commits that are accounted for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 import asyncpg
@@ -9,7 +10,8 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from batchwire.adapters.sql import commits, migrate
-from batchwire.adapters.sql.database import to_its_end
+from batchwire.adapters.sql.changes import Changes
+from batchwire.adapters.sql.database import Snapshot, to_its_end
 from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.postgres_connect import (
     LOCK_TIMEOUT_S,
@@ -18,7 +20,8 @@ from batchwire.adapters.sql.postgres_connect import (
     pool,
 )
 from batchwire.adapters.sql.postgres_errors import is_passing, translated
-from batchwire.adapters.sql.postgres_right import SCHEMA, Right, is_taken
+from batchwire.adapters.sql.postgres_listen import Listener
+from batchwire.adapters.sql.worker_rows import IS_TIME_OF_SERVER
 from batchwire.errors import StoreError, StoreInDoubt
 from batchwire.messages.announcement import Announcer
 
@@ -28,6 +31,8 @@ P = ParamSpec("P")
 OLDEST = 14
 IN_DOUBT_S = 300.0
 
+# Of an advisory lock, which counts within one database: a number nobody else takes.
+_SCHEMA = int.from_bytes(b"bw schem")
 _TRIES = 3
 _ASK_AGAIN_S = 0.05
 _ASK_AGAIN_AT_MOST_S = 2.0
@@ -46,7 +51,8 @@ class PostgresDatabase:
 
     Opening makes the schema in an empty database; another schema only ``upgrade``
     touches, because other machines may be at work on it. Writes run at READ COMMITTED
-    with row locks; reads see one moment (REPEATABLE READ).
+    with row locks; reads see one moment (REPEATABLE READ). ``is_time_of_server``: leases
+    go by the time of the server, not by that of this machine.
     """
 
     def __init__(
@@ -55,16 +61,20 @@ class PostgresDatabase:
         announcer: Announcer | None = None,
         *,
         lock_timeout_s: float = LOCK_TIMEOUT_S,
+        is_time_of_server: bool = True,
     ) -> None:
         self._url = url
         self._name = name_of(url)
-        told = {ANNOUNCER: announcer}
+        told = {ANNOUNCER: announcer, IS_TIME_OF_SERVER: is_time_of_server}
         self._writers = pool(url, lock_timeout_s).execution_options(**told)
         self._pool_of_readers = pool(url, lock_timeout_s)
         self._readers = self._pool_of_readers.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
+            isolation_level="REPEATABLE READ",
+            postgresql_readonly=True,
+            **{IS_TIME_OF_SERVER: is_time_of_server},
         )
-        self._right = Right(self._name, arguments(url, lock_timeout_s))
+        self.changes = Changes()
+        self._listener = Listener(arguments(url, lock_timeout_s), self.changes)
 
     async def open(self) -> None:
         """See ``Database``."""
@@ -85,18 +95,28 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """See ``Database``."""
-        await self._right.end()
+        await self._listener.end()
         await self._pool_of_readers.dispose()
         await self._writers.dispose()
 
-    async def become_engine(self) -> None:
+    @property
+    def is_exclusive(self) -> bool:
+        """See ``Database``."""
+        return False
+
+    async def listen(self) -> bool:
         """See ``Database``."""
         with translated(self._name):
-            await self._right.take()
+            await self._listener.start()
+        return True
+
+    async def become_engine(self) -> bool:
+        """See ``Database``."""
+        return False
 
     async def has_engine(self) -> bool:
         """See ``Database``."""
-        return await self.read(is_taken)
+        return False
 
     async def write(
         self,
@@ -106,7 +126,6 @@ class PostgresDatabase:
     ) -> T:
         """See ``Database``."""
         with translated(self._name):
-            await self._right.keep()
 
             def call(conn: Connection) -> T:
                 return body(conn, *args, **kwargs)
@@ -127,6 +146,26 @@ class PostgresDatabase:
 
         with translated(self._name):
             return await to_its_end(_tried(transaction))
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """See ``Database``."""
+        with translated(self._name):
+            conn = await self._readers.connect()
+
+        async def read(
+            body: Callable[Concatenate[Connection, P], T],
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> T:
+            with translated(self._name):
+                return await to_its_end(conn.run_sync(body, *args, **kwargs))
+
+        try:
+            await read(_may_be_idle)
+            yield read
+        finally:
+            await conn.close()
 
     async def _commit(self, body: Callable[[Connection], T]) -> T:
         """Run a transaction; know afterwards whether it was committed."""
@@ -174,8 +213,13 @@ async def _tried(transaction: Callable[[], Awaitable[T]]) -> T:
 
 
 def _upgrade(conn: Connection, name: str) -> tuple[str, str]:
-    conn.execute(select(func.pg_advisory_xact_lock(SCHEMA)))
+    conn.execute(select(func.pg_advisory_xact_lock(_SCHEMA)))
     return migrate.upgrade(conn, name)
+
+
+def _may_be_idle(conn: Connection) -> None:
+    """Let a snapshot be idle while what it gave is written elsewhere."""
+    conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def _must_be_recent(conn: Connection, name: str) -> None:

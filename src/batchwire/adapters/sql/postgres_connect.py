@@ -15,9 +15,9 @@ COMMAND_TIMEOUT_S = 60.0
 LOCK_TIMEOUT_S = 10.0
 
 _STATEMENT_CACHE = "prepared_statement_cache_size"
-# Who is stopped in the middle of a transaction keeps its batch's row only so long; whose
-# machine is gone keeps its right to be the engine for 10 + 3 * 5 seconds.
-_IDLE_IN_TRANSACTION_MS = 30_000
+# Who is stopped in the middle of a transaction keeps its rows only so long; whose machine
+# is gone keeps them for 10 + 3 * 5 seconds.
+_IDLE_IN_TRANSACTION_MS = 5_000
 _KEEPALIVE = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",

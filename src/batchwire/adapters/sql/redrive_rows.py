@@ -17,10 +17,10 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import notes
-from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.dead_letter_rows import fitting, letter_of
 from batchwire.adapters.sql.record_rows import outbox_row
 from batchwire.adapters.sql.tables import dead_letters, inbox, outbox
+from batchwire.adapters.sql.times import millis
 from batchwire.messages.dead_letter import to_redrive
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.dead_letters import Filter, Portion, Redrive

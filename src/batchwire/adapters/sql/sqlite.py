@@ -3,14 +3,16 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from batchwire.adapters.sql import migrate
-from batchwire.adapters.sql.database import to_its_end
+from batchwire.adapters.sql.changes import Changes
+from batchwire.adapters.sql.database import Snapshot, to_its_end
 from batchwire.adapters.sql.log import ANNOUNCER
 from batchwire.adapters.sql.sqlite_connect import (
     BUSY_TIMEOUT_S,
@@ -51,6 +53,7 @@ class SqliteDatabase:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
+        self.changes = Changes()
 
     async def open(self) -> None:
         """See ``Database``."""
@@ -70,13 +73,23 @@ class SqliteDatabase:
             os.close(self._engine_lock)
             self._engine_lock = None
 
-    async def become_engine(self) -> None:
+    @property
+    def is_exclusive(self) -> bool:
         """See ``Database``."""
+        return True
+
+    async def listen(self) -> bool:
+        """See ``Database``."""
+        return False
+
+    async def become_engine(self) -> bool:
+        """See ``Database``."""
+        if self._engine_lock is not None:
+            return False
         for _ in range(_LOCK_TRIES):  # another command may just be looking
-            if self._engine_lock is None:
-                self._engine_lock = self._lock(fcntl.LOCK_EX)
+            self._engine_lock = self._lock(fcntl.LOCK_EX)
             if self._engine_lock is not None:
-                return
+                return True
             await asyncio.sleep(_LOCK_TRY_S)
         message = (
             f"database {self._path}: another engine works on it already;"
@@ -111,6 +124,29 @@ class SqliteDatabase:
     ) -> T:
         """See ``Database``."""
         return await self._run(self._reader, body, *args, **kwargs)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """See ``Database``."""
+        loop = asyncio.get_running_loop()
+        with translated(self._path):
+            conn = await loop.run_in_executor(self._reading, self._reader.connect)
+
+        async def read(
+            body: Callable[Concatenate[Connection, P], T],
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> T:
+            def call() -> T:
+                with translated(self._path):
+                    return body(conn, *args, **kwargs)
+
+            return await to_its_end(loop.run_in_executor(self._reading, call))
+
+        try:
+            yield read
+        finally:
+            await loop.run_in_executor(self._reading, conn.close)
 
     async def _run(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from batchwire.adapters.sql import (
     audit,
@@ -14,13 +14,16 @@ from batchwire.adapters.sql import (
     observed_rows,
     outbox_rows,
     suppression_rows,
+    worker_rows,
 )
 from batchwire.adapters.sql.database import Database
+from batchwire.adapters.sql.engine_door import SqlWorkers
+from batchwire.adapters.sql.times import millis
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import VIA_TOPIC, Change, Command
-from batchwire.errors import OutboxFull
+from batchwire.errors import OutboxFull, RecipientsPurged
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
 
@@ -29,7 +32,7 @@ _FEW_CHUNKS = 32
 _MANY_EVENTS = 500
 
 
-class SqlStore:
+class SqlStore(SqlWorkers):
     """
     Batches, ledger and event log in one database.
 
@@ -41,9 +44,8 @@ class SqlStore:
     def __init__(
         self, database: Database, clock: Clock, outbox_max_rows: int = 1_000_000
     ) -> None:
-        self._database = database
+        super().__init__(database, clock)
         self._outbox_max_rows = outbox_max_rows
-        self._clock = clock
         self._write = database.write
         self._read = database.read
 
@@ -54,14 +56,6 @@ class SqlStore:
     async def close(self) -> None:
         """See the port."""
         await self._database.close()
-
-    async def become_engine(self) -> None:
-        """See the port."""
-        await self._database.become_engine()
-
-    async def has_engine(self) -> bool:
-        """See the port."""
-        return await self._database.has_engine()
 
     async def add_list_blocks(
         self, list_id: str, first: int, blocks: Sequence[bytes]
@@ -91,7 +85,9 @@ class SqlStore:
         """See the port."""
         now = self._clock.now()
         most = self._outbox_max_rows
-        return await self._write(_create, spec, digest, facts, most, now)
+        made = await self._write(_create, spec, digest, facts, most, now)
+        self._database.changes.tell()
+        return made
 
     async def batch(self, batch_id: str) -> Batch:
         """See the port."""
@@ -116,24 +112,45 @@ class SqlStore:
         change, batch = await self._write(
             _change, batch_id, decide, command, rewrites, now
         )
+        if batch_rows.is_move(change):
+            self._database.changes.tell()
         if change.refusal is not None:
             raise change.refusal
         return batch
 
-    async def add_chunks(
-        self, batch_id: str, chunks: Sequence[NewChunk], facts: Sequence[Fact] = ()
-    ) -> Status:
+    async def begin_preparing(self, batch_id: str, owner: str) -> bool:
         """See the port."""
-        now = self._clock.now()
-        return await self._write(chunk_rows.append_chunks, batch_id, chunks, facts, now)
+        return await self._write(batch_rows.begin_preparing, batch_id, owner)
 
-    async def rewrite_chunks(
-        self, batch_id: str, rewrites: Sequence[Rewrite], facts: Sequence[Fact] = ()
+    async def cease_preparing(self, batch_id: str, owner: str) -> None:
+        """See the port."""
+        await self._write(batch_rows.cease_preparing, batch_id, owner)
+        self._database.changes.tell()
+
+    async def add_chunks(
+        self,
+        batch_id: str,
+        owner: str,
+        chunks: Sequence[NewChunk],
+        facts: Sequence[Fact] = (),
     ) -> Status:
         """See the port."""
         now = self._clock.now()
         return await self._write(
-            chunk_rows.rewrite_prepared, batch_id, rewrites, facts, now
+            chunk_rows.append_chunks, batch_id, owner, chunks, facts, now
+        )
+
+    async def rewrite_chunks(
+        self,
+        batch_id: str,
+        owner: str,
+        rewrites: Sequence[Rewrite],
+        facts: Sequence[Fact] = (),
+    ) -> Status:
+        """See the port."""
+        now = self._clock.now()
+        return await self._write(
+            chunk_rows.rewrite_prepared, batch_id, owner, rewrites, facts, now
         )
 
     async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
@@ -144,15 +161,28 @@ class SqlStore:
         self, batch_id: str, *, is_leased: bool = False
     ) -> AsyncIterator[Chunk]:
         """See the port."""
+        async for chunk in self._chunks(
+            batch_id, chunk_rows.LEASED if is_leased else None
+        ):
+            yield chunk
+
+    async def lost_chunks(self, batch_id: str) -> AsyncIterator[Chunk]:
+        """See the port."""
+        async for chunk in self._chunks(batch_id, chunk_rows.LOST):
+            yield chunk
+
+    async def _chunks(
+        self, batch_id: str, only: ColumnElement[bool] | None
+    ) -> AsyncIterator[Chunk]:
         after = -1
-        while some := await self._read(_chunks, batch_id, after, is_leased=is_leased):
+        while some := await self._read(_chunks, batch_id, after, only):
             for chunk in some:
                 yield chunk
             after = some[-1].number
 
     async def suppress(self, numbers: Collection[str], reason: str) -> None:
         """See the port."""
-        since = batch_rows.millis(self._clock.now())
+        since = millis(self._clock.now())
         await self._write(suppression_rows.add, numbers, reason, since)
 
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:
@@ -218,7 +248,7 @@ def _change(
         batch_rows.keep_answer(conn, command, change.refusal, now)
     if change.facts:
         if rewrites and change.refusal is None:
-            chunk_rows.rewrite(conn, row.id, rewrites)
+            chunk_rows.rewrite(conn, batch_id, row.id, rewrites)
         batch_rows.write(conn, row, change, now)
     return change, _batch(conn, batch_id)
 
@@ -226,18 +256,23 @@ def _change(
 def _flush(
     conn: Connection, owner: str, flushes: Sequence[Flush], now: datetime
 ) -> list[Flushed]:
+    at_ms = worker_rows.must_live(conn, owner, now)
     # In one order everywhere: who locks the rows of several batches then meets nobody
     # who holds the one and waits for the other.
     ordered = sorted(flushes, key=lambda work: work.batch_id)
-    done = {w.batch_id: chunk_rows.flush(conn, owner, w, now) for w in ordered}
+    done = {w.batch_id: chunk_rows.flush(conn, owner, w, now, at_ms) for w in ordered}
     return [done[work.batch_id] for work in flushes]
 
 
 def _chunks(
-    conn: Connection, batch_id: str, after: int, *, is_leased: bool
+    conn: Connection, batch_id: str, after: int, only: ColumnElement[bool] | None
 ) -> list[Chunk]:
-    batch = batch_rows.row_of(conn, batch_id).id
-    return list(chunk_rows.read(conn, batch, after, _FEW_CHUNKS, is_leased=is_leased))
+    row = batch_rows.row_of(conn, batch_id)
+    if batch_rows.state_of(row).is_purged:  # and then none is leased
+        if only is not None:
+            return []
+        raise RecipientsPurged(batch_id)
+    return list(chunk_rows.read(conn, row.id, after, _FEW_CHUNKS, only))
 
 
 def _must_exist(conn: Connection, batch_id: str) -> None:

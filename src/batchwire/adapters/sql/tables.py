@@ -58,8 +58,15 @@ batches = Table(
     Column("last_hash", LargeBinary, nullable=False),
     Column("state", LargeBinary, nullable=False),
     Column("spec", LargeBinary, nullable=False),
+    Column("prepared_by", String(64)),
     Index("batches_by_status", "status"),
     Index("batches_by_list", "list_id"),
+    Index(
+        "batches_in_preparation",
+        "prepared_by",
+        sqlite_where=text("prepared_by IS NOT NULL"),
+        postgresql_where=text("prepared_by IS NOT NULL"),
+    ),
 )
 
 # A chunk's hot row is small; its payload stands apart, written once, because SQLite
@@ -166,13 +173,13 @@ outbox = Table(
     sqlite_autoincrement=True,  # no id ever comes back
 )
 
-# Who is at work: a worker that does not renew its row for 30 s is taken for dead.
+# Who is at work; who does not move ``dead_at`` on before it has come is taken for dead.
 workers = Table(
     "workers",
     metadata,
     Column("owner", String(64), primary_key=True),
     Column("role", String(16), nullable=False),
-    Column("heartbeat_at", BigInteger, nullable=False),
+    Column("dead_at", BigInteger, nullable=False, server_default="0"),
 )
 
 # Who publishes which part of the outbox: crc32(key) mod 64.

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from batchwire.adapters.sql.batch_rows import millis
 from batchwire.adapters.sql.record_rows import packed, unpacked
 from batchwire.adapters.sql.tables import positions, records, topics
+from batchwire.adapters.sql.times import millis
 from batchwire.domain.record import Place, Record
 from batchwire.ports.bus import Outgoing
 
@@ -25,6 +26,15 @@ _read = (
     .where(records.c.topic == bindparam("name"), records.c.position >= bindparam("at"))
     .order_by(records.c.position)
     .limit(bindparam("most"))
+)
+_head = (
+    select(records.c.position, records.c.at)
+    .where(records.c.topic == bindparam("name"), records.c.position >= bindparam("at"))
+    .order_by(records.c.position)
+    .limit(bindparam("most"))
+)
+_forget = delete(records).where(
+    records.c.topic == bindparam("name"), records.c.position <= bindparam("at")
 )
 
 
@@ -63,10 +73,12 @@ def read(conn: Connection, topic: str, at: int, most: int) -> list[Record]:
     ]
 
 
-def end(conn: Connection, topic: str) -> int:
-    """Give the position after the last record."""
+def lag(conn: Connection, topic: str, at: int) -> int:
+    """Count the records from a position on that are not forgotten."""
     query = select(topics.c.next).where(topics.c.topic == topic)
-    return conn.execute(query).scalar() or 0
+    end: int = conn.execute(query).scalar() or 0
+    start = conn.execute(_head, {"name": topic, "at": at, "most": 1}).scalar()
+    return 0 if start is None else max(0, end - start)
 
 
 def take(
@@ -112,20 +124,15 @@ def leave(conn: Connection, topic: str, group: str, owner: str) -> None:
 
 
 def purge(conn: Connection, before: datetime, most: int) -> int:
-    """Forget the oldest records that every group has read, at most so many."""
-    slowest = (
-        select(func.coalesce(func.min(positions.c.next), 0))
-        .where(positions.c.topic == records.c.topic)
-        .scalar_subquery()
-    )
-    old = conn.execute(
-        select(records.c.topic, records.c.position)
-        .where(records.c.at < millis(before), records.c.position < slowest)
-        .limit(most)
-    ).all()
-    if old:
-        gone = delete(records).where(
-            records.c.topic == bindparam("t"), records.c.position == bindparam("p")
-        )
-        conn.execute(gone, [{"t": topic, "p": position} for topic, position in old])
-    return len(old)
+    """
+    Forget the oldest records of one topic, read or not, at most so many.
+
+    As on Kafka their age decides alone: who reads more slowly than that misses some.
+    """
+    for topic in conn.execute(select(topics.c.topic)).scalars().all():
+        rows = conn.execute(_head, {"name": topic, "at": 0, "most": most})
+        old = list(takewhile(lambda row: row.at < millis(before), rows))
+        if old:
+            conn.execute(_forget, {"name": topic, "at": old[-1].position})
+            return len(old)
+    return 0

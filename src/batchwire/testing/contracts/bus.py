@@ -194,8 +194,7 @@ class BusContract:
         """And stays a member: the rest comes in order, nothing twice."""
         await opened.publish(*(numbered(n) for n in range(1000)))
         collector = Pausing(after=1)
-        member = await opened.member(collector)
-        collector.member = member
+        collector.member = await opened.member(collector)
         await collector.count(1)
         await asyncio.sleep(self.QUIET_S)
         before = len(collector.records)

@@ -1,6 +1,6 @@
 """What every store must do (``ports.store``, ``ports.event_store``)."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar
@@ -15,8 +15,15 @@ from batchwire.domain.ledger import VERSION, Payload, pack, segment, unpack_payl
 from batchwire.domain.lifecycle import Operation, Status, Trigger
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
-from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
+from batchwire.errors import (
+    BatchConflict,
+    IllegalOperation,
+    StaleBatch,
+    StaleLease,
+    UnknownBatch,
+)
 from batchwire.ports.store import (
+    Chunk,
     ChunkUpdate,
     Flush,
     Flushed,
@@ -27,6 +34,8 @@ from batchwire.testing.builders import FullStore, numbers, spec
 from batchwire.testing.clock import ManualClock
 
 SIZE = 4  # recipients in each chunk
+ME, OTHER = "me", "other"  # two engines
+LASTS_S = 30.0
 OPEN, ACCEPTED = Outcome.OPEN, Outcome.ACCEPTED
 
 
@@ -55,11 +64,14 @@ class StoreContract:
         """Create a batch with chunks of open recipients, in preparation_running."""
         await self.created(store)
         await self.enter(store, Trigger.PREPARATION_STARTED)
-        await store.add_chunks("b1", [new_chunk(n) for n in range(chunks)])
+        await store.begin_preparing("b1", ME)
+        await store.add_chunks("b1", ME, [new_chunk(n) for n in range(chunks)])
 
     async def delivering(self, store: FullStore, chunks: int = 2) -> None:
-        """Create a batch in delivery_running."""
+        """Create a batch in delivery_running, and two engines that may deliver it."""
         await self.prepared(store, chunks)
+        for owner in (ME, OTHER):
+            await store.become_engine(owner, LASTS_S)
         await self.enter(store, Trigger.SEALED, Trigger.DELIVERY_STARTED)
 
     async def flush(
@@ -67,7 +79,7 @@ class StoreContract:
         store: FullStore,
         *updates: ChunkUpdate,
         claim: int = 0,
-        owner: str = "me",
+        owner: str = ME,
     ) -> Flushed:
         """Flush one batch."""
         flush = Flush(batch_id="b1", updates=updates, claim=claim)
@@ -247,6 +259,7 @@ class StoreContract:
         """Counts and parts move along."""
         await self.created(store)
         await self.enter(store, Trigger.PREPARATION_STARTED)
+        await store.begin_preparing("b1", ME)
         refused = segment(0, 0, [(1, Outcome.INVALID, 0)], {1: ("invalid", "letters")})
         chunk = NewChunk(
             number=0,
@@ -255,7 +268,7 @@ class StoreContract:
             counts=count(bytes([0, Outcome.INVALID, 0, 0])),
             parts=SIZE - 1,
         )
-        status = await store.add_chunks("b1", [chunk], (operations.progress(),))
+        status = await store.add_chunks("b1", ME, [chunk], (operations.progress(),))
         assert status is Status.PREPARATION_RUNNING
         batch = await store.batch("b1")
         assert (batch.counts[OPEN], batch.counts[Outcome.INVALID]) == (SIZE - 1, 1)
@@ -269,7 +282,7 @@ class StoreContract:
         """The status tells why."""
         await self.prepared(store, chunks=1)
         await self.operate(store, Operation.PAUSE)
-        status = await store.add_chunks("b1", [new_chunk(1)])
+        status = await store.add_chunks("b1", ME, [new_chunk(1)])
         assert status is Status.PREPARATION_PAUSED
         assert len([chunk async for chunk in store.chunks("b1")]) == 1
 
@@ -313,15 +326,15 @@ class StoreContract:
             parts_removed=1,
         )
         facts = (operations.progress(),)
-        status = await store.rewrite_chunks("b1", [rewrite], facts)
+        status = await store.rewrite_chunks("b1", ME, [rewrite], facts)
         assert status is Status.PREPARATION_RUNNING
-        assert await store.rewrite_chunks("b1", []) is Status.PREPARATION_RUNNING
+        assert await store.rewrite_chunks("b1", ME, []) is Status.PREPARATION_RUNNING
         batch = await store.batch("b1")
         assert batch.counts[Outcome.DUPLICATE] == 1
         assert batch.parts == 2 * SIZE - 1
         assert batch.state.counts == batch.counts
         await self.operate(store, Operation.PAUSE)
-        status = await store.rewrite_chunks("b1", [rewrite], facts)
+        status = await store.rewrite_chunks("b1", ME, [rewrite], facts)
         assert status is Status.PREPARATION_PAUSED
         chunks = [chunk async for chunk in store.chunks("b1")]
         assert list(chunks[1].state.recorded) == [0, 0, Outcome.DUPLICATE, 0]
@@ -350,11 +363,11 @@ class StoreContract:
         """A second worker gets the others only."""
         await self.delivering(store, chunks=3)
         mine = await self.flush(store, claim=2)
-        other = await self.flush(store, claim=2, owner="other")
+        other = await self.flush(store, claim=2, owner=OTHER)
         assert [claim.number for claim in mine.claims] == [0, 1]
         assert [claim.number for claim in other.claims] == [2]
         assert mine.claims[0].payload == unpack_payload(payload(0))
-        assert other.next_due_at is None
+        assert other.next_due_s is None
 
     async def test_answers_move_the_counts(self, store: FullStore) -> None:
         """Of the chunk and of the batch."""
@@ -384,10 +397,9 @@ class StoreContract:
         """With a higher fence, and what was answered."""
         await self.delivering(store, chunks=1)
         (claim,) = (await self.flush(store, claim=1)).claims
-        due_at = clock.now() + timedelta(seconds=10)
-        update = answers(claim.fence, [ACCEPTED], is_released=True, due_at=due_at)
+        update = answers(claim.fence, [ACCEPTED], is_released=True, due_s=10.0)
         found = await self.flush(store, update, claim=1)
-        assert (found.claims, found.next_due_at) == ((), due_at)
+        assert (found.claims, found.next_due_s) == ((), 10.0)
         await clock.advance(10)
         (again,) = (await self.flush(store, claim=1)).claims
         assert again.fence > claim.fence
@@ -397,8 +409,10 @@ class StoreContract:
         """A worker that slept past its lease changes nothing."""
         await self.delivering(store, chunks=1)
         (old,) = (await self.flush(store, claim=1)).claims
-        await self.take_back(store)
-        (new,) = (await self.flush(store, claim=1, owner="other")).claims
+        await store.resign(ME)
+        await self.take_back(store, await _all(store.lost_chunks("b1")))
+        await store.become_engine(ME, LASTS_S)
+        (new,) = (await self.flush(store, claim=1, owner=OTHER)).claims
         found = await self.flush(store, answers(old.fence, [ACCEPTED], intent=4))
         assert found.stale == (0,)
         assert found.counts[ACCEPTED] == 0
@@ -413,7 +427,7 @@ class StoreContract:
         await self.delivering(store, chunks=1)
         (claim,) = (await self.flush(store, claim=1)).claims
         update = answers(claim.fence, [ACCEPTED])
-        assert (await self.flush(store, update, owner="other")).stale == (0,)
+        assert (await self.flush(store, update, owner=OTHER)).stale == (0,)
 
     async def test_a_paused_batch_takes_no_new_chunk_and_no_intent(
         self, store: FullStore
@@ -456,7 +470,7 @@ class StoreContract:
             facts=(operations.progress(),),
             limited_by="rate",
         )
-        await store.flush("me", [flush])
+        await store.flush(ME, [flush])
         batch = await store.batch("b1")
         assert batch.limited_by == "rate"
         assert batch.state.counts[ACCEPTED] == 1
@@ -466,7 +480,7 @@ class StoreContract:
         await self.delivering(store)
         await self.created(store, "b2")
         asked = [Flush(batch_id="b2", claim=1), Flush(batch_id="b1", claim=1)]
-        second, first = await store.flush("me", asked)
+        second, first = await store.flush(ME, asked)
         assert second.status is Status.PREPARATION_READY
         assert len(first.claims) == 1
 
@@ -576,14 +590,84 @@ class StoreContract:
         early = moment - timedelta(seconds=1)
         assert [event async for event in store.replay("b1", early)] == []
 
-    # The engine's right
+    # Several engines
 
-    async def test_the_right_to_be_the_engine_is_known(self, store: FullStore) -> None:
-        """Asking again is harmless."""
+    async def test_whether_an_engine_works_here_is_known(
+        self, store: FullStore
+    ) -> None:
+        """Beginning again is harmless."""
         assert not await store.has_engine()
-        await store.become_engine()
-        await store.become_engine()
+        await store.become_engine(ME, LASTS_S)
+        await store.become_engine(ME, LASTS_S)
         assert await store.has_engine()
+
+    async def test_who_is_no_engine_writes_nothing(self, store: FullStore) -> None:
+        """And an engine that has resigned gives no sign of life any more."""
+        await self.delivering(store)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        await store.renew(ME, LASTS_S)
+        await store.resign(ME)
+        await store.resign(ME)
+        with pytest.raises(StaleLease, match="worker me gave no sign"):
+            await self.flush(store, answers(claim.fence, [ACCEPTED]), claim=1)
+        with pytest.raises(StaleLease):
+            await store.renew(ME, LASTS_S)
+        assert (await store.batch("b1")).counts[ACCEPTED] == 0
+        assert len(await _all(store.chunks("b1", is_leased=True))) == 1
+
+    async def test_what_the_dead_held_is_found_and_taken_back_once(
+        self, store: FullStore
+    ) -> None:
+        """Two may try; of what the living hold nobody takes anything."""
+        await self.delivering(store, chunks=3)
+        await self.flush(store, claim=2)
+        await self.flush(store, claim=1, owner=OTHER)
+        assert await store.bury() == []
+        await store.resign(ME)
+        assert await store.bury() == ["b1"]
+        lost = await _all(store.lost_chunks("b1"))
+        assert [chunk.number for chunk in lost] == [0, 1]
+        await self.take_back(store, lost)
+        with pytest.raises(StaleBatch, match="another worker took these chunks back"):
+            await self.take_back(store, lost)
+        assert await store.bury() == []
+        assert await _all(store.lost_chunks("b1")) == []
+        leased = await _all(store.chunks("b1", is_leased=True))
+        assert [chunk.number for chunk in leased] == [2]
+        assert (await self.flush(store, claim=3, owner=OTHER)).claims[0].fence == 2
+        notes = [e async for e in store.replay("b1") if e.type is EventType.NOTE]
+        assert len(notes) == 1
+        assert await store.verify("b1") == []
+
+    async def test_one_worker_prepares_a_batch(self, store: FullStore) -> None:
+        """Until it ceases; what another writes meanwhile is refused."""
+        await self.created(store)
+        await self.enter(store, Trigger.PREPARATION_STARTED)
+        assert await store.begin_preparing("b1", ME)
+        assert await store.begin_preparing("b1", ME)
+        assert not await store.begin_preparing("b1", OTHER)
+        with pytest.raises(StaleLease, match="another worker"):
+            await store.add_chunks("b1", OTHER, [new_chunk(0)])
+        await store.cease_preparing("b1", OTHER)
+        assert (await store.batch("b1")).prepared_by == ME
+        await store.cease_preparing("b1", ME)
+        with pytest.raises(StaleLease):
+            await store.rewrite_chunks("b1", ME, [])
+        assert await store.begin_preparing("b1", OTHER)
+        assert (await store.batch("b1")).counts[OPEN] == 0
+
+    async def test_what_a_dead_worker_prepared_another_goes_on_with(
+        self, store: FullStore
+    ) -> None:
+        """Once it is known to be dead."""
+        await self.prepared(store)
+        for owner in (ME, OTHER):
+            await store.become_engine(owner, LASTS_S)
+        await store.bury()
+        assert not await store.begin_preparing("b1", OTHER)
+        await store.resign(ME)
+        await store.bury()
+        assert await store.begin_preparing("b1", OTHER)
 
     async def test_opening_again_changes_nothing(self, store: FullStore) -> None:
         """Idempotent."""
@@ -591,11 +675,14 @@ class StoreContract:
         await store.open()
         assert _ids(await store.batches()) == ["b1"]
 
-    async def take_back(self, store: FullStore) -> None:
-        """Do what rescue does: end the lease of chunk 0."""
-        rewrite = Rewrite(number=0, segments=(), counts=count(bytes(SIZE)))
+    async def take_back(self, store: FullStore, some: Sequence[Chunk]) -> None:
+        """Do what rescue does: end leases of the dead."""
+        rewrites = [
+            Rewrite(number=c.number, segments=(), counts=c.counts, fence=c.fence)
+            for c in some
+        ]
         change = Change(facts=(operations.note("recovered"),))
-        await store.change("b1", lambda _: change, rewrites=[rewrite])
+        await store.change("b1", lambda _: change, rewrites=rewrites)
 
 
 def payload(number: int) -> bytes:
@@ -628,6 +715,10 @@ def pause(request_id: str, batch_id: str = "b1") -> Command:
 
 def _enter(trigger: Trigger, batch: Batch) -> Change:
     return operations.enter(batch, trigger, batch.spec.created_at)
+
+
+async def _all(chunks: AsyncIterator[Chunk]) -> list[Chunk]:
+    return [chunk async for chunk in chunks]
 
 
 def _ids(batches: Sequence[Batch]) -> list[str]:

@@ -1,0 +1,76 @@
+"""``SqlWorkers``: the engines on one SQL database. Implements ``ports.workers.Workers``."""
+
+import asyncio
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from batchwire.adapters.sql import batch_rows, chunk_rows, worker_rows
+from batchwire.adapters.sql.database import Database
+from batchwire.adapters.sql.worker_rows import ENGINE
+from batchwire.ports.clock import Clock
+
+_LOOK_S = 0.1  # where nobody tells what other processes change
+
+
+class SqlWorkers:
+    """The table ``workers``, as far as engines are concerned."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def become_engine(self, owner: str, lasts_s: float) -> None:
+        """See the port."""
+        is_alone = await self._database.become_engine()
+        now = self._clock.now()
+        await self._database.write(_become, owner, lasts_s, now, is_alone=is_alone)
+
+    async def renew(self, owner: str, lasts_s: float) -> None:
+        """See the port."""
+        now = self._clock.now()
+        await self._database.write(worker_rows.renew, owner, lasts_s, now)
+
+    async def resign(self, owner: str) -> None:
+        """See the port."""
+        await self._database.write(worker_rows.leave, owner)
+
+    async def has_engine(self) -> bool:
+        """See the port."""
+        if self._database.is_exclusive:
+            return await self._database.has_engine()
+        return await self._database.read(worker_rows.has_engine, self._clock.now())
+
+    async def bury(self) -> list[str]:
+        """See the port."""
+        now, by_age = self._clock.now(), not self._database.is_exclusive
+        return await self._database.write(_bury, now, by_age=by_age)
+
+    async def changed(self, seen: int, timeout_s: float) -> int:
+        """See the port."""
+        hears_others = await self._database.listen()
+        wait_s = timeout_s if hears_others else min(timeout_s, _LOOK_S)
+        changes = self._database.changes
+        heard = asyncio.ensure_future(changes.more_than(seen))
+        rest = asyncio.ensure_future(self._clock.sleep(wait_s))
+        try:
+            await asyncio.wait({heard, rest}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            heard.cancel()
+            rest.cancel()
+        return changes.count
+
+
+def _become(
+    conn: Connection, owner: str, lasts_s: float, now: datetime, *, is_alone: bool
+) -> None:
+    worker_rows.join(conn, owner, ENGINE, lasts_s, now)
+    if is_alone:
+        worker_rows.leave_alone(conn, owner)
+
+
+def _bury(conn: Connection, now: datetime, *, by_age: bool) -> list[str]:
+    if by_age:
+        worker_rows.bury(conn, ENGINE, worker_rows.now_ms(conn, now))
+    batch_rows.free_preparations(conn)
+    return chunk_rows.lost(conn)

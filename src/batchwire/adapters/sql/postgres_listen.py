@@ -1,0 +1,41 @@
+"""Hearing what other processes change on PostgreSQL: one session that listens."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from batchwire.adapters.sql.changes import CHANNEL, Changes
+
+
+class Listener:
+    """
+    Listens from ``start`` on; ``changes`` is told.
+
+    Behind a pooler that shares sessions it hears nothing: whoever waits must look from
+    time to time, too.
+    """
+
+    def __init__(self, arguments: dict[str, Any], changes: Changes) -> None:
+        self._arguments = arguments
+        self._changes = changes
+        self._session: asyncpg.Connection | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Listen, where nobody does or the session was lost. Idempotent."""
+        async with self._one_at_a_time:
+            if self._session is not None and not self._session.is_closed():
+                return
+            self._session = await asyncpg.connect(**self._arguments)
+            await self._session.add_listener(CHANNEL, self._heard)
+            self._changes.tell()  # of what happened before
+
+    async def end(self) -> None:
+        """Listen no more."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _heard(self, *_: object) -> None:
+        self._changes.tell()

@@ -1,0 +1,130 @@
+"""
+Who is at work, and until when without a further sign it is not taken for dead.
+
+Each says for itself how long that is. On PostgreSQL the time is the server's: no two
+machines need agree on theirs.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from batchwire.adapters.sql.tables import workers
+from batchwire.adapters.sql.times import millis
+from batchwire.errors import StaleLease
+
+ENGINE = "engine"
+RELAY = "relay"
+IS_TIME_OF_SERVER = "is_time_of_server"  # an execution option
+
+_server_ms = cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
+_server_time = select(_server_ms)
+_ours = workers.c.owner == bindparam("who")
+# Who is dead is deleted; so a row that is locked here stays until we have committed.
+_held, _held_when = (
+    select(found)
+    .select_from(workers)
+    .where(_ours)
+    .with_for_update(read=True, key_share=True)
+    for found in (literal(0), _server_ms)
+)
+_renew = update(workers).where(_ours).values(dead_at=bindparam("until"))
+
+
+def is_time_of_server(conn: Connection) -> bool:
+    """Whether the database tells the time."""
+    return bool(conn.get_execution_options().get(IS_TIME_OF_SERVER))
+
+
+def now_ms(conn: Connection, now: datetime) -> int:
+    """Give the time that counts here, in Unix milliseconds; ``now`` is our own."""
+    if is_time_of_server(conn):
+        return int(conn.execute(_server_time).scalar_one())
+    return millis(now)
+
+
+def alive(role: str) -> Select[tuple[str]]:
+    """Select the owners that nobody has declared dead."""
+    return select(workers.c.owner).where(workers.c.role == role)
+
+
+def is_lost(owner: ColumnElement[str]) -> ColumnElement[bool]:
+    """Make the condition that what this engine held is nobody's any more."""
+    return owner.is_not(None) & owner.not_in(alive(ENGINE))
+
+
+def join(conn: Connection, owner: str, role: str, lasts_s: float, now: datetime) -> int:
+    """Say for the first time or again that we live; returns the time."""
+    at_ms = now_ms(conn, now)
+    until = at_ms + int(lasts_s * 1000)
+    if not conn.execute(_renew, {"who": owner, "until": until}).rowcount:
+        conn.execute(insert(workers), {"owner": owner, "role": role, "dead_at": until})
+    return at_ms
+
+
+def renew(conn: Connection, owner: str, lasts_s: float, now: datetime) -> None:
+    """Say that we still live; raises ``StaleLease`` where we were declared dead."""
+    until = now_ms(conn, now) + int(lasts_s * 1000)
+    if not conn.execute(_renew, {"who": owner, "until": until}).rowcount:
+        raise _lost(owner)
+
+
+def must_live(conn: Connection, owner: str, now: datetime) -> int:
+    """
+    See to it that nobody declares us dead before this transaction ends.
+
+    Returns the time. Raises ``StaleLease`` where somebody has.
+    """
+    is_of_server = is_time_of_server(conn)
+    query = _held_when if is_of_server else _held
+    found = conn.execute(query, {"who": owner}).scalar()
+    if found is None:
+        raise _lost(owner)
+    return int(found) if is_of_server else millis(now)
+
+
+def leave(conn: Connection, owner: str) -> None:
+    """Say that we work no more: what we still hold is anybody's at once."""
+    conn.execute(delete(workers).where(_ours), {"who": owner})
+
+
+def leave_alone(conn: Connection, owner: str) -> None:
+    """Declare every other engine dead, by whoever knows that."""
+    conn.execute(
+        delete(workers).where(workers.c.role == ENGINE, workers.c.owner != owner)
+    )
+
+
+def bury(conn: Connection, role: str, at_ms: int) -> int:
+    """Declare dead who gave no sign for too long; returns how many."""
+    late = alive(role).where(workers.c.dead_at <= at_ms)
+    # Who is just writing is left alone: he has a transaction, whatever his row says.
+    dead = list(conn.execute(late.with_for_update(skip_locked=True)).scalars())
+    if dead:
+        conn.execute(delete(workers).where(workers.c.owner.in_(dead)))
+    return len(dead)
+
+
+def has_engine(conn: Connection, now: datetime) -> bool:
+    """Whether some engine gave a sign in time."""
+    living = alive(ENGINE).where(workers.c.dead_at > now_ms(conn, now))
+    return conn.execute(living.limit(1)).first() is not None
+
+
+def _lost(owner: str) -> StaleLease:
+    return StaleLease(
+        f"worker {owner} gave no sign for too long; others took over what it held"
+    )

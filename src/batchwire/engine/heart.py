@@ -1,0 +1,91 @@
+"""
+The heart: the sign of life of one engine, and whether it may trust its own leases.
+
+Others take over what a worker holds that has given no sign for ``dead_after_s``. Whoever
+was stopped meanwhile does not know: so nothing is submitted once the last sign is older
+than ``trust_s``, which is less, until the database says that all is as it was.
+"""
+
+import uuid
+
+import structlog
+
+from batchwire.engine.settings import EngineSettings
+from batchwire.errors import StoreError
+from batchwire.ports.clock import Clock
+from batchwire.ports.workers import Workers
+
+_AGAIN_S = 1.0
+
+log = structlog.get_logger()
+
+
+class Heart:
+    """Gives the signs of one engine, under a name that nobody had before."""
+
+    def __init__(
+        self, workers: Workers, clock: Clock, settings: EngineSettings
+    ) -> None:
+        self.owner = uuid.uuid4().hex
+        self._workers = workers
+        self._clock = clock
+        self._settings = settings
+        self._trusted_until = 0.0
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nobody can have taken over what we hold."""
+        return self._clock.monotonic() < self._trusted_until
+
+    async def start(self) -> None:
+        """
+        Begin to work.
+
+        Raises:
+            EngineAlreadyRunning: the database takes one process, and another has it.
+            StoreError: the database cannot be used.
+
+        """
+        asked_at = self._clock.monotonic()
+        await self._workers.become_engine(self.owner, self._settings.dead_after_s)
+        self._trust(asked_at)
+
+    async def run(self) -> None:
+        """
+        Give a sign every ``heartbeat_s``, until cancelled.
+
+        Raises:
+            StaleLease: we were declared dead.
+
+        """
+        delay_s = self._settings.heartbeat_s
+        while True:
+            await self._clock.sleep(delay_s)
+            delay_s = self._settings.heartbeat_s
+            try:
+                await self._beat()
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                delay_s = min(delay_s, _AGAIN_S)
+                log.warning(
+                    "store_unavailable", error_code=error.code, error=str(error)
+                )
+
+    async def stop(self) -> None:
+        """End the work: what is still held is anybody's at once."""
+        self._trusted_until = 0.0
+        try:
+            await self._workers.resign(self.owner)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            log.warning("store_unavailable", error_code=error.code, error=str(error))
+
+    async def _beat(self) -> None:
+        asked_at = self._clock.monotonic()
+        await self._workers.renew(self.owner, self._settings.dead_after_s)
+        self._trust(asked_at)
+
+    def _trust(self, since: float) -> None:
+        self._trusted_until = since + self._settings.trust_s

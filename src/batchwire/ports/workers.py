@@ -1,0 +1,57 @@
+"""The door to the other workers: who is at work, and what the dead left behind."""
+
+from typing import Protocol
+
+
+class Workers(Protocol):
+    """
+    The engines on one database.
+
+    ``owner`` names one, from its start to its end; no name ever comes back. ``lasts_s``:
+    without a further sign for so long it may be declared dead.
+    """
+
+    async def become_engine(self, owner: str, lasts_s: float) -> None:
+        """
+        Begin to work; whoever was the only engine here before and is gone is dead.
+
+        Raises:
+            EngineAlreadyRunning: the database takes one process, and another has it.
+
+        """
+        ...
+
+    async def renew(self, owner: str, lasts_s: float) -> None:
+        """
+        Give a sign.
+
+        Raises:
+            StaleLease: it was declared dead; nothing of its work is written any more.
+
+        """
+        ...
+
+    async def resign(self, owner: str) -> None:
+        """End the work: what the engine still holds is lost to it at once. Idempotent."""
+        ...
+
+    async def has_engine(self) -> bool:
+        """Whether some process runs an engine on this database."""
+        ...
+
+    async def bury(self) -> list[str]:
+        """
+        Declare dead whoever has given no sign for too long.
+
+        Returns the batches that still have chunks of dead workers.
+        """
+        ...
+
+    async def changed(self, seen: int, timeout_s: float) -> int:
+        """
+        Wait until a batch may have changed its status, at most so long.
+
+        Returns how many changes are known, and at once where that is more than ``seen``.
+        Where nobody tells what other processes change it returns early: look then.
+        """
+        ...

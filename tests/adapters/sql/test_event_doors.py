@@ -1,0 +1,102 @@
+"""Inbox and outbox keep the promises of their ports, on both databases."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from batchwire.adapters.sql.database import Database
+from batchwire.adapters.sql.event_doors import SqlDeadLetters, SqlInbox, SqlOutbox
+from batchwire.adapters.sql.postgres import PostgresDatabase
+from batchwire.adapters.sql.sqlite import SqliteDatabase
+from batchwire.adapters.sql.tables import workers
+from batchwire.ports.dead_letters import Filter
+from batchwire.testing.clock import ManualClock
+from batchwire.testing.contracts.inbox import InboxContract
+from batchwire.testing.contracts.outbox import OutboxContract, outgoing
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
+    database = SqliteDatabase(str(tmp_path / "doors.db"))
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def postgres(postgres_url: str) -> AsyncIterator[PostgresDatabase]:
+    database = PostgresDatabase(postgres_url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+class TestSqliteInbox(InboxContract):
+    """One file, one writer."""
+
+    @pytest.fixture
+    def inbox(self, sqlite: SqliteDatabase, clock: ManualClock) -> SqlInbox:
+        """Give the door to test."""
+        return SqlInbox(sqlite, clock)
+
+
+class TestPostgresInbox(InboxContract):
+    """Writers at once, on a server."""
+
+    @pytest.fixture
+    def inbox(self, postgres: PostgresDatabase, clock: ManualClock) -> SqlInbox:
+        """Give the door to test."""
+        return SqlInbox(postgres, clock)
+
+
+class TestSqliteOutbox(OutboxContract):
+    """One file, one writer."""
+
+    @pytest.fixture
+    def outbox(self, sqlite: SqliteDatabase, clock: ManualClock) -> SqlOutbox:
+        """Give the door to test."""
+        return SqlOutbox(sqlite, clock)
+
+    async def test_what_is_refused_is_a_dead_letter(
+        self, sqlite: SqliteDatabase, clock: ManualClock
+    ) -> None:
+        """Kept, with why."""
+        await refused_is_a_dead_letter(sqlite, clock)
+
+
+class TestPostgresOutbox(OutboxContract):
+    """Writers at once, on a server."""
+
+    @pytest.fixture
+    def outbox(self, postgres: PostgresDatabase, clock: ManualClock) -> SqlOutbox:
+        """Give the door to test."""
+        self._server = postgres
+        return SqlOutbox(postgres, clock)
+
+    async def silence(self, clock: ManualClock, seconds: float) -> None:
+        """Set back until when each is believed: the server's clock does not jump."""
+        earlier = workers.c.dead_at - int(seconds * 1000)
+        await self._server.write(
+            lambda conn: conn.execute(update(workers).values(dead_at=earlier))
+        )
+        await clock.advance(seconds)
+
+    async def test_what_is_refused_is_a_dead_letter(
+        self, postgres: PostgresDatabase, clock: ManualClock
+    ) -> None:
+        """Kept, with why."""
+        await refused_is_a_dead_letter(postgres, clock)
+
+
+async def refused_is_a_dead_letter(database: Database, clock: ManualClock) -> None:
+    outbox = SqlOutbox(database, clock)
+    await outbox.add([outgoing(1)])
+    await outbox.lease("a")
+    (one,) = await outbox.pending("a", 10)
+    await outbox.refuse("a", one, "it is too large")
+    (letter,) = await SqlDeadLetters(database, clock).find(Filter())
+    assert (letter.disposition, letter.event_id) == ("too-large", "e1")
+    assert letter.record == one.outgoing.record
+    assert (await outbox.depth()).rows == 0

@@ -1,0 +1,171 @@
+"""Faults 1, 4, 21 and 22 in the store: who is dead, by the time of the server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+import pytest
+from sqlalchemy import Connection, text
+
+from batchwire.adapters.sql import worker_rows
+from batchwire.adapters.sql.postgres import PostgresDatabase
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.outcome import Outcome
+from batchwire.errors import StaleLease
+from batchwire.testing.builders import until
+from batchwire.testing.clock import ManualClock
+from batchwire.testing.contracts.store import (
+    LASTS_S,
+    ME,
+    OTHER,
+    SIZE,
+    StoreContract,
+    answers,
+)
+
+make = StoreContract()
+
+
+@pytest.fixture
+async def store(postgres_url: str, clock: ManualClock) -> AsyncIterator[SqlStore]:
+    """Give a store that goes by the clock of the test."""
+    database = PostgresDatabase(postgres_url, is_time_of_server=False)
+    store = SqlStore(database, clock)
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def test_who_gives_no_sign_is_dead_and_writes_no_more(
+    store: SqlStore, clock: ManualClock
+) -> None:
+    await make.delivering(store)
+    (claim,) = (await make.flush(store, claim=1)).claims
+    await clock.advance(LASTS_S - 1)
+    await store.renew(OTHER, LASTS_S)
+    assert await store.bury() == []
+    await clock.advance(1)
+    assert await store.has_engine()
+    assert await store.bury() == ["b1"]
+    with pytest.raises(StaleLease):
+        await make.flush(store, answers(claim.fence, [Outcome.ACCEPTED]))
+    with pytest.raises(StaleLease):
+        await store.renew(ME, LASTS_S)
+    await make.take_back(store, [c async for c in store.lost_chunks("b1")])
+    (again,) = (await make.flush(store, claim=1, owner=OTHER)).claims
+    assert again.state.open_positions() == list(range(SIZE))
+    assert await store.verify("b1") == []
+
+
+async def test_a_slow_worker_that_gives_signs_keeps_what_it_holds(
+    store: SqlStore, clock: ManualClock
+) -> None:
+    await make.delivering(store)
+    (claim,) = (await make.flush(store, claim=1)).claims
+    for _ in range(100):
+        await clock.advance(LASTS_S / 2)
+        await store.renew(ME, LASTS_S)
+        assert await store.bury() == []
+    found = await make.flush(store, answers(claim.fence, [Outcome.ACCEPTED] * SIZE))
+    assert found.counts[Outcome.ACCEPTED] == SIZE
+
+
+async def test_no_engine_is_at_work_once_its_signs_are_too_old(
+    store: SqlStore, clock: ManualClock
+) -> None:
+    await store.become_engine(ME, LASTS_S)
+    await clock.advance(LASTS_S)
+    assert not await store.has_engine()
+
+
+async def test_who_is_just_writing_is_not_declared_dead_meanwhile(
+    store: SqlStore, clock: ManualClock, postgres_url: str
+) -> None:
+    await make.delivering(store)
+    await make.flush(store, claim=1)
+    await clock.advance(LASTS_S)
+    writing = await asyncpg.connect(postgres_url)
+    async with writing.transaction():
+        await writing.execute(
+            "SELECT 1 FROM workers WHERE owner = $1 FOR KEY SHARE", ME
+        )
+        assert await store.bury() == []
+    assert await store.bury() == ["b1"]
+    await writing.close()
+
+
+async def test_who_is_being_declared_dead_waits_and_then_writes_nothing(
+    store: SqlStore, postgres_url: str
+) -> None:
+    await make.delivering(store)
+    burying = await asyncpg.connect(postgres_url)
+    async with burying.transaction():
+        await burying.execute("DELETE FROM workers WHERE owner = $1", ME)
+        flushing = asyncio.ensure_future(make.flush(store, claim=1))
+        await until(lambda: is_waiting(postgres_url))
+        assert not flushing.done()
+    with pytest.raises(StaleLease):
+        await flushing
+    await burying.close()
+
+
+async def is_waiting(url: str) -> bool:
+    session = await asyncpg.connect(url)
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    count = await session.fetchval(query)
+    await session.close()
+    return bool(count)
+
+
+@pytest.mark.parametrize("ahead_s", [300.0, -300.0])
+async def test_machines_whose_clocks_disagree_agree_on_who_lives_and_what_is_due(
+    postgres_url: str, clock: ManualClock, ahead_s: float
+) -> None:
+    other_clock = ManualClock(clock.now())
+    other_clock.jump_wall(ahead_s)
+    ours, theirs = (
+        SqlStore(PostgresDatabase(postgres_url), one) for one in (clock, other_clock)
+    )
+    await make.delivering(ours)
+    (claim,) = (await make.flush(ours, claim=1)).claims
+    assert await theirs.bury() == []
+    later = answers(claim.fence, [Outcome.ACCEPTED], is_released=True, due_s=60.0)
+    await make.flush(ours, later)
+    found = await make.flush(theirs, claim=2, owner=OTHER)
+    assert [one.number for one in found.claims] == [1]
+    assert found.next_due_s is not None
+    assert 0 < found.next_due_s <= 60.0
+    assert await ours.has_engine()
+    assert await theirs.has_engine()
+    for one in (ours, theirs):
+        await one.close()
+
+
+def dated(seconds: float) -> Callable[[Connection], int]:
+    moved = text("UPDATE workers SET dead_at = dead_at - :ms")
+    return lambda conn: conn.execute(moved, {"ms": int(seconds * 1000)}).rowcount
+
+
+async def test_the_dead_are_known_by_the_time_of_the_server(
+    postgres_url: str, clock: ManualClock
+) -> None:
+    database = PostgresDatabase(postgres_url)
+    store = SqlStore(database, clock)
+    await make.delivering(store)
+    await make.flush(store, claim=1)
+    await clock.advance(10 * LASTS_S)  # of no importance
+    assert await store.bury() == []
+    await database.write(dated(LASTS_S))
+    assert await store.bury() == ["b1"]
+    assert not await store.has_engine()
+    await store.close()
+
+
+async def test_the_time_is_that_of_the_server_or_our_own(
+    postgres_url: str, clock: ManualClock
+) -> None:
+    for is_time_of_server in (True, False):
+        database = PostgresDatabase(postgres_url, is_time_of_server=is_time_of_server)
+        at_ms = await database.read(worker_rows.now_ms, clock.now())
+        assert (at_ms != clock.now().timestamp() * 1000) is is_time_of_server
+        await database.close()
