@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PEERS  := $(VENV)/.peers
 
-.PHONY: help setup peers demo demo-kafka test check docs bench format clean
+.PHONY: help setup peers demo demo-kafka test check docs bench soak format clean
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -42,6 +42,9 @@ docs: $(STAMP) ## make the generated pages of docs/ and the figures of README ag
 
 bench: $(PEERS) ## our figures beside the floor (ONLY=a,b  SCALE=0.1  RUNS=5)
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) --scale $(or $(SCALE),1) --runs $(or $(RUNS),5)
+
+soak: $(STAMP) ## kill engines and a PostgreSQL of its own at random, then a verdict (MINUTES=10  SEED=n)
+	$(BIN)/python -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 format: $(STAMP) ## let ruff format and mend
 	$(BIN)/ruff check --fix --quiet .

@@ -47,7 +47,7 @@ def run(scale: float, runs: int, scratch: Path) -> list[Figure]:
     """Pause 100 times: these are the runs. One prepared list is delivered repeatedly."""
     del runs
     pauses = max(2, int(_PAUSES * scale))
-    path = lists.plain(scratch / "list.csv", max(100_000, int(_RECIPIENTS * scale)))
+    path = lists.plain(scratch / "list.csv", max(250_000, int(_RECIPIENTS * scale)))
     cluster = Cluster()
     try:
         cluster.start()
@@ -94,7 +94,12 @@ async def _paused(url: str, pauses: int) -> list[tuple[float, float]]:
     Only a pause after which there was something left to submit counts.
     """
     found: list[tuple[float, float]] = []
-    async with service(url) as ours, _engines(url) as engines:
+    async with AsyncExitStack() as stack:
+        ours = await stack.enter_async_context(service(url))
+        await _operated(ours, Operation.PAUSE)  # until all engines are there
+        engines = await stack.enter_async_context(_engines(url))
+        await _submitted(engines)
+        await _operated(ours, Operation.RESUME)
         while len(found) < pauses and await _are_going(ours, engines):
             before, started = await _submitted(engines), time.monotonic()
             await asyncio.sleep(_RUNNING_S)

@@ -46,7 +46,7 @@ async def test_a_batch_is_paused_resumed_and_delivered(
 async def test_a_server_that_crashes_twice_during_delivery_loses_and_doubles_nothing(
     store: SqlStore, clock: FastClock, cluster: Cluster
 ) -> None:
-    provider = ScriptedProvider(rate_parts_per_s=20.0)
+    provider = ScriptedProvider(rate_parts_per_s=200.0)  # of the server's seconds
     settings = EngineSettings(drain_timeout_s=200.0)
     service = Service(store, clock, {"scripted": provider}, settings)
     await service.take(numbers(SIZE), chunk_size=CHUNK_SIZE, timeout_s=3600)

@@ -91,7 +91,7 @@ async def test_what_escaped_a_pause_adds_up_over_the_workers_and_starts_again(
         for times in (1, 2):
             await until(both_hold(one, two, count=4 * times))
             await second.operate(Operation.PAUSE)
-            await asyncio.sleep(0.3)  # both have noticed
+            await until(is_noticed(first))
             for provider in (one, two):
                 provider.let_go()
             await until(settled_by(first, 2 * times))
@@ -108,6 +108,16 @@ async def test_what_escaped_a_pause_adds_up_over_the_workers_and_starts_again(
         assert await first.flaws() == []
 
 
+def is_noticed(service: Service) -> Callable[[], Awaitable[bool]]:
+    """Give the condition that both let go of all but what is in flight."""
+
+    async def is_so() -> bool:
+        chunks = service.store.chunks("b1", is_leased=True)
+        return len([chunk async for chunk in chunks]) == 2
+
+    return is_so
+
+
 def settled_by(service: Service, count: int) -> Callable[[], Awaitable[bool]]:
     async def is_settled() -> bool:
         notes = [event.data.get("note") for event in await events(service)]
@@ -121,7 +131,9 @@ async def test_two_machines_whose_clocks_are_five_minutes_apart_work_as_one(
     postgres_url: str, ahead_s: float
 ) -> None:
     one, two = (
-        ScriptedProvider(concurrency=4, rate_parts_per_s=40.0) for _ in range(2)
+        # One rate for both, of the server's seconds.
+        ScriptedProvider(concurrency=4, rate_parts_per_s=200.0)
+        for _ in range(2)
     )
     async with services(postgres_url, one, two, ahead_s=ahead_s) as (first, second):
         await first.take(numbers(400), chunk_size=10)

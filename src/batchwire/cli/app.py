@@ -36,6 +36,8 @@ COMMANDS = {
     "schema": "batchwire.cli.schema",
     "sandbox-provider": "batchwire.cli.sandbox_provider",
     "serve": "batchwire.cli.serve",
+    "workers": "batchwire.cli.workers",
+    "providers": "batchwire.cli.providers",
     "dlq": "batchwire.cli.dlq",
     "lists": "batchwire.cli.lists",
     "topics": "batchwire.cli.topics",

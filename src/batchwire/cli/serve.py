@@ -1,6 +1,8 @@
-"""``batchwire serve``: the engine as a service on its database."""
+"""``batchwire serve``: the service on its database, all of it or some of its roles."""
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated
@@ -10,23 +12,39 @@ import typer
 from batchwire.adapters.prometheus.endpoint import served
 from batchwire.adapters.prometheus.metrics import PrometheusMetrics
 from batchwire.bootstrap import App, opened
-from batchwire.cli import output, session
+from batchwire.cli import output, session, workforce
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Json
+from batchwire.cli.roles import EVENTS, EVERY, Role, roles_of
+from batchwire.cli.workforce import Serving
 from batchwire.config import Settings
 from batchwire.engine.retention import daily
 from batchwire.ports.metrics import Metrics
 
 app = typer.Typer(add_completion=False)
+_STDIN = 0
 
 
 @app.command("serve")
-def command(
+def command(  # noqa: PLR0913 - a parameter is an option
     ctx: typer.Context,
     *,
+    roles: Annotated[
+        str, typer.Option(help="What this process does; with commas between.")
+    ] = EVERY,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Engine processes here; more need PostgreSQL.")
+    ] = 1,
     until_idle: Annotated[
         bool,
         typer.Option("--until-idle", help="End when no batch goes on by itself."),
+    ] = False,
+    end_with_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--end-with-stdin",
+            help="Drain when standard input ends: for whoever started it by a pipe.",
+        ),
     ] = False,
     metrics_port: Annotated[
         int | None,
@@ -44,13 +62,25 @@ def command(
 
     Other commands work beside it. Ctrl-C or SIGTERM drains; a second one ends at once.
     """
+    asked = Serving(
+        roles=roles_of(roles),
+        workers=workers,
+        until_idle=until_idle,
+        end_with_stdin=end_with_stdin,
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
+    )
     settings = session.settings_of(ctx, log_level="")
-    with _metrics(metrics_host, metrics_port) as metrics:
-        work = _serve(settings, metrics, until_idle=until_idle, as_json=json)
-        is_stopped = session.run(work)
+    workforce.check(asked, settings)
+    if workers > 1:
+        told, code = session.run(workforce.run(ctx.obj, asked, settings))
+    else:
+        with _metrics(metrics_host, metrics_port) as metrics:
+            work = _serve(settings, asked, metrics, as_json=json)
+            told, code = {"stopped": session.run(work)}, ExitCode.OK
     if json:
-        output.json_line({"stopped": is_stopped})
-    raise typer.Exit(ExitCode.OK)
+        output.json_line(told)
+    raise typer.Exit(code)
 
 
 @contextmanager
@@ -82,18 +112,54 @@ async def _purging(app: App) -> AsyncIterator[None]:
 
 
 async def _serve(
-    settings: Settings, metrics: Metrics | None, *, until_idle: bool, as_json: bool
+    settings: Settings, asked: Serving, metrics: Metrics | None, *, as_json: bool
 ) -> bool:
     """Serve; returns whether somebody stopped it."""
     async with opened(settings) as app:
         with session.stopping() as stop:
+            if asked.end_with_stdin:
+                _end_with_stdin(stop)
             if not as_json:
-                output.note(f"engine on {settings.database_name}; Ctrl-C drains")
-            events = app.events.service(consumes=True, relays=True, metrics=metrics)
-            await events.start()
-            try:
-                async with _purging(app):
-                    await app.engine.run(stop, until_idle=until_idle)
-            finally:
-                await events.stop()
+                does = ", ".join(role for role in Role if role in asked.roles)
+                output.note(f"{does} on {settings.database_name}; Ctrl-C drains")
+            await _work(app, asked, stop, metrics)
             return stop.is_set()
+
+
+async def _work(
+    app: App, asked: Serving, stop: asyncio.Event, metrics: Metrics | None
+) -> None:
+    if not asked.roles & EVENTS:
+        await _run_engine(app, asked, stop)
+        return
+    events = app.events.service(
+        consumes=Role.CONSUMER in asked.roles,
+        relays=Role.RELAY in asked.roles,
+        metrics=metrics,
+    )
+    await events.start()
+    try:
+        if Role.ENGINE in asked.roles:
+            await _run_engine(app, asked, stop)
+        else:
+            await stop.wait()
+    finally:
+        await events.stop()
+
+
+async def _run_engine(app: App, asked: Serving, stop: asyncio.Event) -> None:
+    async with _purging(app):
+        await app.engine.run(stop, until_idle=asked.until_idle)
+
+
+def _end_with_stdin(stop: asyncio.Event) -> None:
+    """Stop when standard input closes; in a thread, because it may be any kind of file."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        while os.read(_STDIN, 4096):
+            pass
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()

@@ -60,6 +60,13 @@ class Pace:
             self._measured_from, self._measured_parts = now, 0
         self._measured_parts += parts
 
+    def change(self, rate: float, burst: float) -> None:
+        """Keep to another rate from now on; what a provider throttled stays slower."""
+        self.rate, self._burst = rate, burst
+        if not self._cut_at or (rate and rate < self._limit):
+            self._limit, self._cut_at = rate, 0.0
+        self._tokens = min(self._tokens, self._most())
+
     def throttled(self, now: float, retry_after_s: float | None) -> None:
         """Slow down: the provider said that we are too fast."""
         if self._cut_at and now - self._recovered_at < 1 and retry_after_s is None:

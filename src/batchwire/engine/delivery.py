@@ -18,8 +18,11 @@ from batchwire.domain.batch import Batch
 from batchwire.domain.events import Fact
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
+from batchwire.domain.rationing import Rate, of_batch, of_provider
+from batchwire.domain.shared_pace import SharedPace
 from batchwire.engine.heart import Heart
 from batchwire.engine.load import Load, Run
+from batchwire.engine.rationing import Rationing
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.sharing import Sharing
 from batchwire.engine.submission import Line
@@ -55,6 +58,7 @@ class Delivery:
         self._lines: dict[str, Line] = {}
         self._runs: dict[str, Run] = {}
         self._sharing = Sharing(clock, settings)
+        self.rationing = Rationing(store, clock)
         self._hunger = asyncio.Event()  # some line runs low
         self._is_stopping = False
         self._is_draining = False
@@ -81,17 +85,32 @@ class Delivery:
             )
             raise ProviderSettingsRefused(message)
         if name not in self._lines:
-            provider = self._providers[name]
-            line = Line(
-                provider, self._clock, self._settings, self._hunger, self._heart
-            )
-            await line.open()
-            self._lines[name] = line
+            self._lines[name] = await self._opened(name)
         line = self._lines[name]
         line.try_again()
-        run = Run(batch, line, self._clock)
+        run = Run(batch, line, self._pace(batch), self._clock)
         run.turn = min((r.turn for r in self._runs.values()), default=0.0)
         self._runs[batch.spec.batch_id] = run
+
+    async def _opened(self, name: str) -> Line:
+        """Open the line to a provider."""
+        provider = self._providers[name]
+        traits = provider.traits
+        rate = Rate(parts_per_s=traits.rate_parts_per_s, burst=traits.burst_parts)
+        pace = self.rationing.pace(of_provider(name), rate)
+        line = Line(
+            provider, pace, self._clock, self._settings, self._hunger, self._heart
+        )
+        await line.open()
+        return line
+
+    def _pace(self, batch: Batch) -> SharedPace | None:
+        """Make the pace of a batch that has a rate of its own."""
+        rate = batch.spec.rate_parts_per_s
+        if not rate:
+            return None
+        name = of_batch(batch.spec.batch_id)
+        return self.rationing.pace(name, Rate(parts_per_s=rate, burst=rate / 2))
 
     async def run(self) -> None:
         """Go round until ``stop``; what is under way is finished."""
@@ -185,8 +204,8 @@ class Delivery:
         """Wait for the next cycle: until a line runs low, or the interval is over."""
         self._hunger.clear()
         lines = [line for line in self._lines.values() if not line.is_blocked]
-        runs = self._runs.values()
-        if any(one.ran_low for one in lines) and any(r.unintended() for r in runs):
+        ready = [run for run in self._runs.values() if not run.is_held_back()]
+        if any(one.ran_low for one in lines) and any(r.unintended() for r in ready):
             await asyncio.sleep(0)
             return
         wait_s = max(until - self._clock.monotonic(), 0.001)
@@ -317,7 +336,7 @@ class Delivery:
             await self._store.change(
                 batch_id, lambda b: operations.settle(b, run.escaped)
             )
-        del self._runs[batch_id]
+        self._forget(batch_id)
 
     async def _pause(self, run: Run) -> None:
         """Pause a batch whose provider cannot be used; try again where that helps."""
@@ -339,13 +358,17 @@ class Delivery:
         batch = await self._store.change(
             batch_id, lambda b: operations.end(b, self._clock.now())
         )
-        del self._runs[batch_id]
+        self._forget(batch_id)
         log.info(
             "batch_status_update",
             batch_id=batch_id,
             status=batch.state.status,
             **{k: n for k, n in numbers.named(batch.counts).items() if n},
         )
+
+    def _forget(self, batch_id: str) -> None:
+        del self._runs[batch_id]
+        self.rationing.forget(of_batch(batch_id))
 
     async def _check_stall(self, run: Run) -> None:
         now = self._clock.monotonic()

@@ -3,7 +3,8 @@ The heart: the sign of life of one engine, and whether it may trust its own leas
 
 Others take over what a worker holds that has given no sign for ``dead_after_s``. Whoever
 was stopped meanwhile does not know: so nothing is submitted once the last sign is older
-than ``trust_s``, which is less, until the database says that all is as it was.
+than ``trust_s``, which is less, until the database says that all is as it was. Where the
+database takes one process only (SQLite) there is nobody to tell.
 """
 
 import uuid
@@ -30,12 +31,13 @@ class Heart:
         self._workers = workers
         self._clock = clock
         self._settings = settings
+        self._is_alone = False
         self._trusted_until = 0.0
 
     @property
     def is_trusted(self) -> bool:
         """Whether nobody can have taken over what we hold."""
-        return self._clock.monotonic() < self._trusted_until
+        return self._is_alone or self._clock.monotonic() < self._trusted_until
 
     async def start(self) -> None:
         """
@@ -47,7 +49,8 @@ class Heart:
 
         """
         asked_at = self._clock.monotonic()
-        await self._workers.become_engine(self.owner, self._settings.dead_after_s)
+        lasts_s = self._settings.dead_after_s
+        self._is_alone = await self._workers.become_engine(self.owner, lasts_s)
         self._trust(asked_at)
 
     async def run(self) -> None:
@@ -61,6 +64,8 @@ class Heart:
         delay_s = self._settings.heartbeat_s
         while True:
             await self._clock.sleep(delay_s)
+            if self._is_alone:
+                continue
             delay_s = self._settings.heartbeat_s
             try:
                 await self._beat()
@@ -74,7 +79,7 @@ class Heart:
 
     async def stop(self) -> None:
         """End the work: what is still held is anybody's at once."""
-        self._trusted_until = 0.0
+        self._is_alone, self._trusted_until = False, 0.0
         try:
             await self._workers.resign(self.owner)
         except StoreError as error:

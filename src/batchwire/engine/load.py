@@ -12,7 +12,8 @@ from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
 from batchwire.domain.ledger import Judge, segment
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
-from batchwire.domain.pacing import Pace, backoff_s
+from batchwire.domain.pacing import backoff_s
+from batchwire.domain.shared_pace import SharedPace
 from batchwire.engine.recipe import recipe
 from batchwire.engine.submission import Line, Slice
 from batchwire.ports.clock import Clock
@@ -122,14 +123,16 @@ class Load:
 class Run:
     """A batch in delivery."""
 
-    def __init__(self, batch: Batch, line: Line, clock: Clock) -> None:
+    def __init__(
+        self, batch: Batch, line: Line, pace: SharedPace | None, clock: Clock
+    ) -> None:
         spec = batch.spec
         self.batch = batch
         self.line = line
         self.clock = clock
         self.recipe: Recipe = recipe(spec)
         self.judge = Judge(spec.max_retries + 1, spec.on_uncertain)
-        self.pace = Pace(spec.rate_parts_per_s)
+        self.pace = pace  # of its own; None where it has none
         self.loads: dict[int, Load] = {}
         self.counts: Counts = batch.counts
         self.weight = 2.0**spec.priority
@@ -180,21 +183,26 @@ class Run:
 
     def intend(self, most: int) -> Slice | None:
         """Choose up to ``most`` further messages, no more than its own rate allows."""
-        if self.pace.rate:
-            if self.pace.delay_s(self.clock.monotonic()) > 0:
+        now = self.clock.monotonic()
+        if self.pace is not None:
+            waiting = self.unintended()
+            if not waiting or self.pace.delay_s(now, waiting=waiting) > 0:
                 return None
-            most = min(most, max(1, int(self.pace.rate / 20)))
+            most = min(most, max(1, int(self.pace.parts_per_s / 20)))
         slices = (load.intend(most) for load in self.loads.values())
         chosen = next(filter(None, slices), None)
-        if chosen is not None and self.pace.rate:
-            parts = sum(message.parts for message in chosen.messages)
-            self.pace.take(parts, self.clock.monotonic())
+        if chosen is not None and self.pace is not None:
+            self.pace.take(sum(message.parts for message in chosen.messages), now)
         return chosen
+
+    def is_held_back(self) -> bool:
+        """Whether its own rate lets nothing more go at the moment."""
+        return self.pace is not None and self.pace.is_limiting(self.clock.monotonic())
 
     def limited_by(self) -> str:
         """Why this batch is not faster."""
         now = self.clock.monotonic()
-        if self.pace.rate and self.pace.delay_s(now) > 0:
+        if self.pace is not None and self.pace.is_limiting(now):
             return "rate"
         return self.line.limited_by()
 

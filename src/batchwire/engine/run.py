@@ -93,6 +93,7 @@ class Engine:
             beating,
             asyncio.create_task(scheduler.run(), name="scheduler"),
             asyncio.create_task(delivery.run(), name="delivery"),
+            asyncio.create_task(delivery.rationing.run(), name="rationing"),
         ]
         while not stop.is_set() and not any(loop.done() for loop in loops):
             if until_idle and scheduler.is_idle:
@@ -100,6 +101,7 @@ class Engine:
             await asyncio.wait(loops, timeout=_LOOK_S)
         broken = [loop for loop in loops if loop.done()]
         loops[1].cancel()
+        loops[3].cancel()
         delivery.stop()
         await asyncio.gather(*loops[1:], return_exceptions=True)
         # The scheduler first: it must start nothing that delivery then has to stop.

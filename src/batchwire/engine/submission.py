@@ -14,7 +14,8 @@ from typing import Any
 import structlog
 
 from batchwire.domain.outcome import Answer, Message, Verdict
-from batchwire.domain.pacing import Circuit, Pace
+from batchwire.domain.pacing import Circuit
+from batchwire.domain.shared_pace import SharedPace
 from batchwire.engine.heart import Heart
 from batchwire.engine.settings import EngineSettings
 from batchwire.ports.clock import Clock
@@ -44,6 +45,7 @@ class Line:
     def __init__(
         self,
         provider: Provider,
+        pace: SharedPace,
         clock: Clock,
         settings: EngineSettings,
         hunger: asyncio.Event,
@@ -51,7 +53,7 @@ class Line:
     ) -> None:
         self.provider = provider
         self.traits = provider.traits
-        self.pace = Pace(self.traits.rate_parts_per_s, self.traits.burst_parts)
+        self.pace = pace
         self.circuit = Circuit(settings.circuit_failures, settings.circuit_max_delay_s)
         self.answered: list[tuple[Slice, Sequence[Answer]]] = []
         self.waiting = 0  # messages in the line
@@ -119,8 +121,7 @@ class Line:
             return "provider_down"
         if self.pace.is_throttled:
             return "throttled"
-        is_waiting = self.pace.rate and self.pace.delay_s(self._clock.monotonic())
-        return "rate" if is_waiting else ""
+        return "rate" if self.pace.is_limiting(self._clock.monotonic()) else ""
 
     async def _send(self) -> None:
         while True:
@@ -164,11 +165,19 @@ class Line:
         ):
             await self._clock.sleep(0.02)
             return False
-        delay_s = self.pace.delay_s(self._clock.monotonic())
+        delay_s = self._delay_s()
         if delay_s > 0:
             await self._clock.sleep(min(delay_s, 0.05))
             return False
         return bool(self._line)
+
+    def _delay_s(self) -> float:
+        """How long the head of the line has to wait for the rate."""
+        if not self._line:
+            return 0.0
+        head = self._line[0].messages[: self.traits.batch_size]
+        parts = sum(message.parts for message in head)
+        return self.pace.delay_s(self._clock.monotonic(), parts, self.waiting)
 
     def _is_free(self) -> bool:
         """Whether the head of the line may go without a look at the clock."""

@@ -18,6 +18,7 @@ from batchwire.domain.ledger import ChunkState, Payload, Segment
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
+from batchwire.domain.rationing import Ask, Grant, Rate, Rates
 from batchwire.ports.workers import Workers
 
 Decide = Callable[[Batch], Change]
@@ -286,4 +287,20 @@ class Store(Workers, Protocol):
 
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:
         """Which of these are suppressed."""
+        ...
+
+    async def reserve(self, asks: Sequence[Ask]) -> list[Grant]:
+        """
+        Reserve slots of shared rates, each pacer's in one line over all processes.
+
+        In the database's time; what is not used is not given back.
+        """
+        ...
+
+    async def rates(self) -> Rates:
+        """Read the rates that were set, and whether rates are shared here at all."""
+        ...
+
+    async def set_rate(self, name: str, rate: Rate | None) -> None:
+        """Set a pacer's rate, for every process; None is that of the settings again."""
         ...

@@ -1,6 +1,25 @@
 """The door to the other workers: who is at work, and what the dead left behind."""
 
+from datetime import datetime
 from typing import Protocol
+
+import msgspec
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One loop at work: an engine, or a relay.
+
+    ``process`` is host and process id. ``heard_s``: seconds since its last sign of
+    life. ``chunks``: how many it holds by lease.
+    """
+
+    owner: str
+    role: str
+    process: str
+    since: datetime
+    heard_s: float
+    chunks: int
 
 
 class Workers(Protocol):
@@ -11,9 +30,12 @@ class Workers(Protocol):
     without a further sign for so long it may be declared dead.
     """
 
-    async def become_engine(self, owner: str, lasts_s: float) -> None:
+    async def become_engine(self, owner: str, lasts_s: float) -> bool:
         """
         Begin to work; whoever was the only engine here before and is gone is dead.
+
+        True where no other process can work here as long as this one does: then no
+        sign of life is needed.
 
         Raises:
             EngineAlreadyRunning: the database takes one process, and another has it.
@@ -37,6 +59,10 @@ class Workers(Protocol):
 
     async def has_engine(self) -> bool:
         """Whether some process runs an engine on this database."""
+        ...
+
+    async def living(self) -> list[Worker]:
+        """Read who is at work, relays too; whoever was silent too long is not."""
         ...
 
     async def bury(self) -> list[str]:

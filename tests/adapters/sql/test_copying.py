@@ -20,11 +20,11 @@ from sqlalchemy import (
 from batchwire.adapters.sql import copy_rows
 from batchwire.adapters.sql.copying import Copied, copy
 from batchwire.adapters.sql.database import Database
-from batchwire.adapters.sql.engine_door import SqlWorkers
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.sql.tables import batches, observed, outbox, suppressions
+from batchwire.adapters.system.clock import SystemClock
 from batchwire.domain.events import GENESIS
 from batchwire.domain.observed import ObservedState
 from batchwire.domain.operations import note
@@ -117,19 +117,15 @@ def copied(again: Again) -> Callable[..., Awaitable[Copied]]:
     return run
 
 
-async def fill(database: Database) -> None:
-    """
-    Leave a batch in delivery, one chunk answered, one leased; and rows everywhere.
-
-    By an engine that is gone afterwards: closes the database.
-    """
+async def fill(file: SqliteDatabase) -> None:
+    """Leave a batch in delivery, one chunk answered, one leased; and rows everywhere."""
+    database = SqliteDatabase(file._path)  # noqa: SLF001 - of an engine that is gone
     store = SqlStore(database, ManualClock())
-    await store.open()
     await make.delivering(store)
     (claim,) = (await make.flush(store, claim=1)).claims
     await make.flush(store, answers(claim.fence, [Outcome.ACCEPTED]))
     await database.write(_fill_the_rest)
-    await database.close()
+    await store.close()
 
 
 def _fill_the_rest(conn: Connection) -> None:
@@ -167,13 +163,9 @@ async def dump(database: Database) -> Dump:
 
 
 async def test_every_table_comes_over_and_back_byte_for_byte(
-    file: SqliteDatabase,
-    again: Again,
-    server: PostgresDatabase,
-    back: SqliteDatabase,
-    copied: Copies,
+    file: SqliteDatabase, server: PostgresDatabase, back: SqliteDatabase, copied: Copies
 ) -> None:
-    await fill(again("file"))
+    await fill(file)
     before = await dump(file)
     assert all(before.values())
     done = await copied("file", "server")
@@ -186,7 +178,6 @@ async def test_every_table_comes_over_and_back_byte_for_byte(
 
 async def test_portions_miss_nothing_and_take_nothing_twice(
     file: SqliteDatabase,
-    again: Again,
     server: PostgresDatabase,
     back: SqliteDatabase,
     copied: Copies,
@@ -194,20 +185,16 @@ async def test_portions_miss_nothing_and_take_nothing_twice(
 ) -> None:
     monkeypatch.setattr(copy_rows, "_MANY", 2)
     monkeypatch.setattr(copy_rows, "_MANY_BLOBS", 1)
-    await fill(again("file"))
+    await fill(file)
     await copied("file", "server")
     await copied("server", "back")
     assert await dump(back) == await dump(server) == await dump(file)
 
 
 async def test_no_id_comes_back_in_a_copy(
-    file: SqliteDatabase,
-    again: Again,
-    server: PostgresDatabase,
-    back: SqliteDatabase,
-    copied: Copies,
+    file: SqliteDatabase, server: PostgresDatabase, back: SqliteDatabase, copied: Copies
 ) -> None:
-    await fill(again("file"))
+    await fill(file)
     await file.write(_empty_outbox)
     await copied("file", "server")
     await copied("server", "back")
@@ -233,9 +220,9 @@ def _ids(conn: Connection) -> list[int]:
 
 
 async def test_a_target_that_holds_something_is_refused_and_left_alone(
-    again: Again, server: PostgresDatabase, copied: Copies
+    file: SqliteDatabase, server: PostgresDatabase, copied: Copies
 ) -> None:
-    await fill(again("file"))
+    await fill(file)
     await server.write(_suppress)
     before = await dump(server)
     with pytest.raises(
@@ -254,11 +241,11 @@ def _suppress(conn: Connection) -> None:
     ("busy", "which"), [("file", "the source"), ("server", "the target")]
 )
 async def test_an_engine_on_either_one_is_in_the_way(
-    again: Again, copied: Copies, busy: str, which: str
+    file: SqliteDatabase, again: Again, copied: Copies, busy: str, which: str
 ) -> None:
-    await fill(again("file"))
+    await fill(file)
     engine = again(busy)
-    await SqlWorkers(engine, ManualClock()).become_engine("other", 60)
+    await SqlStore(engine, SystemClock()).become_engine("at work", 30.0)
     with pytest.raises(EngineAlreadyRunning, match=which):
         await copied("file", "server")
     await engine.close()
@@ -267,7 +254,7 @@ async def test_an_engine_on_either_one_is_in_the_way(
 async def test_what_changes_meanwhile_is_no_source(
     file: SqliteDatabase, again: Again, copied: Copies
 ) -> None:
-    await fill(again("file"))
+    await fill(file)
     store = SqlStore(file, ManualClock())
     one, other = again("file"), again("server")
     tasks = []
@@ -289,7 +276,7 @@ async def test_what_changes_meanwhile_is_no_source(
 async def test_a_copy_that_was_cut_short_is_used_by_nobody_and_made_anew(
     file: SqliteDatabase, again: Again, copied: Copies, target: str, cut_at: int
 ) -> None:
-    await fill(again("file"))
+    await fill(file)
     with pytest.raises(StoreUnreachable, match="gone"):
         await copied("file", target, cut_at)
     half = again(target)
@@ -303,9 +290,9 @@ async def test_a_copy_that_was_cut_short_is_used_by_nobody_and_made_anew(
 
 
 async def test_a_contradiction_of_the_source_is_told_and_copied(
-    file: SqliteDatabase, again: Again, server: PostgresDatabase, copied: Copies
+    file: SqliteDatabase, server: PostgresDatabase, copied: Copies
 ) -> None:
-    await fill(again("file"))
+    await fill(file)
     await file.write(_miscount)
     done = await copied("file", "server")
     assert list(done.contradictions) == ["b1"]

@@ -1,8 +1,8 @@
 """
 Rows of any table, read by portions and put into another database.
 
-Nothing here names a table or a column but ``workers``: what is in ``tables.metadata``
-is copied, except for who works there, because nobody does here.
+Nothing here names a column: what is in ``tables.metadata`` is copied, but for who is at
+work. Nobody there works on the copy.
 """
 
 from collections.abc import Sequence

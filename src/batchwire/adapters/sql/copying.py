@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Table, select
 
-from batchwire.adapters.sql import audit, copy_rows, migrate, worker_rows
+from batchwire.adapters.sql import audit, copy_rows, migrate
 from batchwire.adapters.sql.bulk import Row
 from batchwire.adapters.sql.database import Database, Snapshot
 from batchwire.adapters.sql.tables import batches, observed
@@ -41,10 +41,7 @@ class Copied:
 
 async def copy(source: Database, target: Database, tell: Tell) -> Copied:
     """
-    Copy everything; no engine works on either one.
-
-    On SQLite none can start meanwhile; on PostgreSQL one that does changes rows, and
-    the copy is refused at its end.
+    Copy everything; no engine may work on either one meanwhile.
 
     Raises:
         EngineAlreadyRunning: an engine works on one of them.
@@ -78,12 +75,8 @@ async def copy(source: Database, target: Database, tell: Tell) -> Copied:
 
 
 async def _take(database: Database, which: str) -> None:
-    """See that no engine is there; be the engine where that is one process's right."""
-    if database.is_exclusive:
-        is_taken = await database.has_engine()
-    else:
-        is_taken = await database.read(worker_rows.has_engine, datetime.now(UTC))
-    if is_taken:
+    """Be its engine, so that nobody else is; where others may come, look again later."""
+    if await database.has_engine(datetime.now(UTC)):
         raise EngineAlreadyRunning(
             f"an engine works on {which}; stop it first, then copy"
         )
@@ -118,6 +111,11 @@ async def _portions(
 async def _check_counts(
     source: Database, target: Database, rows: dict[str, int]
 ) -> None:
+    is_shared = not source.is_exclusive
+    if is_shared and await source.has_engine(datetime.now(UTC)):
+        raise EngineAlreadyRunning(
+            "an engine came to work on the source meanwhile; stop it, then copy again"
+        )
     if await source.read(copy_rows.counts) != rows:
         raise CopyRefused(
             "the source changed while it was copied; stop what works on it, and copy"

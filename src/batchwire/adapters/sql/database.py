@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -68,8 +69,8 @@ class Database(Protocol):
         """
         ...
 
-    async def has_engine(self) -> bool:
-        """Whether some process has that right."""
+    async def has_engine(self, now: datetime) -> bool:
+        """Whether some process runs an engine; ``now`` is our own time."""
         ...
 
     async def write(

@@ -9,6 +9,7 @@ from batchwire.adapters.sql import batch_rows, chunk_rows, worker_rows
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.worker_rows import ENGINE
 from batchwire.ports.clock import Clock
+from batchwire.ports.workers import Worker
 
 _LOOK_S = 0.1  # where nobody tells what other processes change
 
@@ -20,11 +21,12 @@ class SqlWorkers:
         self._database = database
         self._clock = clock
 
-    async def become_engine(self, owner: str, lasts_s: float) -> None:
+    async def become_engine(self, owner: str, lasts_s: float) -> bool:
         """See the port."""
         is_alone = await self._database.become_engine()
         now = self._clock.now()
         await self._database.write(_become, owner, lasts_s, now, is_alone=is_alone)
+        return self._database.is_exclusive
 
     async def renew(self, owner: str, lasts_s: float) -> None:
         """See the port."""
@@ -37,9 +39,11 @@ class SqlWorkers:
 
     async def has_engine(self) -> bool:
         """See the port."""
-        if self._database.is_exclusive:
-            return await self._database.has_engine()
-        return await self._database.read(worker_rows.has_engine, self._clock.now())
+        return await self._database.has_engine(self._clock.now())
+
+    async def living(self) -> list[Worker]:
+        """See the port."""
+        return await self._database.read(worker_rows.living, self._clock.now())
 
     async def bury(self) -> list[str]:
         """See the port."""

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, column, table, update
 
 from batchwire.errors import UnknownSchema
 
-HEAD = "0003"
+HEAD = "0004"
 COPYING = "copying"  # instead of a version, while a database is copied into this one
-_KNOWN = frozenset({"0001", "0002", HEAD})
+_KNOWN = frozenset({"0001", "0002", "0003", HEAD})
 
 _version = table("alembic_version", column("version_num"))
 

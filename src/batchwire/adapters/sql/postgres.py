@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 import asyncpg
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
-from batchwire.adapters.sql import commits, migrate
+from batchwire.adapters.sql import commits, migrate, worker_rows
 from batchwire.adapters.sql.changes import Changes
 from batchwire.adapters.sql.database import Snapshot, to_its_end
 from batchwire.adapters.sql.log import ANNOUNCER
@@ -114,9 +115,9 @@ class PostgresDatabase:
         """See ``Database``."""
         return False
 
-    async def has_engine(self) -> bool:
+    async def has_engine(self, now: datetime) -> bool:
         """See ``Database``."""
-        return False
+        return await self.read(worker_rows.has_engine, now)
 
     async def write(
         self,

@@ -13,6 +13,7 @@ from batchwire.adapters.sql import (
     log,
     observed_rows,
     outbox_rows,
+    pacer_rows,
     suppression_rows,
     worker_rows,
 )
@@ -23,6 +24,7 @@ from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import VIA_TOPIC, Change, Command
+from batchwire.domain.rationing import Ask, Grant, Rate, Rates
 from batchwire.errors import OutboxFull, RecipientsPurged
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
@@ -188,6 +190,19 @@ class SqlStore(SqlWorkers):
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:
         """See the port."""
         return await self._read(suppression_rows.among, numbers)
+
+    async def reserve(self, asks: Sequence[Ask]) -> list[Grant]:
+        """See the port."""
+        return await self._write(pacer_rows.reserve, asks, self._clock.now())
+
+    async def rates(self) -> Rates:
+        """See the port."""
+        found = await self._read(pacer_rows.rates)
+        return Rates(rates=found, is_shared=not self._database.is_exclusive)
+
+    async def set_rate(self, name: str, rate: Rate | None) -> None:
+        """See the port."""
+        await self._write(pacer_rows.set_rate, name, rate, self._clock.now())
 
     async def store(self, batch_id: str, fact: Fact) -> Event:
         """See ``ports.event_store``."""

@@ -8,6 +8,7 @@ that every database compares them alike.
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -179,6 +180,9 @@ workers = Table(
     metadata,
     Column("owner", String(64), primary_key=True),
     Column("role", String(16), nullable=False),
+    Column("process", String(320), nullable=False, server_default=""),
+    Column("since", BigInteger, nullable=False, server_default="0"),
+    Column("heard_at", BigInteger, nullable=False, server_default="0"),
     Column("dead_at", BigInteger, nullable=False, server_default="0"),
 )
 
@@ -256,6 +260,17 @@ dead_letters = Table(
     Index("dead_letters_by_batch", "batch_id", "id"),
     Index("dead_letters_by_event", "event_id"),
     sqlite_autoincrement=True,  # no id ever comes back
+)
+
+# A rate that all processes share: where its slots end that are reserved, in
+# microseconds, and the rate that somebody set; without one that of the settings holds.
+pacers = Table(
+    "pacers",
+    metadata,
+    Column("name", String(160), primary_key=True),
+    Column("rate_parts_per_s", Float),
+    Column("burst", Float),
+    Column("reserved_until", BigInteger, nullable=False),
 )
 
 # The embedded topic: one partition a topic, its offsets without gap.

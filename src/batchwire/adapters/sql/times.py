@@ -8,6 +8,11 @@ def millis(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def moment(at_ms: int | None) -> datetime | None:
+def at(at_ms: int) -> datetime:
     """Read Unix milliseconds back as an aware time."""
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def moment(at_ms: int | None) -> datetime | None:
+    """As ``at``, where there may be none."""
+    return None if at_ms is None else at(at_ms)

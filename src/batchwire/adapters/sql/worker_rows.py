@@ -5,6 +5,8 @@ Each says for itself how long that is. On PostgreSQL the time is the server's: n
 machines need agree on theirs.
 """
 
+import os
+import socket
 from datetime import datetime
 
 from sqlalchemy import (
@@ -22,9 +24,11 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql.tables import workers
+from batchwire.adapters.sql import times
+from batchwire.adapters.sql.tables import chunks, workers
 from batchwire.adapters.sql.times import millis
 from batchwire.errors import StaleLease
+from batchwire.ports.workers import Worker
 
 ENGINE = "engine"
 RELAY = "relay"
@@ -41,7 +45,11 @@ _held, _held_when = (
     .with_for_update(read=True, key_share=True)
     for found in (literal(0), _server_ms)
 )
-_renew = update(workers).where(_ours).values(dead_at=bindparam("until"))
+_renew = (
+    update(workers)
+    .where(_ours)
+    .values(heard_at=bindparam("at"), dead_at=bindparam("until"))
+)
 
 
 def is_time_of_server(conn: Connection) -> bool:
@@ -70,15 +78,25 @@ def join(conn: Connection, owner: str, role: str, lasts_s: float, now: datetime)
     """Say for the first time or again that we live; returns the time."""
     at_ms = now_ms(conn, now)
     until = at_ms + int(lasts_s * 1000)
-    if not conn.execute(_renew, {"who": owner, "until": until}).rowcount:
-        conn.execute(insert(workers), {"owner": owner, "role": role, "dead_at": until})
+    sign = {"who": owner, "at": at_ms, "until": until}
+    if not conn.execute(_renew, sign).rowcount:
+        row = {
+            "owner": owner,
+            "role": role,
+            "process": f"{socket.gethostname()}:{os.getpid()}",
+            "since": at_ms,
+            "heard_at": at_ms,
+            "dead_at": until,
+        }
+        conn.execute(insert(workers), row)
     return at_ms
 
 
 def renew(conn: Connection, owner: str, lasts_s: float, now: datetime) -> None:
     """Say that we still live; raises ``StaleLease`` where we were declared dead."""
-    until = now_ms(conn, now) + int(lasts_s * 1000)
-    if not conn.execute(_renew, {"who": owner, "until": until}).rowcount:
+    at_ms = now_ms(conn, now)
+    sign = {"who": owner, "at": at_ms, "until": at_ms + int(lasts_s * 1000)}
+    if not conn.execute(_renew, sign).rowcount:
         raise _lost(owner)
 
 
@@ -94,6 +112,30 @@ def must_live(conn: Connection, owner: str, now: datetime) -> int:
     if found is None:
         raise _lost(owner)
     return int(found) if is_of_server else millis(now)
+
+
+def living(conn: Connection, now: datetime) -> list[Worker]:
+    """Read who is at work, by role and age."""
+    at_ms = now_ms(conn, now)
+    held = (
+        select(func.count())
+        .select_from(chunks)
+        .where(chunks.c.lease_owner == workers.c.owner)
+        .scalar_subquery()
+    )
+    query = select(workers, held.label("chunks")).where(workers.c.dead_at > at_ms)
+    found = conn.execute(query.order_by(workers.c.role, workers.c.since)).all()
+    return [
+        Worker(
+            owner=row.owner,
+            role=row.role,
+            process=row.process,
+            since=times.at(row.since),
+            heard_s=(at_ms - row.heard_at) / 1000,
+            chunks=row.chunks,
+        )
+        for row in found
+    ]
 
 
 def leave(conn: Connection, owner: str) -> None:

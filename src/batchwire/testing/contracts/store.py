@@ -1,5 +1,6 @@
 """What every store must do (``ports.store``, ``ports.event_store``)."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -15,6 +16,7 @@ from batchwire.domain.ledger import VERSION, Payload, pack, segment, unpack_payl
 from batchwire.domain.lifecycle import Operation, Status, Trigger
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
+from batchwire.domain.rationing import AHEAD_S, Ask, Grant, Rate, of_provider
 from batchwire.errors import (
     BatchConflict,
     IllegalOperation,
@@ -34,6 +36,7 @@ from batchwire.testing.builders import FullStore, numbers, spec
 from batchwire.testing.clock import ManualClock
 
 SIZE = 4  # recipients in each chunk
+SLOW = Rate(parts_per_s=0.5)  # nothing is due again while a test runs
 ME, OTHER = "me", "other"  # two engines
 LASTS_S = 30.0
 OPEN, ACCEPTED = Outcome.OPEN, Outcome.ACCEPTED
@@ -601,6 +604,25 @@ class StoreContract:
         await store.become_engine(ME, LASTS_S)
         assert await store.has_engine()
 
+    async def test_who_is_at_work_can_be_seen(
+        self, store: FullStore, clock: ManualClock
+    ) -> None:
+        """With what it holds; not whoever was silent for too long."""
+        await self.delivering(store)
+        await store.become_engine(ME, LASTS_S)
+        since = clock.now()
+        await clock.advance(LASTS_S - 1)
+        await self.flush(store, claim=2)
+        (me,) = [one for one in await store.living() if one.owner == ME]
+        assert (me.role, me.chunks, me.since) == ("engine", 2, since)
+        assert me.heard_s == LASTS_S - 1
+        assert me.process.endswith(f":{os.getpid()}")
+        await store.renew(ME, LASTS_S)
+        await clock.advance(LASTS_S - 1)
+        assert ME in [one.owner for one in await store.living()]
+        await clock.advance(1)
+        assert ME not in [one.owner for one in await store.living()]
+
     async def test_who_is_no_engine_writes_nothing(self, store: FullStore) -> None:
         """And an engine that has resigned gives no sign of life any more."""
         await self.delivering(store)
@@ -674,6 +696,47 @@ class StoreContract:
         await self.created(store)
         await store.open()
         assert _ids(await store.batches()) == ["b1"]
+
+    # Shared rates
+
+    async def test_slots_of_a_rate_are_reserved_in_one_line(
+        self, store: FullStore
+    ) -> None:
+        """Whoever asks; further ahead than a moment nobody gets any."""
+        grants = [await self.reserve(store, most=1000) for _ in range(3)]
+        first, second, third = grants
+        assert first.parts >= AHEAD_S * SLOW.parts_per_s
+        assert second.parts <= 1 >= third.parts
+        assert third.wait_s >= 0
+        ends_at = first.starts_at_s + first.parts / SLOW.parts_per_s
+        assert second.starts_at_s >= ends_at - 1e-5
+
+    async def test_pacers_do_not_hold_each_other_up(self, store: FullStore) -> None:
+        """Several are asked in one transaction."""
+        await self.reserve(store, most=1000)
+        asks = [Ask(name=n, least=5, most=5, rate=SLOW) for n in ("z", "batch/b1")]
+        grants = await store.reserve(asks)
+        assert {g.name: g.parts for g in grants} == {"z": 5, "batch/b1": 5}
+
+    async def test_a_rate_that_is_set_holds_for_everybody(
+        self, store: FullStore
+    ) -> None:
+        """Instead of that of the settings, until it is taken back."""
+        name, fast = of_provider("acme"), Rate(parts_per_s=5000.0, burst=50.0)
+        assert (await store.rates()).rates == {}
+        await store.set_rate(name, fast)
+        assert (await store.rates()).rates == {name: fast}
+        assert (await self.reserve(store)).rate == fast
+        await store.set_rate(name, Rate(parts_per_s=0.0))
+        assert (await self.reserve(store)).parts == 0
+        await store.set_rate(name, None)
+        assert (await store.rates()).rates == {}
+        assert (await self.reserve(store)).rate == SLOW
+
+    async def reserve(self, store: FullStore, most: int = 1) -> Grant:
+        """Ask for slots of one provider."""
+        ask = Ask(name=of_provider("acme"), least=1, most=most, rate=SLOW)
+        return (await store.reserve([ask]))[0]
 
     async def take_back(self, store: FullStore, some: Sequence[Chunk]) -> None:
         """Do what rescue does: end leases of the dead."""
