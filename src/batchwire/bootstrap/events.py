@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+import structlog
+
 from batchwire.adapters.lists.allowed import AllowedLists
 from batchwire.adapters.memory.metrics import MemoryMetrics
 from batchwire.adapters.sql.database import Database
@@ -28,6 +30,8 @@ from batchwire.ports.clock import Clock
 from batchwire.ports.metrics import Metrics
 from batchwire.ports.provider import Provider
 from batchwire.ports.store import Store
+
+log = structlog.get_logger()
 
 Handlers = Mapping[MessageType, Handler]
 
@@ -60,6 +64,7 @@ class Events:
 
         """
         told = metrics or MemoryMetrics()
+        self._say_where()
         parts = ServiceParts(
             publisher=self.publisher,
             outbox=self.outbox,
@@ -68,6 +73,17 @@ class Events:
             relay=self._relay() if relays else None,
         )
         return BatchEventService(parts, self._clock, told)
+
+    def _say_where(self) -> None:
+        """Log whose events are taken, and from where; never how we prove who we are."""
+        consumer = self._config.consumer
+        log.info(
+            "batch_events",
+            brokers=",".join(consumer.brokers) or "none: the database",
+            topic=consumer.topic,
+            group=consumer.group_id,
+            source=self._config.source,
+        )
 
     @property
     def max_replays(self) -> int:

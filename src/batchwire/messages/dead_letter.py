@@ -15,6 +15,7 @@ from batchwire.messages.times import format_time
 _OURS = ("__dlq.errors.", "x-dlq-")
 _EVENT_ID = "x-dlq-event-id"
 _REPLAYS = "x-dlq-replay-count"
+_DISPOSITION = "x-dlq-disposition"
 _EVENT_ID_LONGEST = 255  # characters
 _MESSAGE_LONGEST = 1000  # characters
 
@@ -40,6 +41,12 @@ def to_redrive(letter: DeadLetter) -> Record:
     return msgspec.structs.replace(letter.record, headers=headers, place=None)
 
 
+def is_copy(record: Record) -> bool:
+    """Whether it is the copy of a dead letter, for the dead-letter topic."""
+    names = {name for name, _ in record.headers}
+    return _DISPOSITION in names and _EVENT_ID not in names
+
+
 def redriven_as(record: Record) -> str:
     """Give the event id that a redriven record had before; empty where it was not."""
     told = dict(record.headers).get(_EVENT_ID) or b""
@@ -55,6 +62,6 @@ def _told(letter: DeadLetter) -> Iterator[tuple[str, str]]:
     yield "__dlq.errors.group", letter.group
     yield "__dlq.errors.delivery.count", str(letter.deliveries)
     yield "__dlq.errors.message", letter.message[:_MESSAGE_LONGEST]
-    yield "x-dlq-disposition", letter.disposition
+    yield _DISPOSITION, letter.disposition
     yield "x-dlq-failed-at", format_time(letter.failed_at)
     yield _REPLAYS, str(letter.replays)

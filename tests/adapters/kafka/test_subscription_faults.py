@@ -375,3 +375,22 @@ async def test_what_is_not_committed_keeps_nobody_while_the_broker_is_away(
     async with asyncio.timeout(10):  # librdkafka's own close takes more than thirty
         await joining.close()
     assert collector.has("revoked")
+
+
+async def test_a_topic_that_is_missing_is_said_once_and_read_when_it_comes(
+    own_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchwire.adapters.kafka.member.MISSING_S", 0.2)
+    listener = Collector()
+    with capture_logs() as logs:
+        async with member(own_broker.address, "t", listener):
+            await eventually(lambda: any(map(_is_missing, logs)))
+            await asyncio.sleep(1)
+            _create(own_broker.address)
+            await publish(own_broker.address, "t", range(3))
+            await listener.count(3)
+    assert sum(map(_is_missing, logs)) == 1
+
+
+def _is_missing(line: Any) -> bool:  # noqa: ANN401 - as structlog captures it
+    return bool(line.get("error_code") == "UNKNOWN_TOPIC_OR_PART")

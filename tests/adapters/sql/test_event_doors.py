@@ -11,6 +11,9 @@ from batchwire.adapters.sql.event_doors import SqlDeadLetters, SqlInbox, SqlOutb
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.tables import workers
+from batchwire.domain.dead_letter import DeadLetter, Disposition
+from batchwire.messages.dead_letter import to_record
+from batchwire.ports.bus import Outgoing
 from batchwire.ports.dead_letters import Filter
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.inbox import InboxContract
@@ -100,3 +103,24 @@ async def refused_is_a_dead_letter(database: Database, clock: ManualClock) -> No
     assert (letter.disposition, letter.event_id) == ("too-large", "e1")
     assert letter.record == one.outgoing.record
     assert (await outbox.depth()).rows == 0
+
+
+async def test_the_copy_of_a_dead_letter_that_is_refused_is_no_second_letter(
+    sqlite: SqliteDatabase, clock: ManualClock
+) -> None:
+    letter = DeadLetter(
+        event_id="e-1",
+        batch_id="b1",
+        disposition=Disposition.MALFORMED,
+        message="bad",
+        record=outgoing(1).record,
+        topic="t",
+        failed_at=clock.now(),
+    )
+    outbox = SqlOutbox(sqlite, clock)
+    await outbox.add([Outgoing(topic="t.dlq", record=to_record(letter))])
+    await outbox.lease("a")
+    (one,) = await outbox.pending("a", 10)
+    await outbox.refuse("a", one, "it is too large")
+    assert await SqlDeadLetters(sqlite, clock).count() == 0
+    assert await outbox.pending("a", 10) == []

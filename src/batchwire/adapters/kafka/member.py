@@ -34,6 +34,8 @@ POLL_S: Final = 0.1
 GRACE_S: Final = 0.25
 # Between a client that ended for good and the next.
 RENEW_S: Final = 1.0
+# How often a member that was given nothing looks whether there is such a topic.
+MISSING_S: Final = 5.0
 
 # A consumer's fatal error is a message whose text has the cause, not its code.
 _FATAL = KafkaError._FATAL  # noqa: SLF001 - librdkafka's own codes begin with _
@@ -62,6 +64,7 @@ class Member:
         self._is_leaving = threading.Event()
         self._is_paused = False
         self._fatal: KafkaError | None = None
+        self._looked_at = time.monotonic()
         self._watch = BrokerWatch("consumer", is_heard=settings.is_heard)
         self._log = MemberLog(settings.topic, settings.group_id)
         self._watch.logger.addHandler(self._log)
@@ -123,6 +126,22 @@ class Member:
             records = self._poll(POLL_S)
             if records:
                 self._hand_over(records)
+            elif self._settings.is_heard and not self.holds_some:
+                self._miss_topic()
+
+    def _miss_topic(self) -> None:
+        """Say that there is no such topic: under KIP-848 nobody else does."""
+        now = time.monotonic()
+        if now < self._looked_at + MISSING_S:
+            return
+        self._looked_at = now
+        topic = self._settings.topic
+        try:
+            error = self._client.list_topics(topic, timeout=1.0).topics[topic].error
+        except KafkaException:  # the broker is away, which the watch says
+            return
+        if error is not None:
+            self._log.failed(error)
 
     def _pause_s(self) -> float:
         """How long to wait for the next client, which may speak the older protocol."""

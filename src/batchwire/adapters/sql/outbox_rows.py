@@ -19,7 +19,7 @@ from batchwire.adapters.sql.tables import outbox, shards
 from batchwire.adapters.sql.times import millis
 from batchwire.adapters.sql.worker_rows import RELAY
 from batchwire.domain.dead_letter import DeadLetter, Disposition
-from batchwire.messages.dead_letter import redriven_as
+from batchwire.messages.dead_letter import is_copy, redriven_as
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.outbox import Depth, Pending
 
@@ -107,6 +107,8 @@ def refuse(
     if not done(conn, owner, [one.position]):
         return
     record = one.outgoing.record
+    if is_copy(record):
+        return  # of a dead letter that is kept here anyway
     told = outbox_row(one.outgoing, millis(now))
     letter = DeadLetter(
         event_id=told["id"] or redriven_as(record) or f"outbox:{one.position}",
