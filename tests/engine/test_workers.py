@@ -87,7 +87,7 @@ async def test_what_escaped_a_pause_adds_up_over_the_workers_and_starts_again(
 ) -> None:
     one, two = (ScriptedProvider(hold_after=0, concurrency=4) for _ in range(2))
     async with services(postgres_url, one, two) as (first, second):
-        await first.take(numbers(200), chunk_size=10)
+        await first.take(numbers(2000), chunk_size=10)
         for times in (1, 2):
             await until(both_hold(one, two, count=4 * times))
             await second.operate(Operation.PAUSE)
