@@ -106,13 +106,16 @@ def _settings(folder: Path, database: str, provider: str) -> Path:
 
 
 async def _start(config: Path, log: Path, engines: int) -> asyncio.subprocess.Process:
-    words = ["--config", str(config), "serve", "--workers", str(engines)]
+    words = ["--config", str(config), "serve", "--end-with-stdin"]
     with log.open("wb") as out:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "batchwire",
             *words,
+            "--workers",
+            str(engines),
+            stdin=asyncio.subprocess.PIPE,  # it ends with us, however we end
             stdout=out,
             stderr=out,
             env={k: v for k, v in os.environ.items() if not k.startswith("BATCHWIRE_")},

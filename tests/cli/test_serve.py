@@ -61,6 +61,15 @@ def test_it_drains_when_whoever_started_it_by_a_pipe_has_gone(start: Start) -> N
     assert served.wait(LIMIT_S) == 0
 
 
+def test_several_drain_too_when_standard_input_ends(
+    start: Start, postgres_url: str
+) -> None:
+    words = ("--workers", "2", "--end-with-stdin", "--json")
+    served = start("--database", postgres_url, "serve", *words)
+    out, _ = served.communicate("", timeout=LIMIT_S)
+    assert (served.returncode, json.loads(out)["workers"]) == (0, 2)
+
+
 @pytest.fixture
 def parent(start: Start, postgres_url: str) -> Iterator["Parent"]:
     one = Parent(start, postgres_url)

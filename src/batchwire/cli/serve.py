@@ -1,8 +1,6 @@
 """``batchwire serve``: the service on its database, all of it or some of its roles."""
 
 import asyncio
-import os
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated
@@ -22,7 +20,6 @@ from batchwire.engine.retention import daily
 from batchwire.ports.metrics import Metrics
 
 app = typer.Typer(add_completion=False)
-_STDIN = 0
 
 
 @app.command("serve")
@@ -118,7 +115,7 @@ async def _serve(
     async with opened(settings) as app:
         with session.stopping() as stop:
             if asked.end_with_stdin:
-                _end_with_stdin(stop)
+                session.when_stdin_ends(stop.set)
             if not as_json:
                 does = ", ".join(role for role in Role if role in asked.roles)
                 output.note(f"{does} on {settings.database_name}; Ctrl-C drains")
@@ -150,16 +147,3 @@ async def _work(
 async def _run_engine(app: App, asked: Serving, stop: asyncio.Event) -> None:
     async with _purging(app):
         await app.engine.run(stop, until_idle=asked.until_idle)
-
-
-def _end_with_stdin(stop: asyncio.Event) -> None:
-    """Stop when standard input closes; in a thread, because it may be any kind of file."""
-    loop = asyncio.get_running_loop()
-
-    def wait() -> None:
-        while os.read(_STDIN, 4096):
-            pass
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(stop.set)
-
-    threading.Thread(target=wait, name="stdin", daemon=True).start()

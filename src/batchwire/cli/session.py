@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ else:
     _run_loop = uvloop.run
 
 T = TypeVar("T")
+_STDIN = 0
 
 
 def settings_of(ctx: typer.Context, log_level: str = "warning") -> Settings:
@@ -107,3 +109,16 @@ def stopping() -> Iterator[asyncio.Event]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def when_stdin_ends(tell: Callable[[], None]) -> None:
+    """Call in this loop when standard input ends; it may be any kind of file."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        while os.read(_STDIN, 4096):
+            pass
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell)
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()

@@ -63,7 +63,7 @@ class Supervisor:
         try:
             if until_ended:
                 await asyncio.gather(*(keeping[name] for name in until_ended))
-                self._stop()
+                self.stop()
             await asyncio.gather(*keeping.values())
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,22 +72,22 @@ class Supervisor:
                 end.cancel()
         return self._failure
 
-    def _heard(self) -> None:
-        self._signals += 1
-        if self._signals == 1:
-            self._stop()
-            return
-        self._failure = ExitCode.INTERRUPTED
-        self._tell(signal.SIGTERM)
-        self._later(self._kill_after(_AT_ONCE_S))
-
-    def _stop(self) -> None:
-        """Let every child drain; who takes too long is killed."""
+    def stop(self) -> None:
+        """Let every child drain; who takes too long is killed. Idempotent."""
         if self._stopping.is_set():
             return
         self._stopping.set()
         self._tell(signal.SIGTERM)
         self._later(self._kill_after(self._drain_timeout_s + _MARGIN_S))
+
+    def _heard(self) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self.stop()
+            return
+        self._failure = ExitCode.INTERRUPTED
+        self._tell(signal.SIGTERM)
+        self._later(self._kill_after(_AT_ONCE_S))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         self._ends.add(asyncio.create_task(work))
@@ -112,7 +112,7 @@ class Supervisor:
                 return
             if code in _HOPELESS:
                 self._failure = ExitCode(code)
-                self._stop()
+                self.stop()
                 return
             if loop.time() - started_at > _WELL_S:
                 wait_s = _FIRST_WAIT_S

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import typer
 
-from batchwire.cli import output
+from batchwire.cli import output, session
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Globals
 from batchwire.cli.roles import EVENTS, Role
@@ -44,9 +44,6 @@ def check(asked: Serving, settings: Settings) -> None:
             "--metrics-port shows the figures of consumer and relay: add one to --roles"
         )
         raise typer.BadParameter(message)
-    if asked.workers > 1 and asked.end_with_stdin:
-        message = "--end-with-stdin is for one process: leave it or --workers away"
-        raise typer.BadParameter(message)
     if asked.workers > 1 and settings.database_path:
         message = (
             f"database_url: --workers {asked.workers} needs PostgreSQL, and"
@@ -68,6 +65,8 @@ async def run(
         f"{asked.workers} engines on {settings.database_name}; Ctrl-C drains them"
     )
     supervisor = Supervisor(commands, settings.engine.drain_timeout_s)
+    if asked.end_with_stdin:
+        session.when_stdin_ends(supervisor.stop)
     code = await supervisor.run(tuple(engines) if asked.until_idle else ())
     told: dict[str, object] = {
         "workers": asked.workers,
