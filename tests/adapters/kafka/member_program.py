@@ -5,6 +5,8 @@ import json
 import sys
 from collections.abc import Sequence
 
+import structlog
+
 from batchwire.adapters.kafka.connection import KafkaConnectionSettings
 from batchwire.adapters.kafka.member_settings import SubscriptionSettings
 from batchwire.adapters.kafka.subscription import KafkaSubscription
@@ -54,4 +56,6 @@ async def main(address: str, topic: str) -> None:
 
 
 if __name__ == "__main__":
+    # Another thread logs: its lines would run into ours.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(main(*sys.argv[1:]))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -375,6 +376,8 @@ async def test_what_is_not_committed_keeps_nobody_while_the_broker_is_away(
     async with asyncio.timeout(10):  # librdkafka's own close takes more than thirty
         await joining.close()
     assert collector.has("revoked")
+    await asyncio.to_thread(own_broker.start)  # what was given up ends too, then
+    await eventually(lambda: not _gives_up())
 
 
 async def test_a_topic_that_is_missing_is_said_once_and_read_when_it_comes(
@@ -390,6 +393,10 @@ async def test_a_topic_that_is_missing_is_said_once_and_read_when_it_comes(
             await publish(own_broker.address, "t", range(3))
             await listener.count(3)
     assert sum(map(_is_missing, logs)) == 1
+
+
+def _gives_up() -> bool:
+    return any(one.name == "kafka-subscription" for one in threading.enumerate())
 
 
 def _is_missing(line: Any) -> bool:  # noqa: ANN401 - as structlog captures it
