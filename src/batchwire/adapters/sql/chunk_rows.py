@@ -10,8 +10,10 @@ from sqlalchemy import (
     Connection,
     Integer,
     Row,
+    String,
     Table,
     bindparam,
+    cast,
     func,
     insert,
     null,
@@ -77,9 +79,18 @@ _release = _adding(
     intent=0,
     due_at=bindparam("due"),
 )
-_leased = select(chunks.c.number, chunks.c.fence, chunks.c.closed_as).where(
-    chunks.c.batch == bindparam("b"), chunks.c.lease_owner == bindparam("owner")
-)
+# One text for all of them: to hand over each row, SQLite's driver lets go of the
+# interpreter, and takes it again from the thread that makes messages.
+_leased = select(
+    func.aggregate_strings(
+        cast(chunks.c.number, String)
+        + ":"
+        + cast(chunks.c.fence, String)
+        + ":"
+        + cast(func.coalesce(chunks.c.closed_as, -1), String),
+        ",",
+    )
+).where(chunks.c.batch == bindparam("b"), chunks.c.lease_owner == bindparam("owner"))
 LEASED = chunks.c.lease_owner.is_not(None)
 LOST = worker_rows.is_lost(chunks.c.lease_owner)
 _due = (
@@ -265,12 +276,7 @@ def _write_updates(
 
     Returns the chunks that are ours no more, and how the batch's counts moved.
     """
-    held = {
-        (number, fence): closed_as
-        for number, fence, closed_as in conn.execute(
-            _leased, {"b": row.id, "owner": owner}
-        )
-    }
+    held = _held(conn, row.id, owner)
     ours = [u for u in updates if (u.number, u.fence) in held]
     kept, released, total = [], [], ZERO
     for u in ours:
@@ -290,6 +296,18 @@ def _write_updates(
         conn.execute(_add_to_batch, {"b": row.id, **_deltas(total)})
     stale = tuple(u.number for u in updates if (u.number, u.fence) not in held)
     return stale, total
+
+
+def _held(
+    conn: Connection, batch: int, owner: str
+) -> dict[tuple[int, int], int | None]:
+    """Give what a worker holds: (number, fence), and what that was closed as."""
+    told = conn.execute(_leased, {"b": batch, "owner": owner}).scalar() or ""
+    rows = (tuple(map(int, one.split(":"))) for one in told.split(",") if one)
+    return {
+        (number, fence): None if closed_as < 0 else closed_as
+        for number, fence, closed_as in rows
+    }
 
 
 def _due_at(one: ChunkUpdate, at_ms: int) -> int:
