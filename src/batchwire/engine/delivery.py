@@ -205,7 +205,10 @@ class Delivery:
         self._hunger.clear()
         lines = [line for line in self._lines.values() if not line.is_blocked]
         ready = [run for run in self._runs.values() if not run.is_held_back()]
-        if any(one.ran_low for one in lines) and any(r.unintended() for r in ready):
+        is_wanted = any(one.ran_low for one in lines) and any(
+            run.unintended() for run in ready
+        )
+        if is_wanted or any(run.is_at_its_end() for run in ready):
             await asyncio.sleep(0)
             return
         wait_s = max(until - self._clock.monotonic(), 0.001)

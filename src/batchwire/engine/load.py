@@ -177,6 +177,11 @@ class Run:
         is_late = not_after is not None and not_after <= self.clock.now()
         return not self.is_stopping and not self.line.is_blocked and not is_late
 
+    def is_at_its_end(self) -> bool:
+        """Whether all that was claimed is done: the next look may end the batch."""
+        is_empty = self.has_claimed and not self.loads
+        return is_empty and self.may_intend() and self.may_claim()
+
     def may_claim(self) -> bool:
         """Whether something may be due that is not in memory."""
         return self.clock.monotonic() >= self.claim_at
