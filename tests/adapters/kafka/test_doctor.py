@@ -216,7 +216,7 @@ def test_the_client_may_have_left_for_it_before_it_asks(
     patient: Patient, secure_kafka: SecureBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("batchwire.adapters.kafka.entrance._ATTEMPT_S", 0.001)
-    lost = at(replace(patient, timeout_s=5.0), secure_kafka.doors["LOST"])
+    lost = at(replace(patient, timeout_s=20.0), secure_kafka.doors["LOST"])
     ends_at(lost, Check.LISTENERS, secure_kafka.nowhere, "advertised.listeners")
 
 
