@@ -157,12 +157,13 @@ async def test_two_relays_publish_each_record_once_and_each_batch_in_order(
 
 
 async def test_a_relay_that_was_taken_over_marks_nothing(world: World) -> None:
-    gate = asyncio.Event()
+    has_begun, gate = asyncio.Event(), asyncio.Event()
 
     class Slow(ScriptedProducer):
         async def publish(
             self, records: Sequence[Outgoing]
         ) -> list[BrokerError | None]:
+            has_begun.set()
             await gate.wait()
             return await super().publish(records)
 
@@ -171,6 +172,7 @@ async def test_a_relay_that_was_taken_over_marks_nothing(world: World) -> None:
     await world.outbox.add([outgoing(n) for n in range(3)])
     await world.outbox.lease("old")
     publishing = asyncio.create_task(old.publish_some())
+    await has_begun.wait()
     await world.clock.advance(29)
     assert await world.outbox.lease("new") == 0
     await world.clock.advance(2)  # more than 30 s of silence

@@ -17,7 +17,7 @@ from batchwire.ports.bus import Producer
 from batchwire.ports.clock import Clock
 from batchwire.ports.outbox import Pending, Waiting
 
-PAGE = 5_000  # records published at once
+PAGE = 10_000  # records published at once
 _IDLE_S = 0.05  # how long a new record waits at most for our look
 _LEASE_S = 5.0
 _AGAIN_LEAST_S, _AGAIN_MOST_S = 0.5, 10.0

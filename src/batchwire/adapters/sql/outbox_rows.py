@@ -25,6 +25,8 @@ from batchwire.ports.outbox import Depth, Pending
 
 DEAD_AFTER_S = 30.0  # without a sign
 
+_MOST_BYTES = 32 * 1024 * 1024  # of values in one page, besides the number of rows
+
 _mine = select(shards.c.shard).where(shards.c.owner == bindparam("owner"))
 _pending = (
     select(
@@ -91,8 +93,13 @@ def pending(
     query = _pending
     if without:
         query = query.where(outbox.c.topic.not_in(sorted(without)))
-    rows = conn.execute(query, {"owner": owner, "most": most})
-    return [pending_of(row) for row in rows]
+    found, size = list[Pending](), 0
+    for row in conn.execute(query, {"owner": owner, "most": most}):
+        found.append(pending_of(row))
+        size += len(row.payload or b"")
+        if size >= _MOST_BYTES:
+            break
+    return found
 
 
 def done(conn: Connection, owner: str, positions: Sequence[int]) -> int:
