@@ -183,8 +183,10 @@ async def test_the_preparation_of_a_killed_engine_another_goes_on_with(
     await first.kill()
     prepared = sum((await watch.store.batch("b1")).counts)
     assert prepared < recipients
-    await world.engine()
+    second = await world.engine()
     await until(lambda: _is_sealed(watch), timeout_s=LONG_S)
+    second.signal(signal.SIGTERM)  # what is read below must not move meanwhile
+    assert await second.ended() == 0
     batch = await watch.store.batch("b1")
     assert batch.counts[Outcome.DUPLICATE] == 500
     assert await watch.broken(recipients + 500) == []
