@@ -112,7 +112,7 @@ def _is_start(one: dict[str, object]) -> bool:
 
 def is_alive(pid: int) -> bool:
     """Whether the process is there, and no zombie."""
-    return state(pid) not in "Z"
+    return state(pid) not in {"", "Z"}
 
 
 def state(pid: int) -> str:
