@@ -20,6 +20,7 @@ from bench import (
     startup,
     stop,
     stop_postgres,
+    workers,
 )
 from bench.figure import Figure, write
 from bench.service import quiet
@@ -35,6 +36,7 @@ BENCHES: dict[str, Bench] = {
     "memory": memory.run,
     "stop": stop.run,
     "stop-postgres": stop_postgres.run,
+    "workers": workers.run,
     "startup": startup.run,
     "consume": consume.run,
     "publish": publish.run,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.system.clock import SystemClock
 from batchwire.bootstrap import spare_collections, switch_often
 from batchwire.domain.batch import Batch
-from batchwire.domain.lifecycle import Status
+from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.operations import Command
 from batchwire.engine.control import Control
 from batchwire.engine.intake import Intake, Submission
 from batchwire.engine.preparation import Preparation
@@ -37,11 +39,11 @@ class Service:
     control: Control
     provider: str
 
-    async def take(self, path: Path) -> Batch:
+    async def take(self, path: Path, batch_id: str = BATCH_ID) -> Batch:
         """Take the list in as a batch."""
         submission = Submission(
-            batch_id=BATCH_ID,
-            request_id=BATCH_ID,
+            batch_id=batch_id,
+            request_id=batch_id,
             template=TEMPLATE,
             provider=self.provider,
             source=path.name,
@@ -50,10 +52,17 @@ class Service:
         batch, _ = await Intake(self.store, self.clock).take(submission, pieces(path))
         return batch
 
-    async def prepare(self) -> None:
+    async def prepare(self, batch_id: str = BATCH_ID) -> None:
         """Prepare the batch to its seal, without the scheduler's ticks."""
-        batch = await self.store.batch(BATCH_ID)
+        batch = await self.store.batch(batch_id)
         await Preparation(self.store, self.clock, batch, "bench").run()
+
+    async def operate(self, batch_id: str, operation: Operation) -> None:
+        """Carry out an operation on a batch."""
+        request_id = uuid.uuid4().hex
+        await self.control.operate(
+            Command(batch_id=batch_id, operation=operation, request_id=request_id)
+        )
 
     async def run(self, provider: Provider, stop: asyncio.Event | None = None) -> Batch:
         """Run the engine until the batch has ended, or ``stop``."""

@@ -8,7 +8,6 @@ engine. All read the same monotonic clock.
 import asyncio
 import sys
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
@@ -19,7 +18,6 @@ from typing import NamedTuple
 import uvloop
 
 from batchwire.domain.lifecycle import Operation
-from batchwire.domain.operations import Command
 from batchwire.errors import IllegalOperation
 from batchwire.testing.postgres import Cluster
 from bench import lists
@@ -134,10 +132,8 @@ async def _submitted(engines: "list[_Engine]") -> int:
 
 async def _operated(ours: Service, operation: Operation) -> bool:
     """Carry it out; False where it does not fit any more."""
-    request_id = uuid.uuid4().hex
-    command = Command(batch_id=BATCH_ID, operation=operation, request_id=request_id)
     try:
-        await ours.control.operate(command)
+        await ours.operate(BATCH_ID, operation)
     except IllegalOperation:
         return False
     return True

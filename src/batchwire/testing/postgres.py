@@ -55,6 +55,11 @@ class Cluster:
         """Give the URL of one of its databases."""
         return f"postgresql://postgres@/{database}?host={quote(str(self.folder))}"
 
+    @property
+    def pid(self) -> int:
+        """The running server's process id; its backends are its children."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
     def start(self) -> None:
         """Start the server, and wait until it answers (at most a minute)."""
         server = [f"{self._programs / 'postgres'}", f"-D{self._data}"]
@@ -118,7 +123,7 @@ class Cluster:
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
             return
-        os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), number)
+        os.kill(self.pid, number)
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait(_PATIENCE_S)
