@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    claim,
     consume,
     delivery_http,
     delivery_null,
@@ -37,6 +38,7 @@ BENCHES: dict[str, Bench] = {
     "stop": stop.run,
     "stop-postgres": stop_postgres.run,
     "workers": workers.run,
+    "claim": claim.run,
     "startup": startup.run,
     "consume": consume.run,
     "publish": publish.run,

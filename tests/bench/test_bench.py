@@ -23,6 +23,8 @@ BENCHES = (
     "memory",
     "stop",
     "stop-postgres",
+    "workers",
+    "claim",
     "startup",
 )
 ON_KAFKA = ("consume", "relay", "lanes")
