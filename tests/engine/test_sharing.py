@@ -29,3 +29,23 @@ async def test_no_more_is_intended_than_a_provider_that_does_not_answer_can_use(
     assert 4 <= intended <= 64 + 4
     assert len(provider.submitted) == 2000
     assert await service.flaws() == []
+
+
+async def test_a_batch_leaves_its_chunks_to_others_until_its_turn_comes(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=0, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(600), "first")
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 4)
+        await service.take(numbers(600, 1000), "second")
+        await service.until(Status.DELIVERY_RUNNING, batch_id="second")
+        await asyncio.sleep(0.1)
+        leased = store.chunks("second", is_leased=True)
+        taken = [chunk.number async for chunk in leased]
+        provider.let_go()
+        for batch_id in ("first", "second"):
+            await service.until(Status.COMPLETED, batch_id=batch_id)
+    assert not taken
+    assert await service.flaws("second") == []

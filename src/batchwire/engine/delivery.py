@@ -181,11 +181,11 @@ class Delivery:
     async def cycle(self) -> None:
         """Write what was answered and what is intended next, then submit that."""
         self._collect()
+        if not self._is_draining:
+            self._sharing.choose(self._lines.values(), self._runs.values())
         runs = [run for run in self._runs.values() if not run.is_resting]
         if not runs:
             return
-        if not self._is_draining:
-            self._sharing.choose(self._lines.values(), runs)
         flushes = [self._flush(run) for run in runs]
         found, _ = await asyncio.gather(
             self._store.flush(self._heart.owner, flushes), self._unpack(runs)
@@ -205,10 +205,9 @@ class Delivery:
         self._hunger.clear()
         lines = [line for line in self._lines.values() if not line.is_blocked]
         ready = [run for run in self._runs.values() if not run.is_held_back()]
-        is_wanted = any(one.ran_low for one in lines) and any(
-            run.unintended() for run in ready
-        )
-        if is_wanted or any(run.is_at_its_end() for run in ready):
+        if any(one.ran_low for one in lines) and any(
+            run.unintended() or run.is_at_its_end() for run in ready
+        ):
             await asyncio.sleep(0)
             return
         wait_s = max(until - self._clock.monotonic(), 0.001)
@@ -255,7 +254,7 @@ class Delivery:
             ),
             facts=self._facts(run),
             limited_by=run.limit_to_tell(),
-            claim=self._sharing.lacking_chunks(run),
+            claim=run.wanted,
         )
 
     def _facts(self, run: Run) -> tuple[Fact, ...]:
@@ -313,6 +312,7 @@ class Delivery:
 
     def _stop(self, run: Run) -> None:
         run.is_stopping = True
+        run.wanted = 0
         run.line.withdraw(lambda load: load.run is run)
 
     async def _after(self, runs: list[Run]) -> None:
@@ -375,7 +375,7 @@ class Delivery:
 
     async def _check_stall(self, run: Run) -> None:
         now = self._clock.monotonic()
-        if run.limited_by() or (not run.loads and run.claim_at > now):
+        if run.limited_by() or not run.loads:  # others hold it, or it waits its turn
             run.progress_at = now
         if now - run.progress_at > run.batch.spec.timeout_s:
             reason = f"no progress for {run.batch.spec.timeout_s} s"

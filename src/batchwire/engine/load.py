@@ -137,6 +137,7 @@ class Run:
         self.counts: Counts = batch.counts
         self.weight = 2.0**spec.priority
         self.turn = 0.0  # virtual time: who has the least goes next
+        self.wanted = 0  # chunks to claim with the next flush
         self.claim_at = 0.0
         self.look_at = 0.0  # though nothing is to be written
         self.limit_told = batch.limited_by
@@ -157,10 +158,10 @@ class Run:
 
     @property
     def is_resting(self) -> bool:
-        """Whether it may be left alone: nothing is in memory, nothing due, all known."""
-        has_work = bool(self.loads or self.opted_out) or self.is_stopping
-        next_at = min(self.claim_at, self.look_at)
-        return not has_work and self.clock.monotonic() < next_at
+        """Whether it may be left alone: nothing in memory, nothing wanted, all known."""
+        has_work = bool(self.loads or self.opted_out or self.wanted)
+        is_known = self.clock.monotonic() < self.look_at
+        return is_known and not has_work and not self.is_stopping
 
     def unintended(self) -> int:
         """Messages in memory that may be intended next."""
@@ -178,9 +179,8 @@ class Run:
         return not self.is_stopping and not self.line.is_blocked and not is_late
 
     def is_at_its_end(self) -> bool:
-        """Whether all that was claimed is done: the next look may end the batch."""
-        is_empty = self.has_claimed and not self.loads
-        return is_empty and self.may_intend() and self.may_claim()
+        """Whether all that was claimed is done: more may be due, or the batch's end."""
+        return not self.loads and self.may_intend() and self.may_claim()
 
     def may_claim(self) -> bool:
         """Whether something may be due that is not in memory."""

@@ -6,8 +6,9 @@ weight of its priority, goes next, so that none is left out. How much room there
 follows what the senders take until the next cycle.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
+from batchwire.domain.outcome import Outcome
 from batchwire.engine.load import Run
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.submission import Line, Slice
@@ -28,30 +29,24 @@ class Sharing:
         self._filled: set[Line] = set()  # those whose room was used up last time
         self.chosen: dict[str, list[Slice]] = {}  # whose intent is not stored yet
 
-    def choose(self, lines: Collection[Line], runs: Iterable[Run]) -> None:
+    def choose(self, lines: Collection[Line], runs: Collection[Run]) -> None:
         """
-        Share the room in the lines among the batches.
+        Share the room in the lines among the batches; say what each is to claim.
 
         What was chosen for a flush that failed is still there, and goes with this one.
         """
         self._adapt(lines)
+        for run in runs:
+            run.wanted = 0
         for line in lines:
             ready = [r for r in runs if r.line is line and r.may_intend()]
-            self._fill(line, ready)
+            self._fill(line, list(ready))
+            self._ask(line, ready)
 
     def take(self) -> dict[str, list[Slice]]:
         """Hand over what was chosen, now that it is stored as intended."""
         chosen, self.chosen = self.chosen, {}
         return chosen
-
-    def lacking_chunks(self, run: Run) -> int:
-        """How many chunks to claim: enough for the next two cycles, few in memory."""
-        lacking = 2 * self._room(run.line) - run.unintended()
-        if lacking <= 0 or not run.may_intend() or not run.may_claim():
-            return 0
-        size = run.batch.spec.chunk_size
-        most = max(_MOST_CHUNKS, 2 * self._window // size)
-        return max(0, min(-(-lacking // size), most - len(run.loads)))
 
     def _fill(self, line: Line, ready: list[Run]) -> None:
         room = self._room(line) - line.waiting - self._ahead(line)
@@ -67,6 +62,35 @@ class Sharing:
         line.low_mark = self._room(line) // _LOW
         if room <= 0:
             self._filled.add(line)
+
+    def _ask(self, line: Line, ready: list[Run]) -> None:
+        """
+        Say how many chunks to claim for each batch: the one whose turn is next first.
+
+        What is claimed here no other process can send. So while the line has enough for
+        the next two cycles, a batch claims nothing before its turn has come again.
+        """
+        enough = 2 * self._room(line)
+        ahead = [run for run in ready if run.pace is None and run.unintended()]
+        held = sum(run.unintended() for run in ahead)
+        for run in sorted(ready, key=lambda r: r.turn):
+            owed = min(enough, run.counts[Outcome.OPEN]) / run.weight
+            turns = [other.turn for other in ahead if other is not run]
+            if held >= enough and turns and run.turn + owed > min(turns):
+                continue
+            run.wanted = self._lacking_chunks(run, enough)
+            if run.wanted and not run.is_exhausted:  # else others have it all, probably
+                ahead.append(run)
+                held += run.wanted * run.batch.spec.chunk_size
+
+    def _lacking_chunks(self, run: Run, enough: int) -> int:
+        """How many chunks to claim: enough for the next two cycles, few in memory."""
+        lacking = enough - run.unintended()
+        if lacking <= 0 or not run.may_claim():
+            return 0
+        size = run.batch.spec.chunk_size
+        most = max(_MOST_CHUNKS, 2 * self._window // size)
+        return max(0, min(-(-lacking // size), most - len(run.loads)))
 
     def _ahead(self, line: Line) -> int:
         """How many messages are chosen for the line already."""
