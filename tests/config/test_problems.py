@@ -139,6 +139,13 @@ def problems_of(folder: Path, text: str) -> list[str]:
             "providers.b.url (b.yaml, line 2): must be set",
         ),
         (
+            "batch_events: {kafka: {brokers: localhost}}",
+            (
+                "batch_events.kafka.brokers = localhost (b.yaml, line 1): must be"
+                " host:port, such as localhost:9092"
+            ),
+        ),
+        (
             "providers: {sandbox: {permanent_rate: 2}}",
             "providers.sandbox.permanent_rate = 2 (b.yaml, line 1): must be at most 1",
         ),

@@ -1,6 +1,7 @@
 """What becomes of recipients by what a provider answers."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -108,6 +109,39 @@ async def test_uncertain_submissions_follow_the_policy(
     assert provider.sent_to[recipients[3]] == times
     assert len(provider.keys) == 10  # a repeat has the key of the first
     assert await service.flaws() == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"), [([], "answer_count"), (None, "provider_raised")]
+)
+async def test_what_a_faulty_provider_was_given_is_uncertain(
+    store: SqlStore, clock: FastClock, answers: list[Answer] | None, code: str
+) -> None:
+    service = Service(store, clock, {"scripted": FaultyProvider(answers)})
+    await service.take(numbers(30), on_uncertain=OnUncertain.HOLD)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.UNCERTAIN] == 30
+    async for chunk in store.chunks("b1"):
+        (told,) = {
+            error for one in chunk.state.segments for error in one.errors.values()
+        }
+        assert told == ("uncertain", code)
+    assert await service.flaws() == []
+
+
+class FaultyProvider(ScriptedProvider):
+    """Gives the same answers whatever it is asked; None: it raises."""
+
+    def __init__(self, answers: list[Answer] | None) -> None:
+        super().__init__(lambda _: ACCEPTED)
+        self._answers = answers
+
+    async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        """Answer as told."""
+        if self._answers is None:
+            raise LookupError(messages[0].to)
+        return self._answers
 
 
 async def test_refused_credentials_pause_the_batch_and_burn_nobody(

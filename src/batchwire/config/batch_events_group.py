@@ -1,8 +1,9 @@
 """The group ``batch_events``: the specification's YAML as it stands, and what it lacks."""
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from batchwire.config.durations import Duration
 from batchwire.config.group import Group, Integer, Number
@@ -28,7 +29,14 @@ def _listed(value: Any) -> Any:  # noqa: ANN401 unvalidated
     return value
 
 
-Broker = Annotated[str, Field(pattern=r"^[^\s,/]+:\d{1,5}$")]
+def _address(value: str) -> str:
+    if not re.fullmatch(r"[^\s,/]+:\d{1,5}", value):
+        problem = "must be host:port, such as localhost:9092"
+        raise ValueError(problem)
+    return value
+
+
+Broker = Annotated[str, AfterValidator(_address)]
 Brokers = Annotated[tuple[Broker, ...], BeforeValidator(_listed)]
 
 

@@ -180,7 +180,6 @@ class Delivery:
 
     async def cycle(self) -> None:
         """Write what was answered and what is intended next, then submit that."""
-        self._collect()
         if not self._is_draining:
             self._sharing.choose(self._lines.values(), self._runs.values())
         runs = [run for run in self._runs.values() if not run.is_resting]
@@ -218,19 +217,6 @@ class Delivery:
         finally:
             hunger.cancel()
             rest.cancel()
-
-    def _collect(self) -> None:
-        """Move the answers from the lines to the chunks they belong to."""
-        now = self._clock.monotonic()
-        for line in self._lines.values():
-            answered, line.answered = line.answered, []
-            for one, answers in answered:
-                load: Load = one.load
-                load.done += one.messages
-                load.answers += answers
-                if one.is_troubled:
-                    load.note(one.messages, answers)
-                load.run.progress_at = now
 
     async def _unpack(self, runs: Iterable[Run]) -> None:
         """Make the messages of the chunks claimed last, while the store writes."""
@@ -279,8 +265,8 @@ class Delivery:
             load = run.loads[update.number]
             load.stored = load.intended
             if update.segment is not None:
-                load.resolved += len(load.done)
-                load.done, load.answers, load.suppressed = [], [], []
+                load.settle()
+                run.progress_at = now
             if update.is_released:
                 run.claim_at = min(run.claim_at, now + update.due_s)
             if update.is_released or update.number in found.stale:
@@ -306,8 +292,9 @@ class Delivery:
         """Stop a batch that somebody paused or ended: what is in flight escapes."""
         run.is_complete = found.status in _COMPLETE
         if not run.is_stopping:
-            recent = (len(u.segment.outcomes) for u in flush.updates if u.segment)
-            run.escaped = run.in_flight + sum(recent)
+            stored = sum(len(u.segment.outcomes) for u in flush.updates if u.segment)
+            answered = sum(len(load.done) for load in run.loads.values())
+            run.escaped = run.in_flight + answered + stored
             self._stop(run)
 
     def _stop(self, run: Run) -> None:

@@ -5,8 +5,6 @@ Nothing here waits or writes: a ``Run`` knows its turn and its limits, a ``Load`
 its chunk is to be intended, what was answered, and what of that is to be stored.
 """
 
-from collections.abc import Sequence
-
 from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
@@ -34,11 +32,12 @@ class Load:
         self.suppressed: list[tuple[int, Outcome, int]] = []  # not stored yet
         self.intended = 0  # how many of the messages are intended
         self.stored = 0  # how many of them are stored as intended
-        self.resolved = 0  # how many have their answer stored or collected
+        self.resolved = 0  # how many have their answer stored
         self.in_flight = 0
         self.retry_attempt = 0  # highest attempt that failed and may be repeated
-        self.done: list[Message] = []
-        self.answers: list[Answer] = []
+        self.done: list[Message] = []  # answered, and not known to be stored
+        self.answers: list[Answer] = []  # theirs
+        self.written = 0  # how many of them the flush under way stores
 
     @property
     def is_stopping(self) -> bool:
@@ -77,15 +76,16 @@ class Load:
     def take_back(self, one: Slice) -> None:
         """Intend no more what was never submitted; the last of the chunk first."""
         if one.messages[-1] is self.messages[self.intended - 1]:
-            self.intended -= len(one.messages)
+            self.intended -= one.left
 
-    def note(self, messages: list[Message], answers: Sequence[Answer]) -> None:
-        """Remember who is to be tried again, and who must be suppressed."""
-        for message, answer in zip(messages, answers, strict=True):
-            if answer.verdict in {Verdict.TRANSIENT, Verdict.UNCERTAIN}:
-                self.retry_attempt = max(self.retry_attempt, message.attempt)
-            if answer.suppress:
-                self.run.opted_out.add(message.to)
+    def note(self, message: Message, answer: Answer) -> None:
+        """Take any answer: who is to be tried again, and who must be suppressed."""
+        self.done.append(message)
+        self.answers.append(answer)
+        if answer.verdict in {Verdict.TRANSIENT, Verdict.UNCERTAIN}:
+            self.retry_attempt = max(self.retry_attempt, message.attempt)
+        if answer.suppress:
+            self.run.opted_out.add(message.to)
 
     def due_s(self) -> float | None:
         """When it is due again that is given back now; None where it is kept."""
@@ -107,6 +107,7 @@ class Load:
             answered = self.run.judge.segment(
                 stamp, self.done, self.answers, self.repeated
             )
+        self.written = len(self.done)
         intent = 0
         if self.intended:
             intent = self.messages[self.intended - 1].position - self.base + 1
@@ -118,6 +119,15 @@ class Load:
             is_released=due_s is not None,
             due_s=due_s or 0.0,
         )
+
+    def settle(self) -> None:
+        """Forget the answers that are stored now; further ones may have come since."""
+        self.suppressed = []
+        self.resolved += self.written
+        if self.written == len(self.done):
+            self.done, self.answers = [], []
+        else:
+            del self.done[: self.written], self.answers[: self.written]
 
 
 class Run:

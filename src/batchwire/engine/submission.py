@@ -2,8 +2,8 @@
 Submission: a provider's line, where intended messages wait and senders take them.
 
 What stands in the line is durable as intended. The line decides only when: rate,
-flow control, circuit. What a provider answered for good lies in ``answered`` until
-delivery collects it; what surely did not arrive goes back to the front of the line.
+flow control, circuit. What a provider answered for good goes to the chunk it belongs to;
+what surely did not arrive goes back to the front of the line.
 """
 
 import asyncio
@@ -22,21 +22,25 @@ from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 
 _AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
-_PLAIN = frozenset({Verdict.ACCEPTED})
 _FAILURES = frozenset({Verdict.TRANSIENT, Verdict.CONNECTION, Verdict.UNCERTAIN})
 
 log = structlog.get_logger()
 
 
 class Slice:
-    """Some messages of one chunk that go together; ``load`` is delivery's own."""
+    """Some messages of one chunk in the line; ``load`` is delivery's own."""
 
-    __slots__ = ("is_troubled", "load", "messages")
+    __slots__ = ("at", "load", "messages")
 
     def __init__(self, load: Any, messages: list[Message]) -> None:  # noqa: ANN401
         self.load = load
         self.messages = messages
-        self.is_troubled = False  # some answer is not plain acceptance
+        self.at = 0  # how many of them have gone
+
+    @property
+    def left(self) -> int:
+        """How many of them wait."""
+        return len(self.messages) - self.at
 
 
 class Line:
@@ -53,9 +57,9 @@ class Line:
     ) -> None:
         self.provider = provider
         self.traits = provider.traits
+        self._size = provider.traits.batch_size
         self.pace = pace
         self.circuit = Circuit(settings.circuit_failures, settings.circuit_max_delay_s)
-        self.answered: list[tuple[Slice, Sequence[Answer]]] = []
         self.waiting = 0  # messages in the line
         self.in_flight = 0  # messages submitted and not answered
         self.low_mark = 0  # with fewer messages than this it runs low
@@ -86,7 +90,7 @@ class Line:
     def offer(self, slices: Sequence[Slice]) -> None:
         """Put intended messages at the end of the line."""
         self._line.extend(slices)
-        self.waiting += sum(len(one.messages) for one in slices)
+        self.waiting += sum(one.left for one in slices)
         self.ran_low = self.waiting < self.low_mark
         self._offered.set()
 
@@ -97,7 +101,7 @@ class Line:
             if is_meant(one.load):
                 one.load.take_back(one)
         self._line = deque(left)
-        self.waiting = sum(len(one.messages) for one in left)
+        self.waiting = sum(one.left for one in left)
 
     def try_again(self) -> None:
         """Forget a refusal, and let an open circuit make a trial."""
@@ -125,23 +129,27 @@ class Line:
 
     async def _send(self) -> None:
         while True:
-            one = self._take() if self._is_free() else await self._next()
+            load, messages = self._take() if self._is_free() else await self._next()
             is_trial = self.circuit.is_tripped
-            count = len(one.messages)
+            count = len(messages)
             self.in_flight += count
-            one.load.in_flight += count
+            load.in_flight += count
             try:
-                answers = await self.provider.submit(one.messages)
+                answers = await self.provider.submit(messages)
             except Exception:  # a provider's bug: it may have submitted
                 log.exception("provider_raised", provider=self.traits.name)
-                lost = Answer(Verdict.UNCERTAIN, error_code="provider_raised")
-                answers = [lost] * count
+                answers = [_lost("provider_raised")] * count
             finally:
                 self.in_flight -= count
-                one.load.in_flight -= count
-            self._sort(one, answers, is_trial=is_trial)
+                load.in_flight -= count
+            if _are_plain(answers, count):
+                self.circuit.succeeded()
+                load.done += messages
+                load.answers += answers
+            else:
+                self._sort(load, messages, answers, is_trial=is_trial)
 
-    async def _next(self) -> Slice:
+    async def _next(self) -> tuple[Any, list[Message]]:
         """Wait for the turn, the rate and the circuit; then take the head of the line."""
         while True:
             if not self._line:
@@ -175,7 +183,8 @@ class Line:
         """How long the head of the line has to wait for the rate."""
         if not self._line:
             return 0.0
-        head = self._line[0].messages[: self.traits.batch_size]
+        one = self._line[0]
+        head = one.messages[one.at : one.at + self._size]
         parts = sum(message.parts for message in head)
         return self.pace.delay_s(self._clock.monotonic(), parts, self.waiting)
 
@@ -185,60 +194,56 @@ class Line:
         is_ready = bool(self._line) and is_open and not self.refusal
         return is_ready and self._heart.is_trusted
 
-    def _take(self) -> Slice:
+    def _take(self) -> tuple[Any, list[Message]]:
         """Take what one call may carry from the head of the line."""
-        one, size = self._line[0], self.traits.batch_size
-        if len(one.messages) <= size:
+        one = self._line[0]
+        messages = one.messages[one.at : one.at + self._size]
+        one.at += len(messages)
+        if one.at == len(one.messages):
             self._line.popleft()
-        else:
-            rest, one = one, Slice(one.load, one.messages[:size])
-            del rest.messages[:size]
-        self.waiting -= len(one.messages)
+        self.waiting -= len(messages)
         if self.waiting < self.low_mark and not self.ran_low:
             self._run_low()
         if not self.pace.is_free:
-            parts = sum(message.parts for message in one.messages)
+            parts = sum(message.parts for message in messages)
             self.pace.take(parts, self._clock.monotonic())
-        return one
+        return one.load, messages
 
     def _run_low(self) -> None:
         self.ran_low = True
         self._hunger.set()
 
-    def _sort(self, one: Slice, answers: Sequence[Answer], *, is_trial: bool) -> None:
+    def _sort(
+        self,
+        load: Any,  # noqa: ANN401
+        messages: list[Message],
+        answers: Sequence[Answer],
+        *,
+        is_trial: bool,
+    ) -> None:
         """
         Keep what is answered; put back what surely was not taken.
 
         A transient failure while the circuit opens is no attempt. That of a trial is
         one: else recipients that always fail would keep the circuit open for ever.
         """
-        verdicts = {answer.verdict for answer in answers}
-        if verdicts == _PLAIN:
-            self.circuit.succeeded()
-            self.answered.append((one, answers))
-            return
-        self._judge_provider(verdicts, answers)
+        if len(answers) != len(messages):
+            log.error("provider_miscounted", provider=self.traits.name)
+            answers = [_lost("answer_count")] * len(messages)
+        self._judge_provider({answer.verdict for answer in answers}, answers)
         again = _AGAIN
         if self.circuit.is_tripped and not is_trial:
             again |= {Verdict.TRANSIENT}
-        if verdicts.isdisjoint(again):
-            one.is_troubled = True
-            self.answered.append((one, answers))
-            return
-        pairs = list(zip(one.messages, answers, strict=True))
-        back = [message for message, answer in pairs if answer.verdict in again]
-        done = [pair for pair in pairs if pair[1].verdict not in again]
-        if done:
-            messages = [message for message, _ in done]
-            kept = [answer for _, answer in done]
-            rest = Slice(one.load, messages)
-            rest.is_troubled = True
-            self.answered.append((rest, kept))
-        if one.load.is_stopping:
-            return
-        self._line.appendleft(Slice(one.load, back))
-        self.waiting += len(back)
-        self._offered.set()
+        back: list[Message] = []
+        for message, answer in zip(messages, answers, strict=True):
+            if answer.verdict in again:
+                back.append(message)
+            else:
+                load.note(message, answer)
+        if back and not load.is_stopping:
+            self._line.appendleft(Slice(load, back))
+            self.waiting += len(back)
+            self._offered.set()
 
     def _judge_provider(
         self, verdicts: set[Verdict], answers: Sequence[Answer]
@@ -256,3 +261,15 @@ class Line:
             said = refused.error_message or "refuses our credentials or account"
             self.refusal = f"{said} ({refused.error_code})"
             self._hunger.set()
+
+
+def _are_plain(answers: Sequence[Answer], count: int) -> bool:
+    """Whether there are so many and all were accepted, as nearly always."""
+    if len(answers) == count == 1:  # for a twentieth of the time
+        return answers[0].verdict is Verdict.ACCEPTED
+    verdicts = [answer.verdict for answer in answers]
+    return verdicts.count(Verdict.ACCEPTED) == len(verdicts) == count
+
+
+def _lost(code: str) -> Answer:
+    return Answer(Verdict.UNCERTAIN, error_code=code)

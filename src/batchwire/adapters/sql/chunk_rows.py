@@ -16,6 +16,7 @@ from sqlalchemy import (
     cast,
     func,
     insert,
+    literal_column,
     null,
     select,
     update,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 
 from batchwire.adapters.sql import log, suppression_rows, worker_rows
 from batchwire.adapters.sql.batch_rows import locked_row_of
+from batchwire.adapters.sql.bulk import Bulk
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
     batches,
@@ -66,18 +68,26 @@ def _adding(
 
 _this_chunk = (chunks.c.batch == bindparam("b")) & (chunks.c.number == bindparam("n"))
 _add_to_batch = _adding(batches, batches.c.id == bindparam("b"))
-_keep = _adding(
-    chunks,
-    _this_chunk,
-    intent=func.coalesce(bindparam("intent_", type_=Integer), chunks.c.intent),
+_DELTAS = tuple(f"d_{name}" for name in OUTCOMES)
+_append = Bulk(insert(results).inline(), ("batch", "number", "data"))
+_keep = Bulk(
+    _adding(
+        chunks,
+        _this_chunk,
+        intent=func.coalesce(bindparam("intent_", type_=Integer), chunks.c.intent),
+    ),
+    ("intent_", *_DELTAS, "b", "n"),
 )
-_release = _adding(
-    chunks,
-    _this_chunk,
-    lease_owner=null(),
-    leased_at=null(),
-    intent=0,
-    due_at=bindparam("due"),
+_release = Bulk(
+    _adding(
+        chunks,
+        _this_chunk,
+        lease_owner=null(),
+        leased_at=null(),
+        intent=literal_column("0"),
+        due_at=bindparam("due"),
+    ),
+    ("due", *_DELTAS, "b", "n"),
 )
 # One text for all of them: to hand over each row, SQLite's driver lets go of the
 # interpreter, and takes it again from the thread that makes messages.
@@ -110,15 +120,16 @@ _next_due = select(func.min(chunks.c.due_at)).where(
     chunks.c.open > 0,
     chunks.c.lease_owner.is_(None),
 )
-_take = (
+_take = Bulk(
     update(chunks)
     .where(_this_chunk)
     .values(
         lease_owner=bindparam("owner"),
         leased_at=bindparam("now"),
-        fence=chunks.c.fence + 1,
-        intent=0,
-    )
+        fence=chunks.c.fence + literal_column("1"),
+        intent=literal_column("0"),
+    ),
+    ("owner", "now", "b", "n"),
 )
 # Statements are built once: building one costs more than SQLite takes to run it.
 _payloads_of = select(payloads.c.number, payloads.c.data).where(
@@ -221,9 +232,7 @@ def _insert(conn: Connection, batch: int, new: Sequence[NewChunk]) -> None:
 def _append_segments(
     conn: Connection, batch: int, segments: Iterable[tuple[int, Segment]]
 ) -> None:
-    rows = [{"batch": batch, "number": n, "data": pack(one)} for n, one in segments]
-    if rows:
-        conn.execute(insert(results), rows)
+    _append.execute(conn, [(batch, number, pack(one)) for number, one in segments])
 
 
 def flush(
@@ -282,16 +291,14 @@ def _write_updates(
     for u in ours:
         moved = _moved(u.segment, held[u.number, u.fence]) if u.segment else ZERO
         total = add(total, moved)
-        place = {"b": row.id, "n": u.number, **_deltas(moved)}
         if u.is_released:
-            released.append({**place, "due": _due_at(u, at_ms)})
+            released.append((_due_at(u, at_ms), *moved, row.id, u.number))
         else:
             intent = u.intent if u.intent and is_running else None
-            kept.append({**place, "intent_": intent})
+            kept.append((intent, *moved, row.id, u.number))
     _append_segments(conn, row.id, [(u.number, u.segment) for u in ours if u.segment])
-    for statement, rows in ((_keep, kept), (_release, released)):
-        if rows:
-            conn.execute(statement, rows)
+    _keep.execute(conn, kept)
+    _release.execute(conn, released)
     if any(total):
         conn.execute(_add_to_batch, {"b": row.id, **_deltas(total)})
     stale = tuple(u.number for u in updates if (u.number, u.fence) not in held)
@@ -328,10 +335,7 @@ def _claim(
     due = list(conn.execute(_due, {"b": batch, "now": at_ms, "most": most}))
     if not due:
         return ()
-    conn.execute(
-        _take,
-        [{"b": batch, "n": d.number, "owner": owner, "now": at_ms} for d in due],
-    )
+    _take.execute(conn, [(owner, at_ms, batch, d.number) for d in due])
     wanted = [d.number for d in due]
     found = payloads_of(conn, batch, wanted)
     # Unpacked here, in the writer's thread: half of it needs no interpreter.
