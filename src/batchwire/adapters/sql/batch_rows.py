@@ -1,15 +1,18 @@
 """Batches: created once, changed by decisions."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Row,
     Select,
     bindparam,
+    func,
     insert,
     literal_column,
     null,
@@ -17,6 +20,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from batchwire.adapters.sql import changes, log, worker_rows
 from batchwire.adapters.sql.tables import (
@@ -38,6 +42,12 @@ _spec = msgspec.json.Decoder(BatchSpec)
 _state = msgspec.json.Decoder(State)
 _named = select(batches).where(batches.c.batch_id == bindparam("name"))
 _locked = _named.with_for_update()
+_have = select(func.pg_advisory_xact_lock(bindparam("gate", type_=BigInteger)))
+_share = select(
+    func.pg_advisory_xact_lock_shared(
+        func.unnest(bindparam("gates", type_=ARRAY(BigInteger)))
+    )
+)
 
 
 class Refusal(msgspec.Struct):
@@ -75,9 +85,37 @@ def locked_row_of(conn: Connection, batch_id: str) -> Row[Any]:
     """
     Find the row of a batch for a decision: it stays as it is until the transaction ends.
 
-    SQLite knows no row locks and needs none: its writer begins with the write lock.
+    Who shares the batch (``share``) is waited for. SQLite knows no row locks and needs
+    none: its writer begins with the write lock.
     """
+    if conn.dialect.name == "postgresql":
+        conn.execute(_have, {"gate": _gate(batch_id)})
     return _one(conn, _locked, batch_id)
+
+
+def share(conn: Connection, batch_ids: Iterable[str]) -> None:
+    """
+    See to it that nobody decides on these batches before this transaction ends.
+
+    Any number may share a batch, and count up in its row (``counted_row_of``). Who is
+    to decide is next, even where others go on sharing: a lock of the row would not
+    queue him.
+    """
+    if conn.dialect.name == "postgresql":
+        gates = [_gate(batch_id) for batch_id in sorted(batch_ids)]  # as everywhere
+        conn.execute(_share, {"gates": gates})
+
+
+def counted_row_of(conn: Connection, batch_id: str) -> Row[Any]:
+    """Find the row of a shared batch as it is, for whoever is to write it at the end."""
+    return _one(conn, _locked, batch_id)
+
+
+def _gate(batch_id: str) -> int:
+    """Give the number of a batch's advisory lock; two may have the same."""
+    return int.from_bytes(
+        blake2b(batch_id.encode(), digest_size=8).digest(), signed=True
+    )
 
 
 def _one(conn: Connection, query: Select[Any], batch_id: str) -> Row[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import log, suppression_rows, worker_rows
-from batchwire.adapters.sql.batch_rows import locked_row_of
+from batchwire.adapters.sql.batch_rows import counted_row_of, locked_row_of, row_of
 from batchwire.adapters.sql.bulk import Bulk
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
@@ -68,6 +68,7 @@ def _adding(
 
 _this_chunk = (chunks.c.batch == bindparam("b")) & (chunks.c.number == bindparam("n"))
 _add_to_batch = _adding(batches, batches.c.id == bindparam("b"))
+_add_and_tell = _add_to_batch.returning(*(batches.c[name] for name in OUTCOMES))
 _DELTAS = tuple(f"d_{name}" for name in OUTCOMES)
 _append = Bulk(insert(results).inline(), ("batch", "number", "data"))
 _keep = Bulk(
@@ -235,39 +236,63 @@ def _append_segments(
     _append.execute(conn, [(batch, number, pack(one)) for number, one in segments])
 
 
-def flush(
-    conn: Connection, owner: str, work: Flush, now: datetime, at_ms: int
-) -> Flushed:
-    """Write one batch's share of a flush; ``at_ms`` is the time that leases go by."""
-    row = locked_row_of(conn, work.batch_id)
-    counts: Counts = tuple(getattr(row, name) for name in OUTCOMES)
+class Written(NamedTuple):
+    """What a flush wrote of a batch's chunks; ``row`` is the batch's, counts as before."""
+
+    row: Row[Any]
+    moved: Counts = ZERO
     stale: tuple[int, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    next_due_s: float | None = None
+
+
+def flush(conn: Connection, owner: str, work: Flush, at_ms: int) -> Written:
+    """
+    Write one batch's chunks, and claim; ``at_ms`` is the time that leases go by.
+
+    The batch is shared (``batch_rows.share``): others write other chunks meanwhile.
+    """
+    row = row_of(conn, work.batch_id)
     is_running = row.status == Status.DELIVERY_RUNNING
-    if work.updates:
-        updates = work.updates
-        stale, moved = _write_updates(
-            conn, row, owner, updates, at_ms, is_running=is_running
-        )
-        counts = add(counts, moved)
-    if work.limited_by not in {None, row.limited_by}:
-        conn.execute(
-            update(batches).where(batches.c.id == row.id),
-            {"limited_by": work.limited_by},
-        )
-    if work.facts and not log.is_told(conn, row, now):
-        log.append(conn, row, work.facts, now)
+    stale, moved = _write_updates(
+        conn, row, owner, work.updates, at_ms, is_running=is_running
+    )
     claims: tuple[Claim, ...] = ()
     next_due = None
     if work.claim and is_running:
         claims = _claim(conn, row.id, owner, work.claim, at_ms)
         if len(claims) < work.claim:
             next_due = conn.execute(_next_due, {"b": row.id}).scalar()
+    due_s = None if next_due is None else max(0, next_due - at_ms) / 1000
+    return Written(row, moved, stale, claims, due_s)
+
+
+def count_up(conn: Connection, work: Flush, done: Written, now: datetime) -> Flushed:
+    """
+    Write what a flush changes of the batch itself: counts, limit, progress.
+
+    After everything else: from here to the commit whoever else flushes waits.
+    """
+    row = done.row
+    counts: Counts = tuple(getattr(row, name) for name in OUTCOMES)
+    if any(done.moved):
+        added = {"b": row.id, **_deltas(done.moved)}
+        counts = tuple(conn.execute(_add_and_tell, added).one())
+    if work.limited_by not in {None, row.limited_by}:
+        conn.execute(
+            update(batches).where(batches.c.id == row.id),
+            {"limited_by": work.limited_by},
+        )
+    if work.facts:
+        row = counted_row_of(conn, work.batch_id)
+        if not log.is_told(conn, row, now):
+            log.append(conn, row, work.facts, now)
     return Flushed(
         status=Status(row.status),
         counts=counts,
-        claims=claims,
-        stale=stale,
-        next_due_s=None if next_due is None else max(0, next_due - at_ms) / 1000,
+        claims=done.claims,
+        stale=done.stale,
+        next_due_s=done.next_due_s,
     )
 
 
@@ -283,8 +308,10 @@ def _write_updates(
     """
     Write answers, intents and releases.
 
-    Returns the chunks that are ours no more, and how the batch's counts moved.
+    Returns the chunks that are ours no more, and how the batch's counts are to move.
     """
+    if not updates:
+        return (), ZERO
     held = _held(conn, row.id, owner)
     ours = [u for u in updates if (u.number, u.fence) in held]
     kept, released, total = [], [], ZERO
@@ -299,8 +326,6 @@ def _write_updates(
     _append_segments(conn, row.id, [(u.number, u.segment) for u in ours if u.segment])
     _keep.execute(conn, kept)
     _release.execute(conn, released)
-    if any(total):
-        conn.execute(_add_to_batch, {"b": row.id, **_deltas(total)})
     stale = tuple(u.number for u in updates if (u.number, u.fence) not in held)
     return stale, total
 

@@ -272,10 +272,12 @@ def _flush(
     conn: Connection, owner: str, flushes: Sequence[Flush], now: datetime
 ) -> list[Flushed]:
     at_ms = worker_rows.must_live(conn, owner, now)
+    batch_rows.share(conn, [work.batch_id for work in flushes])
+    written = [chunk_rows.flush(conn, owner, work, at_ms) for work in flushes]
     # In one order everywhere: who locks the rows of several batches then meets nobody
     # who holds the one and waits for the other.
-    ordered = sorted(flushes, key=lambda work: work.batch_id)
-    done = {w.batch_id: chunk_rows.flush(conn, owner, w, now, at_ms) for w in ordered}
+    ordered = sorted(zip(flushes, written, strict=True), key=lambda p: p[0].batch_id)
+    done = {w.batch_id: chunk_rows.count_up(conn, w, d, now) for w, d in ordered}
     return [done[work.batch_id] for work in flushes]
 
 
