@@ -341,8 +341,8 @@ class Delivery:
         self._stop(run)
 
     async def _end(self, run: Run) -> None:
-        if run.counts[Outcome.OPEN]:
-            run.is_exhausted = False
+        if run.counts[Outcome.OPEN]:  # others hold it
+            run.progress_at = self._clock.monotonic()
             return
         batch_id = run.batch.spec.batch_id
         batch = await self._store.change(
