@@ -228,13 +228,16 @@ def _append_segments(
 
 
 def append_answers(
-    conn: Connection, batch: int, told: Sequence[tuple[int, Segment]]
+    conn: Connection,
+    batch: int,
+    told: Sequence[tuple[int, Segment]],
+    source: Outcome,
 ) -> None:
-    """Append segments by which open recipients end; a lease of their chunk stays."""
+    """Append segments by which recipients leave an outcome; leases stay."""
     if not told:
         return
     _append_segments(conn, batch, told)
-    moves = [(number, _moved(one)) for number, one in told]
+    moves = [(number, _moved(one, source)) for number, one in told]
     values = {"b": batch, "intent_": None}
     conn.execute(_keep, [{**values, "n": n, **_deltas(move)} for n, move in moves])
     total = reduce(add, (move for _, move in moves))
@@ -299,7 +302,7 @@ def _write_updates(
         if u.segment and held[u.number, u.fence] is not None:
             moved, segments = _late(conn, row.id, u.number, u.segment)
         elif u.segment:
-            moved = _moved(u.segment)
+            moved = _moved(u.segment, Outcome.OPEN)
         told += [(u.number, one) for one in segments]
         total = add(total, moved)
         place = {"b": row.id, "n": u.number, **_deltas(moved)}
@@ -334,11 +337,11 @@ def _due_at(one: ChunkUpdate, at_ms: int) -> int:
     return at_ms + int(one.due_s * 1000) if one.due_s else 0
 
 
-def _moved(segment: Segment) -> Counts:
-    """Count where answered recipients go; they leave open."""
+def _moved(segment: Segment, source: Outcome) -> Counts:
+    """Count where answered recipients go; they leave one outcome."""
     delta = list(count(segment.outcomes))
     delta[Outcome.OPEN] = 0
-    delta[Outcome.OPEN] -= sum(delta)
+    delta[source] -= sum(delta)
     return tuple(delta)
 
 

@@ -28,7 +28,7 @@ def close_open(conn: Connection, batch: int, outcome: Outcome, now: datetime) ->
 
     Who may have been accepted, and waits to be sent again, ends as uncertain.
     """
-    chunk_rows.append_answers(conn, batch, list(_given_up(conn, batch, millis(now))))
+    given_up = list(_given_up(conn, batch, millis(now)))
     name = OUTCOMES[outcome]
     for table, own in ((chunks, chunks.c.batch), (batches, batches.c.id)):
         values: dict[str, Any] = {
@@ -38,6 +38,7 @@ def close_open(conn: Connection, batch: int, outcome: Outcome, now: datetime) ->
         if table is chunks:
             values["closed_as"] = int(outcome)
         conn.execute(update(table).where(own == batch, table.c.open > 0).values(values))
+    chunk_rows.append_answers(conn, batch, given_up, outcome)
 
 
 def _given_up(
