@@ -209,24 +209,6 @@ async def test_whom_a_retry_takes_up_and_a_claim_finds_suppressed_stays_uncertai
     assert await service.flaws() == []
 
 
-async def test_a_retry_of_the_expired_leaves_the_others_their_errors(
-    store: SqlStore, clock: FastClock
-) -> None:
-    provider = ScriptedProvider(refusing, hold_after=6, concurrency=1)
-    service = Service(store, clock, {"scripted": provider})
-    await service.take(numbers(20), timeout_s=5)
-    async with service.running():
-        await service.until(Status.EXPIRED)
-        provider.let_go()
-        await until(lambda: has_settled(store))
-    await service.operate(Operation.RETRY, selection=Selection(Outcome.EXPIRED))
-    await service.run()
-    (chunk,) = [chunk async for chunk in store.chunks("b1")]
-    assert chunk.state.errors[0] == ("permanent", "21610")
-    assert chunk.state.errors[2] == ("uncertain", "timeout")
-    assert await service.flaws() == []
-
-
 async def test_a_retry_that_selects_nobody_is_refused(
     store: SqlStore, clock: FastClock
 ) -> None:

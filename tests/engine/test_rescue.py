@@ -133,3 +133,18 @@ async def test_the_uncertain_of_an_expired_batch_are_found_by_their_code(
     batch = await store.batch("b1")
     assert batch.counts[ACCEPTED] == INTENT
     assert await service.flaws() == []
+
+
+async def test_a_retry_of_the_expired_leaves_the_others_their_errors(
+    service: Service, store: SqlStore
+) -> None:
+    fence = await _intend(store)
+    refused = {1: ("permanent", "21610")}
+    told = answers(fence, [ACCEPTED, Outcome.FAILED], refused, is_released=True)
+    await store.flush("dead", [Flush(batch_id="b1", updates=(told,))])
+    await store.change("b1", partial(_enter, Trigger.EXPIRED))
+    expired = Selection(Outcome.EXPIRED)
+    await service.operate(Operation.RETRY, selection=expired)
+    first, _ = [chunk async for chunk in store.chunks("b1")]
+    assert first.state.errors == {**refused, 2: ("uncertain", "crash")}
+    assert await service.flaws() == []
