@@ -81,7 +81,6 @@ async def _of_recipients(
                 found.append(f"{to} was accepted {count} times; {key}")
             if outcome in _SENT and not count:
                 found.append(f"{to} is accepted here, and unknown to the provider")
-            # Who was to be sent again, and is aborted before, may have got the first.
-            if outcome in _NEVER_SENT and count and not is_keyed:
+            if outcome in _NEVER_SENT and count:
                 found.append(f"{to} is {outcome.name.lower()} here, and was accepted")
     return found[:5]

@@ -68,6 +68,22 @@ def test_a_repeat_keeps_the_attempt() -> None:
     assert [state.next_attempt(p) for p in range(3)] == [2, 3, 1]
 
 
+def test_who_is_doubtful_is_open_and_was_lost() -> None:
+    lost = dict.fromkeys(range(4), ("uncertain", "crash"))
+    first = segment(0, 1, [(p, Outcome.OPEN, 1 | REPEAT) for p in range(4)], lost)
+    again = [(0, Outcome.ACCEPTED, 1), (1, Outcome.OPEN, 1)]
+    second = segment(0, 2, again, {1: ("transient", "http_503")})
+    state = ChunkState(6, [first, second])
+    assert state.doubtful() == [2, 3]
+    given_up = state.given_up(at_ms=9, fence=2)
+    assert given_up is not None
+    ended = ChunkState(6, [first, second, given_up], Outcome.EXPIRED)
+    assert list(ended.outcomes()) == [4, 8, 10, 10, 8, 8]
+    assert ended.errors[3] == ("uncertain", "crash")
+    assert ended.next_attempt(3) == 2
+    assert ended.given_up(9, 2) is None
+
+
 def message(position: int = 0, attempt: int = 1) -> Message:
     return Message("b1", position, attempt, "+447810000000", "Hi", 1)
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.engine.control import Selection
@@ -93,6 +94,47 @@ async def test_an_abort_keeps_the_answers_to_what_was_in_flight(
     assert await service.flaws() == []
 
 
+async def test_whose_answer_was_lost_ends_as_uncertain_before_the_second_try(
+    store: SqlStore, clock: FastClock
+) -> None:
+    lost = Answer(Verdict.UNCERTAIN, error_code="timeout")
+    provider = ScriptedProvider(
+        lambda m: lost if m.position < 3 else ACCEPTED, hold_after=10, concurrency=10
+    )
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(10), on_uncertain=OnUncertain.RESEND)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 13)  # the second tries wait
+        batch = await service.operate(Operation.ABORT)
+        assert batch.counts[Outcome.UNCERTAIN] == 3
+        provider.script = lambda m: ACCEPTED if m.position == 0 else lost
+        provider.let_go()
+        await until(lambda: has_settled(store))
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.ACCEPTED] == 8
+    assert batch.counts[Outcome.UNCERTAIN] == 2
+    assert sum(batch.counts) == 10
+    assert await service.flaws() == []
+
+
+async def test_whose_answer_is_lost_after_an_abort_is_uncertain(
+    store: SqlStore, clock: FastClock
+) -> None:
+    lost = Answer(Verdict.UNCERTAIN, error_code="timeout")
+    provider = ScriptedProvider(lambda _: lost, hold_after=0, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(10), on_uncertain=OnUncertain.RESEND)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 4)
+        await service.operate(Operation.ABORT)
+        provider.let_go()
+        await until(lambda: has_settled(store))
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.UNCERTAIN] == len(provider.submitted)
+    assert batch.counts[Outcome.ABORTED] == 10 - len(provider.submitted)
+    assert await service.flaws() == []
+
+
 def refusing(message: Message) -> Answer:
     if message.attempt > 1:
         return ACCEPTED
@@ -129,6 +171,41 @@ async def test_a_retry_takes_up_whom_it_selects_and_nobody_else(
     batch = await store.batch("b1")
     assert batch.counts[Outcome.ACCEPTED] == accepted
     assert set(provider.keys.values()) == {1}
+    assert await service.flaws() == []
+
+
+async def test_a_retry_of_the_uncertain_that_is_aborted_leaves_them_uncertain(
+    store: SqlStore, clock: FastClock
+) -> None:
+    service = Service(store, clock, {"scripted": ScriptedProvider(refusing)})
+    await service.take(numbers(20), chunk_size=7)
+    await service.run()
+    uncertain = Selection(Outcome.UNCERTAIN)
+    assert (
+        await service.operate(Operation.RETRY, selection=uncertain)
+    ).open_recipients == 5
+    batch = await service.operate(Operation.ABORT)
+    assert batch.counts[Outcome.UNCERTAIN] == 5
+    assert batch.counts[Outcome.ABORTED] == 0
+    assert await service.flaws() == []
+
+
+async def test_whom_a_retry_takes_up_and_a_claim_finds_suppressed_stays_uncertain(
+    store: SqlStore, clock: FastClock
+) -> None:
+    service = Service(store, clock, {"scripted": ScriptedProvider(refusing)})
+    recipients = numbers(8)
+    await service.take(recipients)
+    await service.run()
+    await store.suppress([recipients[0], recipients[2]], "opted out")
+    for outcome in (Outcome.FAILED, Outcome.UNCERTAIN):
+        await service.operate(Operation.RETRY, selection=Selection(outcome))
+        await service.run()
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.SUPPRESSED] == 1
+    assert batch.counts[Outcome.UNCERTAIN] == 1
+    (chunk,) = [chunk async for chunk in store.chunks("b1")]
+    assert chunk.state.errors == {2: ("uncertain", "timeout")}
     assert await service.flaws() == []
 
 

@@ -15,7 +15,7 @@ from tests.faults.conftest import KEYED, Watch, World, accepted, reached
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
 from batchwire.domain.batch import OnUncertain
-from batchwire.domain.lifecycle import Status
+from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import numbers, until
 
@@ -64,6 +64,48 @@ async def test_an_engine_killed_again_and_again_in_delivery_ends_with_a_closed_l
         assert sum(counted.values()) == RECIPIENTS
     else:
         assert len(lost) == unanswered
+
+
+async def test_whom_a_killed_engine_may_have_sent_to_an_abort_tells_as_uncertain(
+    world: World, watch: Watch, provider: SandboxServer
+) -> None:
+    provider.change(Behaviour(latency_ms=10, jitter_ms=4))
+    world.configure(f"{provider.url}/messages", **KEYED)
+    await watch.take(
+        numbers(RECIPIENTS),
+        provider="acme",
+        on_uncertain=OnUncertain.RESEND,
+        chunk_size=250,
+    )
+    engine = await world.engine()
+    await until(reached(watch, RECIPIENTS // 4))
+    await engine.kill()
+    await watch.operate(Operation.PAUSE)
+    engine = await world.engine()
+    await until(recovered(watch))
+    await engine.kill()
+    batch = await watch.operate(Operation.ABORT)
+
+    (unanswered,) = [
+        e.data["unanswered"]
+        for e in await watch.events()
+        if e.data.get("note") == "recovered"
+    ]
+    assert batch.counts[Outcome.UNCERTAIN] == unanswered > 0
+    outcomes, counted = await watch.outcomes(), accepted(provider)
+    told = {Outcome.ACCEPTED, Outcome.UNCERTAIN}
+    assert {outcomes[to] for to in counted} <= told
+    assert await watch.broken(RECIPIENTS) == []
+    code, said = await world.command("recipients", "b1", "--outcome", "uncertain")
+    assert code == 0
+    assert said.count("crash") == unanswered
+
+
+def recovered(watch: Watch) -> Callable[[], Awaitable[bool]]:
+    async def is_recovered() -> bool:
+        return any(e.data.get("note") == "recovered" for e in await watch.events())
+
+    return is_recovered
 
 
 def _unknown(policy: OnUncertain) -> Outcome:

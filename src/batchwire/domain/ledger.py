@@ -149,6 +149,25 @@ class ChunkState:
         """Positions that no segment ended, ascending."""
         return [p for p, outcome in enumerate(self.recorded) if not outcome]
 
+    def doubtful(self) -> list[int]:
+        """Open positions whose last submission may have been accepted, ascending."""
+        unsure = Verdict.UNCERTAIN.value
+        known = self.errors.items()
+        return sorted(p for p, e in known if e[0] == unsure and not self.recorded[p])
+
+    def given_up(self, at_ms: int, fence: int) -> "Segment | None":
+        """Make the segment by which who is doubtful ends as uncertain; None: nobody."""
+        places = self.doubtful()
+        if not places:
+            return None
+        attempts = self.attempts
+        return segment(
+            at_ms,
+            fence,
+            [(p, Outcome.UNCERTAIN, attempts[p] & MAX_ATTEMPT) for p in places],
+            {p: self.errors[p] for p in places},
+        )
+
     def next_attempt(self, position: int) -> int:
         """Which attempt the next submission is, counted from 1."""
         attempt = self.attempts[position]

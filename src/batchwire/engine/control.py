@@ -137,10 +137,15 @@ class Control:
 
 
 def _reopened(chunk: Chunk, selection: Selection, at_ms: int) -> Rewrite | None:
-    """Open the selected recipients again; the others stay what they are."""
+    """
+    Open the selected recipients again; the others stay what they are.
+
+    What their last attempt met stays known: who may have been accepted still may.
+    """
     places = selection.places(chunk.state)
     if not places:
         return None
+    errors = chunk.state.errors
     outcomes = bytearray(chunk.state.outcomes())
     for place in places:
         outcomes[place] = Outcome.OPEN
@@ -152,11 +157,13 @@ def _reopened(chunk: Chunk, selection: Selection, at_ms: int) -> Rewrite | None:
         b"",
         bytes(outcomes),
         bytes(chunk.state.attempts),
+        errors=errors,
     )
     opened = segment(
         at_ms,
         chunk.fence,
         [(p, Outcome.OPEN, chunk.state.attempts[p]) for p in places],
+        {p: errors[p] for p in places if p in errors},
     )
     return Rewrite(
         number=chunk.number,

@@ -8,7 +8,7 @@ its chunk is to be intended, what was answered, and what of that is to be stored
 from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
-from batchwire.domain.ledger import Judge, segment
+from batchwire.domain.ledger import MAX_ATTEMPT, Judge, segment
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.domain.pacing import backoff_s
 from batchwire.domain.shared_pace import SharedPace
@@ -29,6 +29,7 @@ class Load:
         self.packed: Claim | None = claim  # until its messages are made
         self.messages: list[Message] = []
         self.repeated = claim.state.repeated()
+        self.doubtful = {p: claim.state.errors[p] for p in claim.state.doubtful()}
         self.suppressed: list[tuple[int, Outcome, int]] = []  # not stored yet
         self.intended = 0  # how many of the messages are intended
         self.stored = 0  # how many of them are stored as intended
@@ -45,7 +46,11 @@ class Load:
         return self.run.is_stopping
 
     def unpack(self) -> None:
-        """Make the messages; suppressed numbers get none."""
+        """
+        Make the messages; suppressed numbers get none.
+
+        Who of these may have been accepted before is uncertain instead.
+        """
         claim, self.packed = self.packed, None
         if claim is None:
             return
@@ -56,9 +61,15 @@ class Load:
         if out := claim.suppressed:
             places = [m.position - self.base for m in messages if m.to in out]
             attempts = claim.state.attempts
-            self.suppressed = [(p, Outcome.SUPPRESSED, attempts[p]) for p in places]
+            self.suppressed = [
+                (p, self._ended(p), attempts[p] & MAX_ATTEMPT) for p in places
+            ]
             messages = [m for m in messages if m.to not in out]
         self.messages = messages
+
+    def _ended(self, place: int) -> Outcome:
+        is_doubtful = place in self.doubtful
+        return Outcome.UNCERTAIN if is_doubtful else Outcome.SUPPRESSED
 
     @property
     def unintended(self) -> int:
@@ -101,7 +112,9 @@ class Load:
         """Say what is to be written; ``due_s`` releases the lease until then."""
         answered = None
         if self.suppressed:  # then nothing is submitted yet
-            answered = segment(now_ms, self.fence, self.suppressed)
+            places = {place for place, _, _ in self.suppressed}
+            errors = {p: e for p, e in self.doubtful.items() if p in places}
+            answered = segment(now_ms, self.fence, self.suppressed, errors)
         elif self.done:
             stamp = (now_ms, self.fence, self.base)
             answered = self.run.judge.segment(

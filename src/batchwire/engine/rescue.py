@@ -3,7 +3,9 @@ Rescue: what a worker left behind that was killed.
 
 Everything it had not intended is safe to send. What it had intended and has no answer
 is uncertain: by the batch's policy it is held, sent again under the same idempotency
-key, or given up. Any engine may do it: a lease is ended once, whoever comes first.
+key, or given up. Who is to be sent again is noted as a crash's: where the batch ends
+before, that recipient is uncertain. Any engine may do it: a lease is ended once, whoever
+comes first.
 """
 
 from functools import partial
@@ -13,7 +15,7 @@ import structlog
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch, OnUncertain
 from batchwire.domain.counts import count
-from batchwire.domain.ledger import segment
+from batchwire.domain.ledger import REPEAT, segment
 from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Outcome, Verdict
 from batchwire.errors import StaleBatch
@@ -59,20 +61,21 @@ def _taken_back(
     batch: Batch, chunk: Chunk, unanswered: list[int], at_ms: int
 ) -> Rewrite:
     outcome = _outcome(batch, chunk)
+    repeat = REPEAT if outcome is Outcome.OPEN else 0
     segments = []
-    if unanswered and outcome is not Outcome.OPEN:
+    if unanswered:
         attempts = chunk.state.next_attempt
         code = (Verdict.UNCERTAIN.value, "crash")
         segments = [
             segment(
                 at_ms,
                 chunk.fence,
-                [(p, outcome, attempts(p)) for p in unanswered],
+                [(p, outcome, attempts(p) | repeat) for p in unanswered],
                 dict.fromkeys(unanswered, code),
             )
         ]
     outcomes = bytearray(chunk.state.outcomes())
-    for place in unanswered if segments else ():
+    for place in unanswered:
         outcomes[place] = outcome
     return Rewrite(
         number=chunk.number,

@@ -14,7 +14,6 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
-    literal_column,
     null,
     or_,
     select,
@@ -26,7 +25,6 @@ from batchwire.adapters.sql import changes, log, worker_rows
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
     batches,
-    chunks,
     observed,
     operations,
 )
@@ -35,7 +33,6 @@ from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import GENESIS, Fact, State
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change, Command
-from batchwire.domain.outcome import Outcome
 from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
 
 _spec = msgspec.json.Decoder(BatchSpec)
@@ -211,8 +208,6 @@ def free_preparations(conn: Connection) -> None:
 
 def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> None:
     """Write what was decided of a batch."""
-    if change.close_open_as is not None:
-        _close_open(conn, row.id, change.close_open_as)
     log.append(conn, row, change.facts, now)
     if not is_move(change):
         return  # a note leaves alone when the service tries again
@@ -281,16 +276,3 @@ def keep_answer(
             "refusal": refusal,
         },
     )
-
-
-def _close_open(conn: Connection, batch: int, outcome: Outcome) -> None:
-    """End everything open; chunks under a lease too: their answers still come in."""
-    name = OUTCOMES[outcome]
-    for table, own in ((chunks, chunks.c.batch), (batches, batches.c.id)):
-        values: dict[str, Any] = {
-            name: table.c[name] + table.c.open,
-            "open": literal_column("0"),
-        }
-        if table is chunks:
-            values["closed_as"] = int(outcome)
-        conn.execute(update(table).where(own == batch, table.c.open > 0).values(values))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import reduce
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -236,6 +237,22 @@ def _append_segments(
     _append.execute(conn, [(batch, number, pack(one)) for number, one in segments])
 
 
+def append_answers(
+    conn: Connection,
+    batch: int,
+    told: Sequence[tuple[int, Segment]],
+    source: Outcome,
+) -> None:
+    """Append segments by which recipients leave an outcome; leases stay."""
+    if not told:
+        return
+    _append_segments(conn, batch, told)
+    moves = [(number, _moved(one, source)) for number, one in told]
+    _keep.execute(conn, [(None, *move, batch, number) for number, move in moves])
+    total = reduce(add, (move for _, move in moves))
+    conn.execute(_add_to_batch, {"b": batch, **_deltas(total)})
+
+
 class Written(NamedTuple):
     """What a flush wrote of a batch's chunks; ``row`` is the batch's, counts as before."""
 
@@ -314,16 +331,21 @@ def _write_updates(
         return (), ZERO
     held = _held(conn, row.id, owner)
     ours = [u for u in updates if (u.number, u.fence) in held]
-    kept, released, total = [], [], ZERO
+    kept, released, told, total = [], [], [], ZERO
     for u in ours:
-        moved = _moved(u.segment, held[u.number, u.fence]) if u.segment else ZERO
+        moved, segments = ZERO, [u.segment] if u.segment else []
+        if u.segment and held[u.number, u.fence] is not None:
+            moved, segments = _late(conn, row.id, u.number, u.segment)
+        elif u.segment:
+            moved = _moved(u.segment, Outcome.OPEN)
+        told += [(u.number, one) for one in segments]
         total = add(total, moved)
         if u.is_released:
             released.append((_due_at(u, at_ms), *moved, row.id, u.number))
         else:
             intent = u.intent if u.intent and is_running else None
             kept.append((intent, *moved, row.id, u.number))
-    _append_segments(conn, row.id, [(u.number, u.segment) for u in ours if u.segment])
+    _append_segments(conn, row.id, told)
     _keep.execute(conn, kept)
     _release.execute(conn, released)
     stale = tuple(u.number for u in updates if (u.number, u.fence) not in held)
@@ -346,12 +368,31 @@ def _due_at(one: ChunkUpdate, at_ms: int) -> int:
     return at_ms + int(one.due_s * 1000) if one.due_s else 0
 
 
-def _moved(segment: Segment, closed_as: int | None) -> Counts:
-    """Count where answered recipients go; they leave open, or what they were ended as."""
+def _moved(segment: Segment, source: Outcome) -> Counts:
+    """Count where answered recipients go; they leave one outcome."""
     delta = list(count(segment.outcomes))
     delta[Outcome.OPEN] = 0
-    delta[Outcome.OPEN if closed_as is None else closed_as] -= sum(delta)
+    delta[source] -= sum(delta)
     return tuple(delta)
+
+
+def _late(
+    conn: Connection, batch: int, number: int, segment: Segment
+) -> tuple[Counts, list[Segment]]:
+    """
+    Count where who is answered in a closed chunk goes, and say what to append.
+
+    Nobody is sent again any more: whose answer was lost is uncertain.
+    """
+    before = next(read(conn, batch, number - 1, 1))
+    size, closed_as = len(before.state.recorded), before.state.closed_as
+    told = [*before.state.segments, segment]
+    state = ChunkState(size, told, closed_as)
+    if (given_up := state.given_up(segment.at, segment.fence)) is not None:
+        told.append(given_up)
+        state = ChunkState(size, told, closed_as)
+    moved = map(int.__sub__, count(state.outcomes()), before.counts)
+    return tuple(moved), told[len(before.state.segments) :]
 
 
 def _claim(

@@ -9,6 +9,7 @@ from batchwire.adapters.sql import (
     audit,
     batch_rows,
     chunk_rows,
+    closing,
     lists,
     log,
     observed_rows,
@@ -264,6 +265,8 @@ def _change(
     if change.facts:
         if rewrites and change.refusal is None:
             chunk_rows.rewrite(conn, batch_id, row.id, rewrites)
+        if change.close_open_as is not None:
+            closing.close_open(conn, row.id, change.close_open_as, now)
         batch_rows.write(conn, row, change, now)
     return change, _batch(conn, batch_id)
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar
 
+import msgspec
 import pytest
 
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch
-from batchwire.domain.counts import count
+from batchwire.domain.counts import Counts, count
 from batchwire.domain.events import EventType, fold
 from batchwire.domain.ledger import VERSION, Payload, pack, segment, unpack_payload
 from batchwire.domain.lifecycle import Operation, Status, Trigger
@@ -40,6 +41,7 @@ SLOW = Rate(parts_per_s=0.5)  # nothing is due again while a test runs
 ME, OTHER = "me", "other"  # two engines
 LASTS_S = 30.0
 OPEN, ACCEPTED = Outcome.OPEN, Outcome.ACCEPTED
+LOST = ("uncertain", "timeout")  # the error of whose answer never came
 
 
 class StoreContract:
@@ -461,6 +463,103 @@ class StoreContract:
         assert found.counts[OPEN] == 0
         assert await store.verify("b1") == []
 
+    @pytest.mark.parametrize("is_released", [False, True])
+    @pytest.mark.parametrize("ended", [Outcome.ABORTED, Outcome.EXPIRED])
+    async def test_who_may_have_been_accepted_ends_as_uncertain(
+        self,
+        store: FullStore,
+        ended: Outcome,
+        is_released: bool,  # noqa: FBT001 - a parameter of the test
+    ) -> None:
+        """With the error of that submission; all others end as the batch does."""
+        await self.delivering(store)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        errors = {1: LOST, 2: ("transient", "http_503")}
+        told = answers(claim.fence, [ACCEPTED, OPEN, OPEN], errors=errors)
+        await self.flush(store, _released(told) if is_released else told)
+        batch = await self.end_as(store, ended)
+        assert told_of(batch.counts) == {
+            ACCEPTED: 1,
+            Outcome.UNCERTAIN: 1,
+            ended: 2 * SIZE - 2,
+        }
+        assert batch.state.counts == batch.counts
+        first, second = await _all(store.chunks("b1"))
+        assert list(first.state.outcomes()) == [
+            ACCEPTED,
+            Outcome.UNCERTAIN,
+            ended,
+            ended,
+        ]
+        assert first.state.errors[1] == LOST
+        assert told_of(second.counts) == {ended: SIZE}
+        assert await store.verify("b1") == []
+
+    async def test_whom_a_definite_answer_reached_the_end_leaves_alone(
+        self, store: FullStore
+    ) -> None:
+        """Whatever the submission before it met."""
+        await self.delivering(store, chunks=1)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        lost = answers(claim.fence, [OPEN] * 3, errors=dict.fromkeys(range(3), LOST))
+        await self.flush(store, lost)
+        again = [ACCEPTED, Outcome.FAILED, OPEN]
+        errors = {1: ("permanent", "21610"), 2: ("transient", "http_503")}
+        await self.flush(store, answers(claim.fence, again, errors=errors))
+        batch = await self.operate(store, Operation.ABORT)
+        assert told_of(batch.counts) == {
+            ACCEPTED: 1,
+            Outcome.FAILED: 1,
+            Outcome.ABORTED: SIZE - 2,
+        }
+        assert await store.verify("b1") == []
+
+    async def test_answers_to_second_tries_after_the_end_are_told_as_they_were(
+        self, store: FullStore
+    ) -> None:
+        """Also where the end found nobody else in the chunk."""
+        await self.delivering(store, chunks=1)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        lost = dict.fromkeys(range(SIZE), LOST)
+        await self.flush(store, answers(claim.fence, [OPEN] * SIZE, errors=lost))
+        batch = await self.operate(store, Operation.ABORT)
+        assert told_of(batch.counts) == {Outcome.UNCERTAIN: SIZE}
+        late = [ACCEPTED, Outcome.UNCERTAIN, OPEN]
+        errors = {1: LOST, 2: ("transient", "http_503")}
+        found = await self.flush(store, answers(claim.fence, late, errors=errors))
+        assert told_of(found.counts) == {
+            ACCEPTED: 1,
+            Outcome.UNCERTAIN: SIZE - 2,
+            Outcome.ABORTED: 1,
+        }
+        assert await store.verify("b1") == []
+
+    async def test_whose_answer_is_lost_after_the_end_is_uncertain(
+        self, store: FullStore
+    ) -> None:
+        """None is sent again any more."""
+        await self.delivering(store, chunks=1)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        await self.operate(store, Operation.ABORT)
+        errors = {0: ("transient", "http_503"), 2: LOST}
+        update = answers(claim.fence, [OPEN, ACCEPTED, OPEN], errors=errors)
+        found = await self.flush(store, _released(update))
+        assert told_of(found.counts) == {
+            ACCEPTED: 1,
+            Outcome.UNCERTAIN: 1,
+            Outcome.ABORTED: SIZE - 2,
+        }
+        (first,) = await _all(store.chunks("b1"))
+        assert first.state.errors[2] == LOST
+        assert first.state.doubtful() == []
+        assert await store.verify("b1") == []
+
+    async def end_as(self, store: FullStore, outcome: Outcome) -> Batch:
+        """End the batch, so that who is open has this outcome."""
+        if outcome is Outcome.ABORTED:
+            return await self.operate(store, Operation.ABORT)
+        return await self.enter(store, Trigger.EXPIRED)
+
     async def test_a_flush_tells_what_limits_and_its_facts(
         self, store: FullStore
     ) -> None:
@@ -765,15 +864,30 @@ def new_chunk(number: int) -> NewChunk:
     )
 
 
-def answers(fence: int, outcomes: Sequence[Outcome], **fields: object) -> ChunkUpdate:
+def answers(
+    fence: int,
+    outcomes: Sequence[Outcome],
+    errors: dict[int, tuple[str, str]] | None = None,
+    **fields: object,
+) -> ChunkUpdate:
     """Make the update of chunk 0 whose first recipients have these outcomes."""
-    told = segment(0, fence, [(p, one, 1) for p, one in enumerate(outcomes)])
+    entries = [(p, one, 1) for p, one in enumerate(outcomes)]
+    told = segment(0, fence, entries, errors)
     return ChunkUpdate(number=0, fence=fence, segment=told, **fields)  # type: ignore[arg-type]
 
 
 def pause(request_id: str, batch_id: str = "b1") -> Command:
     """Make the command to pause."""
     return Command(batch_id=batch_id, operation=Operation.PAUSE, request_id=request_id)
+
+
+def told_of(counts: Counts) -> dict[Outcome, int]:
+    """Give the counts that are not zero, by outcome."""
+    return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
+
+
+def _released(update: ChunkUpdate) -> ChunkUpdate:
+    return msgspec.structs.replace(update, is_released=True)
 
 
 def _enter(trigger: Trigger, batch: Batch) -> Change:
