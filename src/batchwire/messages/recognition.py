@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from batchwire.errors import UnsupportedType
 from batchwire.messages.envelope import read_header
 from batchwire.messages.message import MessageType
 
+_NAMING = ("message_type", "ce_type", "event_type")
 MAJOR_VERSION = 1  # of the three messages; the ``.v1`` of ``ce_type``
 
 _CE_TYPE = re.compile(r"(?:.*\.)?(?P<name>[a-z_]+?)(?:\.v(?P<major>[0-9]{1,9}))?")
@@ -35,6 +37,25 @@ def recognise(
 
     Source: CONTRACT.md, "Reading".
     """
+    return named_type(headers) or _shown_by(body)
+
+
+def named_type(headers: Mapping[str, bytes | None]) -> MessageType | None:
+    """
+    Return the type that the headers name, None where they name none.
+
+    Raises:
+        UnsupportedType: what they say is none of the three, or a newer major version.
+        MalformedMessage: one of them is no text.
+    """
+    return _named(*[headers.get(name) for name in _NAMING])
+
+
+@lru_cache(maxsize=256)
+def _named(
+    mark: bytes | None, ce_mark: bytes | None, legacy: bytes | None
+) -> MessageType | None:
+    headers = dict(zip(_NAMING, (mark, ce_mark, legacy), strict=True))
     ce_type = read_header(headers, "ce_type")
     ce_name = _named_in(ce_type)
     if name := read_header(headers, "message_type"):
@@ -43,6 +64,10 @@ def recognise(
         return _known(ce_name)
     if name := read_header(headers, "event_type"):
         return _known(name)
+    return None
+
+
+def _shown_by(body: Mapping[str, Any]) -> MessageType:
     for field, message_type in _SHAPES.items():
         if field in body:
             return message_type
