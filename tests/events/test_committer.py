@@ -9,7 +9,7 @@ from tests.events.world import World
 from batchwire.adapters.sql.event_doors import SqlInbox
 from batchwire.errors import StoreBusy, StoreDamaged, StoreError, StoreInDoubt
 from batchwire.events.arrivals import receive
-from batchwire.events.committer import Committer
+from batchwire.events.committer import Committer, Settled
 from batchwire.events.lanes import Item
 from batchwire.ports.inbox import Applied, Arrival, Effect, Handled
 from batchwire.testing.events import record, update
@@ -48,9 +48,10 @@ async def test_effects_are_settled_in_order_in_groups(
     inbox.tell(*errors)
     settled: list[str] = []
 
-    def note(one: Item, effect: Effect, applied: Applied) -> None:
-        assert (effect, applied) == (Handled(), Applied.DONE)
-        settled.append(one.received.event_id)
+    def note(group: Sequence[Settled]) -> None:
+        for one in group:
+            assert (one.effect, one.applied) == (Handled(), Applied.DONE)
+            settled.append(one.item.received.event_id)
 
     committer = Committer(inbox, world.clock, "group", note)
     running = asyncio.create_task(committer.run())
@@ -75,7 +76,10 @@ async def test_a_commit_in_doubt_that_was_done_has_no_second_effect(
     inbox, settled = Doubtful(world.database, world.clock), list[Applied]()
     inbox.tell(StoreInDoubt("who knows"))
     committer = Committer(
-        inbox, world.clock, "group", lambda *told: settled.append(told[2])
+        inbox,
+        world.clock,
+        "group",
+        lambda group: settled.extend(one.applied for one in group),
     )
     running = asyncio.create_task(committer.run())
     committer.add(item(1), Handled())

@@ -6,7 +6,8 @@ written, the next one gathers.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -20,19 +21,26 @@ _AGAIN_LEAST_S, _AGAIN_MOST_S = 0.1, 5.0
 
 log = structlog.get_logger()
 
-Settled = Callable[[Item, Effect, Applied], None]
+
+class Settled(NamedTuple):
+    """What became of one event's effect."""
+
+    item: Item
+    effect: Effect
+    applied: Applied
+
+
+Tell = Callable[[Sequence[Settled]], None]
 
 
 class Committer:
-    """Writes effects down; says of each what became of it."""
+    """Writes effects down; tells of each group what became of it, in its order."""
 
-    def __init__(
-        self, inbox: Inbox, clock: Clock, consumer: str, settled: Settled
-    ) -> None:
+    def __init__(self, inbox: Inbox, clock: Clock, consumer: str, tell: Tell) -> None:
         self._inbox = inbox
         self._clock = clock
         self._consumer = consumer
-        self._settled = settled
+        self._tell = tell
         self._waiting: list[tuple[Item, Effect]] = []
         self._has_work = asyncio.Event()
 
@@ -54,10 +62,10 @@ class Committer:
             group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
             if not self._waiting:
                 self._has_work.clear()
-            for (item, effect), applied in zip(
-                group, await self._write(group), strict=True
-            ):
-                self._settled(item, effect, applied)
+            found = await self._write(group)
+            self._tell(
+                [Settled(*one, how) for one, how in zip(group, found, strict=True)]
+            )
 
     async def _write(self, group: list[tuple[Item, Effect]]) -> list[Applied]:
         work = [(self._arrival(item), effect) for item, effect in group]
