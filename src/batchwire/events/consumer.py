@@ -77,7 +77,7 @@ class BatchMessageConsumer:
         group = config.consumer.group_id
         self._meter = Meter(metrics, group)
         self._lanes = Lanes()
-        self._committer = Committer(inbox, clock, group, self._settled)
+        self._committer = Committer(inbox, clock, group, self._settled, self._may_grow)
         most_parked = max(1, config.consumer.queue_capacity // 20)
         self._parking = Parking(inbox, clock, group, most_parked)
         self._failures = Failures(config, clock)
@@ -203,6 +203,7 @@ class BatchMessageConsumer:
         )
         if is_full and not self._is_paused:
             self._is_paused = True
+            self._committer.hurry()
             for one in self.subscriptions:
                 one.pause()
         elif self._is_paused and not is_full:
@@ -285,6 +286,10 @@ class BatchMessageConsumer:
         self._is_ready.set()
 
     # What the committer tells.
+
+    def _may_grow(self, count: int) -> bool:
+        """Whether only what arrives next could join a group: nothing else waits or runs."""
+        return not self._is_paused and count == self._lanes.count
 
     def _settled(self, group: Sequence[Settled]) -> None:
         """Finish events whose effect is durable; decide on those that had none."""

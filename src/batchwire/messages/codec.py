@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,18 @@ from batchwire.messages.requests import (
     BatchMessageRequest,
 )
 
+_TRACES = frozenset(
+    {
+        "ce_sequence",
+        "ce_correlationid",
+        "ce_causationid",
+        "traceparent",
+        "ce_traceparent",
+        "tracestate",
+        "ce_tracestate",
+        "execution",
+    }
+)
 _BINARY = b"application/json"
 
 
@@ -87,18 +100,26 @@ def decode(record: Record) -> Decoded:
         message = read_body(KINDS[recognise(headers, body)], body)
     else:
         message = _message(headers, record.value)
+    traced = _traced(headers) if not headers.keys().isdisjoint(_TRACES) else {}
     return Decoded(
         message=message,
         event_id=read_header(headers, "ce_id") or _own_id(message, record),
         source=read_header(headers, "ce_source"),
-        sequence=_sequence(read_header(headers, "ce_sequence")),
-        correlation_id=read_header(headers, "ce_correlationid"),
-        causation_id=read_header(headers, "ce_causationid"),
-        traceparent=_trace(headers, "traceparent"),
-        tracestate=_trace(headers, "tracestate"),
-        is_observed=read_header(headers, "execution") == OBSERVED,
         headers=record.headers,
+        **traced,
     )
+
+
+def _traced(headers: Mapping[str, bytes | None]) -> dict[str, Any]:
+    """Read what says how the event belongs to others; most records say nothing."""
+    return {
+        "sequence": _sequence(read_header(headers, "ce_sequence")),
+        "correlation_id": read_header(headers, "ce_correlationid"),
+        "causation_id": read_header(headers, "ce_causationid"),
+        "traceparent": _trace(headers, "traceparent"),
+        "tracestate": _trace(headers, "tracestate"),
+        "is_observed": read_header(headers, "execution") == OBSERVED,
+    }
 
 
 def _message(
