@@ -54,9 +54,9 @@ async def test_effects_are_settled_in_order_in_groups(
     settled: list[str] = []
 
     def note(group: Sequence[Settled]) -> None:
-        for one in group:
-            assert (one.effect, one.applied) == (Handled(), Applied.DONE)
-            settled.append(one.item.received.event_id)
+        for one, effect, applied in group:
+            assert (effect, applied) == (Handled(), Applied.DONE)
+            settled.append(one.received.event_id)
 
     committer = Committer(inbox, world.clock, "group", note, alone)
     running = asyncio.create_task(committer.run())
@@ -84,7 +84,7 @@ async def test_a_commit_in_doubt_that_was_done_has_no_second_effect(
         inbox,
         world.clock,
         "group",
-        lambda group: settled.extend(one.applied for one in group),
+        lambda group: settled.extend(applied for _, _, applied in group),
         alone,
     )
     running = asyncio.create_task(committer.run())

@@ -8,7 +8,6 @@ written, the next one gathers.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 import structlog
 
@@ -24,14 +23,7 @@ _AGAIN_LEAST_S, _AGAIN_MOST_S = 0.1, 5.0
 log = structlog.get_logger()
 
 
-class Settled(NamedTuple):
-    """What became of one event's effect."""
-
-    item: Item
-    effect: Effect
-    applied: Applied
-
-
+Settled = tuple[Item, Effect, Applied]  # what became of one event's effect
 Tell = Callable[[Sequence[Settled]], None]
 
 
@@ -84,7 +76,10 @@ class Committer:
                 self._has_work.clear()
             found = await self._write(group)
             self._tell(
-                [Settled(*one, how) for one, how in zip(group, found, strict=True)]
+                [
+                    (item, effect, applied)
+                    for (item, effect), applied in zip(group, found, strict=True)
+                ]
             )
 
     async def _gather(self) -> None:

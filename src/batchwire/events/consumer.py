@@ -295,16 +295,15 @@ class BatchMessageConsumer:
         """Finish events whose effect is durable; decide on those that had none."""
         done = []
         try:
-            for one in group:
-                outcome = self._outcome(one)
+            for item, effect, applied in group:
+                outcome = self._outcome(item, effect, applied)
                 if outcome:
-                    done.append((one.item, outcome))
+                    done.append((item, outcome))
         finally:  # also where one is a dead letter too many
             self._finish(done)
 
-    def _outcome(self, settled: Settled) -> str:
+    def _outcome(self, item: Item, effect: Effect, applied: Applied) -> str:
         """Say how an event is finished; empty where it is not."""
-        item, effect, applied = settled
         if applied is Applied.UNKNOWN:
             self._committer.add(item, self._failures.of_unknown_batch(item))
             return ""

@@ -9,7 +9,6 @@ from batchwire.errors import UnsupportedType
 from batchwire.messages.envelope import read_header
 from batchwire.messages.message import MessageType
 
-_NAMING = ("message_type", "ce_type", "event_type")
 MAJOR_VERSION = 1  # of the three messages; the ``.v1`` of ``ce_type``
 
 _CE_TYPE = re.compile(r"(?:.*\.)?(?P<name>[a-z_]+?)(?:\.v(?P<major>[0-9]{1,9}))?")
@@ -48,14 +47,15 @@ def named_type(headers: Mapping[str, bytes | None]) -> MessageType | None:
         UnsupportedType: what they say is none of the three, or a newer major version.
         MalformedMessage: one of them is no text.
     """
-    return _named(*[headers.get(name) for name in _NAMING])
+    get = headers.get
+    return _named(get("message_type"), get("ce_type"), get("event_type"))
 
 
 @lru_cache(maxsize=256)
 def _named(
     mark: bytes | None, ce_mark: bytes | None, legacy: bytes | None
 ) -> MessageType | None:
-    headers = dict(zip(_NAMING, (mark, ce_mark, legacy), strict=True))
+    headers = {"message_type": mark, "ce_type": ce_mark, "event_type": legacy}
     ce_type = read_header(headers, "ce_type")
     ce_name = _named_in(ce_type)
     if name := read_header(headers, "message_type"):

@@ -155,16 +155,16 @@ class _Group:
 
     def _write(self, arrival: Arrival, effect: Effect) -> Applied:
         match effect:
+            case Observe() | Announce() | Note():
+                return self._observe(arrival, effect)
+            case Handled():
+                return self._finish(arrival)
             case Park():
                 self._park(arrival, effect)
                 return Applied.DONE
             case Bury():
                 self._bury(arrival, effect)
                 return self._finish(arrival, is_handled=False)
-            case Handled():
-                return self._finish(arrival)
-            case Observe() | Announce() | Note():
-                return self._observe(arrival, effect)
 
     def _observe(self, arrival: Arrival, effect: Observe | Announce | Note) -> Applied:
         is_ours = arrival.batch_id in self._logbook.ours
