@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry
 
-from batchwire.adapters.prometheus.series import M, Series
+from batchwire.adapters.prometheus.series import M, Series, observe_all
 from batchwire.domain.metric import Counter, Gauge, Histogram
 from batchwire.domain.metric_list import METRICS
 
@@ -43,8 +43,7 @@ class PrometheusMetrics:
     ) -> None:
         """Take many values of one series."""
         for one in self._histograms.of(metric, labels):
-            for value in values:
-                one.observe(value)
+            observe_all(one, values)
 
     def forget(self, metric: Gauge, /, **labels: str) -> None:
         """Show it no longer."""
