@@ -82,7 +82,7 @@ class SqlInbox:
         if self._looking <= 0:
             try:
                 return await self._write(work, now, looks_first=False)
-            except inbox_rows.Repeated:
+            except inbox_rows.MustLook:
                 self._looking = _LOOKING
         return await self._write(work, now, looks_first=True)
 

@@ -54,8 +54,8 @@ _waits_some = select(
 )  # mostly there is none, and nothing more to ask
 
 
-class Repeated(Exception):
-    """An event was here before, and nobody had asked. Nothing was written."""
+class MustLook(Exception):
+    """An event was here before, or may have been. Nothing was written."""
 
 
 def apply(
@@ -71,7 +71,8 @@ def apply(
     Where repeats are rare, asking for them first costs more than doing it again.
 
     Raises:
-        Repeated: there is one, and ``looks_first`` is false.
+        MustLook: there is one, or an event whose effect leaves no row in the inbox
+            that would tell, and ``looks_first`` is false.
 
     """
     return _Group(conn, work, now).apply(looks_first=looks_first)
@@ -102,14 +103,16 @@ class _Group:
     def apply(self, *, looks_first: bool) -> list[Applied]:
         self._look(looks_first=looks_first)
         results = [self._one(arrival, effect) for arrival, effect in self._work]
+        repeated = results.count(Applied.DUPLICATE)
+        if not looks_first and len(self._handled) + repeated < len(results):
+            raise MustLook
         self._logbook.write()
         try:
             _handled.execute(self._conn, self._handled)
         except IntegrityError as error:
             if looks_first:
                 raise
-            raise Repeated from error
-        repeated = results.count(Applied.DUPLICATE)
+            raise MustLook from error
         if repeated:
             _count_repeats(self._conn, self._consumer, repeated)
         return results
