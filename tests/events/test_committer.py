@@ -9,7 +9,7 @@ from tests.events.world import World
 from batchwire.adapters.sql.event_doors import SqlInbox
 from batchwire.errors import StoreBusy, StoreDamaged, StoreError, StoreInDoubt
 from batchwire.events.arrivals import receive
-from batchwire.events.committer import Committer
+from batchwire.events.committer import Committer, Settled
 from batchwire.events.lanes import Item
 from batchwire.ports.inbox import Applied, Arrival, Effect, Handled
 from batchwire.testing.events import record, update
@@ -36,6 +36,11 @@ def item(number: int) -> Item:
     return Item(receive(one), b"b%d" % number)
 
 
+def alone(_: int) -> bool:
+    """Say that nothing more comes."""
+    return False
+
+
 @pytest.mark.parametrize(
     "errors",
     [(), (StoreBusy("a"), StoreBusy("b")), (StoreInDoubt("c"),)],
@@ -48,11 +53,12 @@ async def test_effects_are_settled_in_order_in_groups(
     inbox.tell(*errors)
     settled: list[str] = []
 
-    def note(one: Item, effect: Effect, applied: Applied) -> None:
-        assert (effect, applied) == (Handled(), Applied.DONE)
-        settled.append(one.received.event_id)
+    def note(group: Sequence[Settled]) -> None:
+        for one, effect, applied in group:
+            assert (effect, applied) == (Handled(), Applied.DONE)
+            settled.append(one.received.event_id)
 
-    committer = Committer(inbox, world.clock, "group", note)
+    committer = Committer(inbox, world.clock, "group", note, alone)
     running = asyncio.create_task(committer.run())
     for number in range(1200):
         committer.add(item(number), Handled())
@@ -75,7 +81,11 @@ async def test_a_commit_in_doubt_that_was_done_has_no_second_effect(
     inbox, settled = Doubtful(world.database, world.clock), list[Applied]()
     inbox.tell(StoreInDoubt("who knows"))
     committer = Committer(
-        inbox, world.clock, "group", lambda *told: settled.append(told[2])
+        inbox,
+        world.clock,
+        "group",
+        lambda group: settled.extend(applied for _, _, applied in group),
+        alone,
     )
     running = asyncio.create_task(committer.run())
     committer.add(item(1), Handled())
@@ -84,10 +94,26 @@ async def test_a_commit_in_doubt_that_was_done_has_no_second_effect(
     running.cancel()
 
 
+async def test_a_group_waits_for_what_arrives_until_no_more_can(world: World) -> None:
+    inbox = Watched(world.database, world.clock)
+    inbox.tell()
+    committer = Committer(
+        inbox, world.clock, "group", lambda _: None, lambda count: count < 3
+    )
+    running = asyncio.create_task(committer.run())
+    for number in range(3):
+        committer.add(item(number), Handled())
+        await asyncio.sleep(0)
+    committer.hurry()
+    await world.passing(lambda: bool(inbox.groups))
+    assert inbox.groups == [3]
+    running.cancel()
+
+
 async def test_a_database_that_cannot_be_used_ends_it(world: World) -> None:
     inbox = Watched(world.database, world.clock)
     inbox.tell(StoreDamaged("broken"))
-    committer = Committer(inbox, world.clock, "group", lambda *_: None)
+    committer = Committer(inbox, world.clock, "group", lambda *_: None, alone)
     committer.add(item(1), Handled())
     with pytest.raises(StoreDamaged):
         await asyncio.wait_for(committer.run(), 10)

@@ -15,6 +15,6 @@ def test_an_event_that_waits_for_its_batch_is_as_old_as_when_it_ends_only() -> N
     record = Record(key=b"b", value=b"{", place=Place("t", 0, 0), at_ms=at_ms)
     meter, item = Meter(metrics, "group"), Item(receive(record), b"b")
     for _ in range(3):
-        meter.finished(item, RETRIED, clock)
-    meter.finished(item, "dead", clock)
+        meter.finished([(item, RETRIED)], clock)
+    meter.finished([(item, "dead")], clock)
     assert metrics.observed(CONSUMER_END_TO_END, type="other") == 1

@@ -8,7 +8,7 @@ comes from one partition: the database decides, lanes only keep contention away.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -18,8 +18,8 @@ import structlog
 from batchwire.domain.dead_letter import Disposition
 from batchwire.domain.record import Partition, Record
 from batchwire.errors import BatchwireError, StoreError
-from batchwire.events.arrivals import lane_key, receive
-from batchwire.events.committer import Committer
+from batchwire.events.arrivals import Received, lane_key, receive
+from batchwire.events.committer import Committer, Settled
 from batchwire.events.failures import Failures
 from batchwire.events.handlers import Handler
 from batchwire.events.lanes import Item, Lanes
@@ -30,7 +30,15 @@ from batchwire.events.settings import BatchEventServiceConfig
 from batchwire.messages.message import MessageType
 from batchwire.ports.bus import Subscription
 from batchwire.ports.clock import Clock
-from batchwire.ports.inbox import Applied, Bury, Effect, Inbox, Park
+from batchwire.ports.inbox import (
+    Announce,
+    Applied,
+    Bury,
+    Effect,
+    Inbox,
+    Observe,
+    Park,
+)
 from batchwire.ports.metrics import Metrics
 
 _MOST_BYTES = 32 * 1024 * 1024  # waiting and running, besides ``queue_capacity``
@@ -69,7 +77,7 @@ class BatchMessageConsumer:
         group = config.consumer.group_id
         self._meter = Meter(metrics, group)
         self._lanes = Lanes()
-        self._committer = Committer(inbox, clock, group, self._settled)
+        self._committer = Committer(inbox, clock, group, self._settled, self._may_grow)
         most_parked = max(1, config.consumer.queue_capacity // 20)
         self._parking = Parking(inbox, clock, group, most_parked)
         self._failures = Failures(config, clock)
@@ -151,7 +159,7 @@ class BatchMessageConsumer:
         for record in records:
             received = receive(record)
             self._meter.received(received)
-            self._push(Item(received, lane_key(received), member, received_at=now))
+            self._push(_item(received, member, now))
         self._largest = max(self._largest, self._lanes.size_bytes - before)
         self._balance()
 
@@ -195,6 +203,7 @@ class BatchMessageConsumer:
         )
         if is_full and not self._is_paused:
             self._is_paused = True
+            self._committer.hurry()
             for one in self.subscriptions:
                 one.pause()
         elif self._is_paused and not is_full:
@@ -216,8 +225,11 @@ class BatchMessageConsumer:
                 effect = await self._decide(item)
             finally:
                 self._meter.in_flight -= 1
-            if effect is not None:
-                self._committer.add(item, effect)
+            if effect is None:
+                continue
+            if isinstance(effect, Observe | Announce):  # this is what it comes to
+                self._lanes.write(item)
+            self._committer.add(item, effect)
 
     async def _decide(self, item: Item) -> Effect | None:
         """Have an event handled; None where nothing is to be written (now)."""
@@ -225,7 +237,7 @@ class BatchMessageConsumer:
         if decoded is None:
             return self._failures.of_unreadable(item)
         if decoded.source == self._config.source:
-            self._finish(item, "echo")
+            self._finish([(item, "echo")])
             return None
         handler = self._handlers.get(decoded.message.TYPE)
         if handler is None:
@@ -275,28 +287,48 @@ class BatchMessageConsumer:
 
     # What the committer tells.
 
-    def _settled(self, item: Item, effect: Effect, applied: Applied) -> None:
-        """Finish an event whose effect is durable; decide on one that had none."""
+    def _may_grow(self, count: int) -> bool:
+        """Whether only what arrives next could join a group: nothing else waits or runs."""
+        return not self._is_paused and count == self._lanes.count
+
+    def _settled(self, group: Sequence[Settled]) -> None:
+        """Finish events whose effect is durable; decide on those that had none."""
+        done = []
+        try:
+            for item, effect, applied in group:
+                outcome = self._outcome(item, effect, applied)
+                if outcome:
+                    done.append((item, outcome))
+        finally:  # also where one is a dead letter too many
+            self._finish(done)
+
+    def _outcome(self, item: Item, effect: Effect, applied: Applied) -> str:
+        """Say how an event is finished; empty where it is not."""
         if applied is Applied.UNKNOWN:
             self._committer.add(item, self._failures.of_unknown_batch(item))
-        elif applied is Applied.CONFLICT:
+            return ""
+        if applied is Applied.CONFLICT:
             self._committer.add(item, self._failures.of_conflict(item))
-        elif applied is Applied.PARKED or isinstance(effect, Park):
-            self._finish(item, RETRIED)
-        elif isinstance(effect, Bury) and applied is Applied.DONE:
+            return ""
+        if applied is Applied.PARKED or isinstance(effect, Park):
+            return RETRIED
+        if isinstance(effect, Bury) and applied is Applied.DONE:
             self._meter.buried(effect.disposition)
-            self._finish(item, "dead")
-        else:
-            self._failures.handled()
-            self._finish(item, applied)
+            return "dead"
+        self._failures.handled()
+        return applied
 
-    def _finish(self, item: Item, outcome: str) -> None:
-        self._lanes.finish(item)
-        if item.member is None:
-            self._parking.left(item.parked_id)
-        else:
-            item.member.finished(item.received.record)
-        self._meter.finished(item, outcome, self._clock)
+    def _finish(self, done: Sequence[tuple[Item, str]]) -> None:
+        finished: defaultdict[Member, list[Record]] = defaultdict(list)
+        for item, _ in done:
+            self._lanes.finish(item)
+            if item.member is None:
+                self._parking.left(item.parked_id)
+            else:
+                finished[item.member].append(item.received.record)
+        for member, records in finished.items():
+            member.finished(records)
+        self._meter.finished(done, self._clock)
         self._balance()
         self._has_finished.set()
         self._is_ready.set()
@@ -316,6 +348,24 @@ class BatchMessageConsumer:
                 log.warning(
                     "store_unavailable", error_code=error.code, error=str(error)
                 )
+
+
+def _item(received: Received, member: Member, now: float) -> Item:
+    """
+    Make the item of a record that a member received.
+
+    A status update is only written down, so it may follow those before it into one
+    group; what acts at once waits until they are stored.
+    """
+    decoded = received.decoded
+    return Item(
+        received,
+        lane_key(received),
+        member,
+        may_follow=decoded is not None
+        and decoded.message.TYPE is MessageType.BATCH_STATUS_UPDATE,
+        received_at=now,
+    )
 
 
 def _is_of(item: Item, member: Member, partitions: frozenset[Partition]) -> bool:

@@ -20,12 +20,14 @@ class Item(msgspec.Struct, eq=False):
     One event in its lane; ``attempts`` made so far.
 
     ``member`` received it; None where it comes from the retry table, which has it as
-    ``parked_id`` since ``first_at_s``, Unix seconds.
+    ``parked_id`` since ``first_at_s``, Unix seconds. ``may_follow``: it may be taken
+    while effects of earlier ones of its key are written.
     """
 
     received: Received
     key: bytes
     member: Member | None = None
+    may_follow: bool = False
     attempts: int = 0
     parked_id: int = 0
     first_at_s: float = 0.0
@@ -38,7 +40,9 @@ class Lanes:
     All lanes.
 
     A lane is *ready* when it has items and its head is not worked on; it *rests* while
-    its head waits to be tried again.
+    its head waits to be tried again. Items whose effects are *written* have left it:
+    they have their place in the order. Until they are finished it is *held* if its head
+    may not follow.
     ``count`` and ``size_bytes`` are those of everything not finished.
     """
 
@@ -46,11 +50,13 @@ class Lanes:
         self._lanes: dict[bytes, deque[Item]] = {}
         self._ready: deque[bytes] = deque()
         self._resting: set[bytes] = set()
+        self._held: set[bytes] = set()
+        self._written: dict[bytes, list[Item]] = {}
         self.count = 0
         self.size_bytes = 0
 
     def __len__(self) -> int:
-        """How many keys have something that is not finished."""
+        """How many keys have something that waits or runs."""
         return len(self._lanes)
 
     @property
@@ -61,15 +67,15 @@ class Lanes:
     @property
     def oldest_at(self) -> float | None:
         """When the oldest unfinished event was received; None where there is none."""
-        heads = (lane[0].received_at for lane in self._lanes.values())
-        return min(heads, default=None)
+        every = (*self._written.values(), *self._lanes.values())
+        return min((some[0].received_at for some in every), default=None)
 
     def push(self, item: Item) -> None:
         """Add an item at the end of its lane."""
         lane = self._lanes.get(item.key)
         if lane is None:
             self._lanes[item.key] = deque((item,))
-            self._ready.append(item.key)
+            self._offer(item)
         else:
             lane.append(item)
         self.count += 1
@@ -89,19 +95,29 @@ class Lanes:
             self._resting.discard(item.key)
             self._ready.append(item.key)
 
+    def write(self, item: Item) -> None:
+        """Note that the effect of the head of a busy lane is written from now on."""
+        self._written.setdefault(item.key, []).append(item)
+        self._leave(item.key)
+
     def finish(self, item: Item) -> None:
-        """Remove the head of a busy lane; what stands behind it is ready."""
-        lane = self._lanes[item.key]
-        lane.popleft()
-        if lane:
-            self._ready.append(item.key)
+        """Forget the head of a busy lane, or an item that is written."""
+        key = item.key
+        written = self._written.get(key, ())
+        if item not in written:
+            self._leave(key)
+        elif len(written) > 1:
+            self._written[key].remove(item)
         else:
-            del self._lanes[item.key]
+            del self._written[key]
+            if key in self._held:
+                self._held.discard(key)
+                self._ready.append(key)
         self._forget(item)
 
     def drop(self, is_meant: Callable[[Item], bool]) -> None:
-        """Forget the items that are meant; what is worked on stays."""
-        running = {item.key: item for item in self.busy()}
+        """Forget the items that are meant; what is worked on or written stays."""
+        running = {item.key: item for item in self._running()}
         for key, lane in list(self._lanes.items()):
             head = lane[0]
             kept = [i for i in lane if i is running.get(key) or not is_meant(i)]
@@ -109,18 +125,40 @@ class Lanes:
                 if item is not running.get(key) and is_meant(item):
                     self._forget(item)
             self._lanes[key] = deque(kept)
+            waits = key in self._resting or key in self._held
             if not kept:
                 del self._lanes[key]
+            if waits and (not kept or kept[0] is not head):
                 self._resting.discard(key)
-            elif key in self._resting and kept[0] is not head:
-                self._resting.discard(key)
-                self._ready.append(key)
+                self._held.discard(key)
+                if kept:
+                    self._offer(kept[0])
         self._ready = deque(key for key in self._ready if key in self._lanes)
 
     def busy(self) -> list[Item]:
-        """Give the items that are worked on."""
-        idle = self._resting.union(self._ready)
+        """Give the items that are worked on or written."""
+        written = [item for items in self._written.values() for item in items]
+        return self._running() + written
+
+    def _running(self) -> list[Item]:
+        idle = self._resting.union(self._held, self._ready)
         return [lane[0] for key, lane in self._lanes.items() if key not in idle]
+
+    def _offer(self, head: Item) -> None:
+        """Let the new head of a lane be taken, as soon as it may."""
+        if head.may_follow or head.key not in self._written:
+            self._ready.append(head.key)
+        else:
+            self._held.add(head.key)
+
+    def _leave(self, key: bytes) -> None:
+        """Remove the head of a busy lane."""
+        lane = self._lanes[key]
+        lane.popleft()
+        if lane:
+            self._offer(lane[0])
+        else:
+            del self._lanes[key]
 
     def _forget(self, item: Item) -> None:
         self.count -= 1

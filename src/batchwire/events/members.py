@@ -1,11 +1,13 @@
 """Members of the consumer group: what each was assigned, and what of it is finished."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from batchwire.domain.record import Partition, Place, Record
 from batchwire.events.offsets import Tracker
 from batchwire.ports.bus import Subscription
+
+_Home = tuple[str, int]  # a partition's topic and number; cheaper to find than a struct
 
 
 class Taker(Protocol):
@@ -38,19 +40,19 @@ class Member:
     def __init__(self, taker: Taker, subscription: Subscription) -> None:
         self.subscription = subscription
         self._taker = taker
-        self._trackers: dict[Partition, Tracker] = {}
+        self._trackers: dict[_Home, Tracker] = {}
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """See the port."""
         self._taker.rebalanced("assigned")
         for partition in partitions:
-            self._trackers[partition] = Tracker()
+            self._trackers[partition.topic, partition.number] = Tracker()
 
     def received(self, records: Sequence[Record]) -> None:
         """See the port."""
         for record in records:
             place = place_of(record)
-            tracker = self._trackers[partition_of(place)]
+            tracker = self._trackers[place.topic, place.partition]
             tracker.received(place.offset, record.at_ms)
         self._taker.take(self, records)
 
@@ -68,28 +70,32 @@ class Member:
         self._drop(partitions)
         self._taker.forget(self, frozenset(partitions))
 
-    def finished(self, record: Record) -> None:
-        """Note that a record is finished, and tell how far all is."""
-        place = place_of(record)
-        partition = partition_of(place)
-        tracker = self._trackers.get(partition)
-        if tracker is None:  # revoked meanwhile: somebody else will have it again
-            return
-        position = tracker.finished(place.offset)
-        if position is not None:
-            self.subscription.finish({partition: position})
+    def finished(self, records: Iterable[Record]) -> None:
+        """Note that records are finished, and tell how far all is."""
+        positions: dict[Partition, int] = {}
+        for record in records:
+            place = place_of(record)
+            tracker = self._trackers.get((place.topic, place.partition))
+            if tracker is None:  # revoked meanwhile: somebody else will have it again
+                continue
+            position = tracker.finished(place.offset)
+            if position is not None:
+                positions[partition_of(place)] = position
+        if positions:
+            self.subscription.finish(positions)
 
     def lags(self, now_s: float) -> Iterator[tuple[Partition, int, float]]:
         """Give each partition, how many records are not finished, and the oldest's age."""
         lag = self.subscription.state.lag
-        for partition, tracker in self._trackers.items():
+        for home, tracker in self._trackers.items():
+            partition = Partition(*home)
             at_ms = tracker.oldest_ms
             age_s = max(0.0, now_s - at_ms / 1000) if at_ms else 0.0
             yield partition, lag.get(partition, 0) + tracker.unfinished, age_s
 
     def _drop(self, partitions: Sequence[Partition]) -> None:
         for partition in partitions:
-            self._trackers.pop(partition, None)
+            self._trackers.pop((partition.topic, partition.number), None)
         self._taker.left(partitions)
 
 

@@ -1,7 +1,7 @@
 """What the consumer counts: in memory at each event, told to the metrics now and then."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 from batchwire.domain.metric_list import (
     CONSUMER_COMMITS,
@@ -50,16 +50,20 @@ class Meter:
         """Count a record that came."""
         self._received[_type(received)] += 1
 
-    def finished(self, item: Item, outcome: str, clock: Clock) -> None:
-        """Count an event that is finished."""
-        kind, at_ms = _type(item.received), item.received.record.at_ms
-        self.outcomes[outcome] += 1
-        self._processed[kind, outcome] += 1
-        took_s = clock.monotonic() - item.taken_at
-        self._metrics.observe(CONSUMER_PROCESSING, took_s)
-        if at_ms and outcome != RETRIED:  # it will be finished again
-            age_s = max(0.0, clock.now().timestamp() - at_ms / 1000)
-            self._metrics.observe(CONSUMER_END_TO_END, age_s, type=kind)
+    def finished(self, done: Sequence[tuple[Item, str]], clock: Clock) -> None:
+        """Count events that are finished, each with its outcome."""
+        now, now_s = clock.monotonic(), clock.now().timestamp()
+        ages: defaultdict[str, list[float]] = defaultdict(list)
+        for item, outcome in done:
+            kind, at_ms = _type(item.received), item.received.record.at_ms
+            self.outcomes[outcome] += 1
+            self._processed[kind, outcome] += 1
+            if at_ms and outcome != RETRIED:  # it will be finished again
+                ages[kind].append(max(0.0, now_s - at_ms / 1000))
+        took_s = [now - item.taken_at for item, _ in done]
+        self._metrics.observe_all(CONSUMER_PROCESSING, took_s)
+        for kind, ages_s in ages.items():
+            self._metrics.observe_all(CONSUMER_END_TO_END, ages_s, type=kind)
 
     def retried(self, received: Received) -> None:
         """Count an event that goes back to its lane."""
@@ -130,4 +134,4 @@ class Meter:
 
 
 def _type(received: Received) -> str:
-    return OTHER if received.decoded is None else received.decoded.message.TYPE.value
+    return OTHER if received.decoded is None else received.decoded.message.TYPE

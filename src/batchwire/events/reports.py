@@ -8,7 +8,7 @@ must be the same at every attempt, its time and the randomness of its id.
 
 import random
 from collections.abc import Collection, Mapping
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import msgspec
@@ -17,6 +17,8 @@ from batchwire.errors import MalformedMessage
 from batchwire.ports.clock import Clock
 
 MOST_RECIPIENTS = 10_000  # of an announced list
+
+_ID_BITS = 80  # what ``uuid7`` takes beside the time
 
 CREATED, STATUS, OPERATION = 1, 2, 3  # written into files: never give one a new meaning
 
@@ -35,9 +37,11 @@ class Reports:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last_us = 0
-        # An id has to differ, not to be secret; and os.urandom lets other threads have
-        # the interpreter, amid a call that must be short.
-        self._randbytes = random.Random().randbytes  # noqa: S311
+        # An id has to differ, not to be secret: a number that nobody else begins at,
+        # counted up. os.urandom lets other threads have the interpreter, amid a call
+        # that must be short; a generator's state is cold after a pause.
+        begin = random.SystemRandom().getrandbits(_ID_BITS - 1)
+        self._next_id = count(begin).__next__  # one step, for any thread
 
     def created(
         self,
@@ -54,8 +58,8 @@ class Reports:
             MalformedMessage: ``recipients`` is no list.
 
         """
-        count, listed = _count(recipients), list(islice(recipients, MOST_RECIPIENTS))
-        values = (batch_id, user_id, listed, count, template, dict(params or {}))
+        size, listed = _count(recipients), list(islice(recipients, MOST_RECIPIENTS))
+        values = (batch_id, user_id, listed, size, template, dict(params or {}))
         return self.report(CREATED, values)
 
     def report(self, kind: int, values: tuple[object, ...]) -> bytes:
@@ -65,11 +69,12 @@ class Reports:
         STATUS has those of ``on_sms_batch_status_changed``; OPERATION has operation,
         phase, reason, operator_id.
         """
-        at_us = int(self._clock.now().timestamp() * 1_000_000)
+        at_us = self._clock.unix_us()
         if at_us <= self._last_us:
             at_us = self._last_us + 1
         self._last_us = at_us
-        return _encode((kind, at_us, self._randbytes(10), *values))
+        id_bytes = self._next_id().to_bytes(_ID_BITS // 8)
+        return _encode((kind, at_us, id_bytes, *values))
 
 
 def _count(recipients: object) -> int:

@@ -65,7 +65,7 @@ class KafkaConsumerConfig:
     @property
     def most_at_once(self) -> int:
         """Records that one member hands over at once: all together a quarter of the queue."""
-        return max(1, self.queue_capacity // (4 * self.consumers))
+        return max(1, self.queue_capacity * 19 // (40 * self.consumers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

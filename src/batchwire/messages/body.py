@@ -5,7 +5,7 @@ Read: as the fields' rules read; null is "absent" everywhere. Written: what the 
 had, or what a new one must have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from batchwire.errors import MalformedMessage
@@ -51,8 +51,13 @@ def read_body(kind: type[M], body: Mapping[str, Any]) -> M:
     return kind(
         **values,
         extra={name: value for name, value in body.items() if name not in known},
-        left_out=frozenset(known.keys() - values.keys()) - _LEFT_OUT_BY_DEFAULT,
+        left_out=left_out_of(known.keys() - values.keys()),
     )
+
+
+def left_out_of(absent: Iterable[str]) -> frozenset[str]:
+    """Give those of the absent fields that a new record would have."""
+    return frozenset(absent) - _LEFT_OUT_BY_DEFAULT
 
 
 def write_body(message: BatchMessage) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -18,12 +19,27 @@ from batchwire.messages.envelope import (
     write_headers,
 )
 from batchwire.messages.json_object import format_object, parse_object
-from batchwire.messages.recognition import recognise
+from batchwire.messages.plain import read_plain
+from batchwire.messages.recognition import named_type, recognise
 from batchwire.messages.requests import (
     KINDS,
     AnyBatchMessage,
     BatchMessageRequest,
 )
+
+_TRACES = frozenset(
+    {
+        "ce_sequence",
+        "ce_correlationid",
+        "ce_causationid",
+        "traceparent",
+        "ce_traceparent",
+        "tracestate",
+        "ce_tracestate",
+        "execution",
+    }
+)
+_BINARY = b"application/json"
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,27 +93,48 @@ def decode(record: Record) -> Decoded:
         MalformedMessage: the value or a header is unusable, or nothing identifies it.
         UnsupportedType: none of the three messages, or of a newer major version.
     """
-    body = parse_object(record.value)
     headers = dict(record.headers)
     if _is_structured(headers):
-        attributes, body = cloud_event.unwrap(body)
+        attributes, body = cloud_event.unwrap(parse_object(record.value))
         headers = {**headers, **{k: v.encode() for k, v in attributes.items()}}
-    message = read_body(KINDS[recognise(headers, body)], body)
+        message = read_body(KINDS[recognise(headers, body)], body)
+    else:
+        message = _message(headers, record.value)
+    traced = _traced(headers) if not headers.keys().isdisjoint(_TRACES) else {}
     return Decoded(
         message=message,
         event_id=read_header(headers, "ce_id") or _own_id(message, record),
         source=read_header(headers, "ce_source"),
-        sequence=_sequence(read_header(headers, "ce_sequence")),
-        correlation_id=read_header(headers, "ce_correlationid"),
-        causation_id=read_header(headers, "ce_causationid"),
-        traceparent=_trace(headers, "traceparent"),
-        tracestate=_trace(headers, "tracestate"),
-        is_observed=read_header(headers, "execution") == OBSERVED,
         headers=record.headers,
+        **traced,
     )
 
 
+def _traced(headers: Mapping[str, bytes | None]) -> dict[str, Any]:
+    """Read what says how the event belongs to others; most records say nothing."""
+    return {
+        "sequence": _sequence(read_header(headers, "ce_sequence")),
+        "correlation_id": read_header(headers, "ce_correlationid"),
+        "causation_id": read_header(headers, "ce_causationid"),
+        "traceparent": _trace(headers, "traceparent"),
+        "tracestate": _trace(headers, "tracestate"),
+        "is_observed": read_header(headers, "execution") == OBSERVED,
+    }
+
+
+def _message(
+    headers: Mapping[str, bytes | None], value: bytes | None
+) -> AnyBatchMessage:
+    named = named_type(headers)
+    if named and value and (plain := read_plain(KINDS[named], value)):
+        return plain
+    body = parse_object(value)
+    return read_body(KINDS[named or recognise(headers, body)], body)
+
+
 def _is_structured(headers: Mapping[str, bytes | None]) -> bool:
+    if headers.get("content-type") == _BINARY:  # as nearly all have it
+        return False
     content_type = read_header(headers, "content-type").partition(";")[0]
     return content_type.strip().lower() == cloud_event.CONTENT_TYPE
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
 from batchwire.domain.identifiers import BATCH_ID_PATTERN, BATCH_ID_RULE, is_batch_id
 from batchwire.errors import MalformedMessage
@@ -29,6 +31,12 @@ class Text(Rule):
             raise MalformedMessage(field, "is empty but required")
         return text
 
+    def plain(self) -> Any:  # noqa: ANN401 - as Rule
+        """Name its type."""
+        least = 1 if self.is_required else None
+        longest = self.longest if self.longest < rules.INT32_MAX else None
+        return Annotated[str, Meta(min_length=least, max_length=longest)]
+
     def schema(self) -> Schema:
         """Describe it."""
         schema: Schema = {"type": "string", "pattern": "^[^\\x00]*$"}
@@ -50,6 +58,10 @@ class BatchId(Rule):
         if not isinstance(value, str) or not is_batch_id(value):
             raise rules.refuse(field, value, BATCH_ID_RULE)
         return value
+
+    def plain(self) -> Any:  # noqa: ANN401 - as Rule
+        """Name its type."""
+        return Annotated[str, Meta(pattern=rf"\A{BATCH_ID_PATTERN}\Z")]
 
     def schema(self) -> Schema:
         """Describe it."""
@@ -75,6 +87,10 @@ class Whole(Rule):
             return None
         return value
 
+    def plain(self) -> Any:  # noqa: ANN401 - as Rule
+        """Name its type."""
+        return Annotated[int, Meta(ge=self.least, le=self.most)]
+
     def schema(self) -> Schema:
         """Describe it."""
         least = 0 if self.zero_is_absent else self.least
@@ -96,6 +112,11 @@ class Share(Rule):
         """Make a share of a percentage; judge nothing."""
         is_percent = isinstance(value, int | float) and 1 < value <= 100  # noqa: PLR2004
         return value / 100 if is_percent else value  # type: ignore[operator]
+
+    def plain(self) -> Any:  # noqa: ANN401 - as Rule
+        """Name its type."""
+        bounds = Meta(ge=0, le=1)
+        return Annotated[int, bounds] | Annotated[float, bounds]
 
     def schema(self) -> Schema:
         """Describe it."""
@@ -123,6 +144,10 @@ class OneOf(Rule):
         """Take an empty string for "absent" where it means that."""
         return None if self.empty_is_absent and value == "" else value
 
+    def plain(self) -> Any:  # noqa: ANN401 - as Rule
+        """Name its type."""
+        return Literal[self.names] if isinstance(self.names, tuple) else self.names
+
     def schema(self) -> Schema:
         """Describe it."""
         empty = [""] if self.empty_is_absent else []
@@ -143,6 +168,10 @@ class JsonObject(Rule):
             raise rules.refuse(field, value, "an object with string keys")
         return value
 
+    def plain(self) -> Any:  # noqa: ANN401 - as Rule
+        """Name its type."""
+        return dict[str, Any]
+
     def schema(self) -> Schema:
         """Describe it."""
         return {"type": "object"}
@@ -152,6 +181,8 @@ class JsonObject(Rule):
 class Time(Rule):
     """An aware time, kept as UTC, or None; empty and Go's zero time are "absent"."""
 
+    is_converted: ClassVar[bool] = True
+
     def keep(self, field: str, value: object) -> datetime | None:
         """Turn it into UTC."""
         return rules.utc(field, value)
@@ -159,6 +190,10 @@ class Time(Rule):
     def read(self, field: str, value: object) -> datetime | None:
         """Parse it."""
         return parse_time(field, value)
+
+    def plain(self) -> Any:  # noqa: ANN401 - as Rule
+        """Name the type of its text; msgspec would round what we cut off."""
+        return str
 
     def schema(self) -> Schema:
         """Describe it; the calendar, the 30th of February, is beyond a pattern."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from batchwire.errors import UnsupportedType
@@ -35,6 +36,26 @@ def recognise(
 
     Source: CONTRACT.md, "Reading".
     """
+    return named_type(headers) or _shown_by(body)
+
+
+def named_type(headers: Mapping[str, bytes | None]) -> MessageType | None:
+    """
+    Return the type that the headers name, None where they name none.
+
+    Raises:
+        UnsupportedType: what they say is none of the three, or a newer major version.
+        MalformedMessage: one of them is no text.
+    """
+    get = headers.get
+    return _named(get("message_type"), get("ce_type"), get("event_type"))
+
+
+@lru_cache(maxsize=256)
+def _named(
+    mark: bytes | None, ce_mark: bytes | None, legacy: bytes | None
+) -> MessageType | None:
+    headers = {"message_type": mark, "ce_type": ce_mark, "event_type": legacy}
     ce_type = read_header(headers, "ce_type")
     ce_name = _named_in(ce_type)
     if name := read_header(headers, "message_type"):
@@ -43,6 +64,10 @@ def recognise(
         return _known(ce_name)
     if name := read_header(headers, "event_type"):
         return _known(name)
+    return None
+
+
+def _shown_by(body: Mapping[str, Any]) -> MessageType:
     for field, message_type in _SHAPES.items():
         if field in body:
             return message_type

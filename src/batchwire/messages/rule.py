@@ -7,7 +7,7 @@ and the published schema (``messages.schema``) are made from it, so they cannot 
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from batchwire.errors import MalformedMessage
 
@@ -18,6 +18,8 @@ class Rule(ABC):
     """What one field may hold."""
 
     __slots__ = ()
+
+    is_converted: ClassVar[bool] = False  # whether ``read`` changes plain values too
 
     @abstractmethod
     def keep(self, field: str, value: object) -> object:
@@ -32,6 +34,14 @@ class Rule(ABC):
     def read(self, field: str, value: object) -> object:  # noqa: ARG002 - some need it
         """Return what a JSON value, not null, stands for; None for "absent"."""
         return value
+
+    def plain(self) -> Any:  # noqa: ANN401 - any type that msgspec takes
+        """
+        Return a type; JSON of it is what ``keep`` takes and neither changes.
+
+        None where there is none. ``is_converted``: it is what ``read`` may convert.
+        """
+        return None
 
     @abstractmethod
     def schema(self) -> Schema:

@@ -49,6 +49,8 @@ def format_time(moment: datetime) -> str:
 def _utc(match: re.Match[str]) -> datetime:
     text = match[0].upper()
     if match[2] != "60":
+        if text[-1] == "Z":  # as nearly all have it: it is UTC as it stands
+            return datetime.fromisoformat(text)
         return datetime.fromisoformat(text).astimezone(UTC)
     start, end = match.span(2)
     second = datetime.fromisoformat(f"{text[:start]}59{text[end:]}").astimezone(UTC)

@@ -11,6 +11,10 @@ class Clock(Protocol):
         """Wall-clock time, aware, UTC. May jump."""
         ...
 
+    def unix_us(self) -> int:
+        """Wall-clock time, Unix microseconds: as ``now``, a quarter of its cost."""
+        ...
+
     def monotonic(self) -> float:
         """Seconds since some fixed moment; never jumps, never goes back."""
         ...

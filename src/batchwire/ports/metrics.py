@@ -5,6 +5,7 @@ The door to what is measured. The names are ``domain.metric_list``, and no other
 ``metrics.observe(CONSUMER_PROCESSING, seconds)``.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from batchwire.domain.metric import Counter, Gauge, Histogram
@@ -28,6 +29,12 @@ class Metrics(Protocol):
 
     def observe(self, metric: Histogram, value: float, /, **labels: str) -> None:
         """Take one value, in the metric's unit."""
+        ...
+
+    def observe_all(
+        self, metric: Histogram, values: Sequence[float], /, **labels: str
+    ) -> None:
+        """Take many values of one series."""
         ...
 
     def forget(self, metric: Gauge, /, **labels: str) -> None:

@@ -84,6 +84,10 @@ class FastClock:
         """Wall-clock time, aware, UTC."""
         return NOON + timedelta(seconds=self.monotonic())
 
+    def unix_us(self) -> int:
+        """Wall-clock time, Unix microseconds."""
+        return int(self.now().timestamp() * 1_000_000)
+
     def monotonic(self) -> float:
         """Seconds of its own since it was made."""
         return (time.monotonic() - self._started) * self._speed

@@ -28,6 +28,10 @@ class ManualClock:
         """Wall-clock time, aware, UTC."""
         return self._wall
 
+    def unix_us(self) -> int:
+        """Wall-clock time, Unix microseconds."""
+        return int(self._wall.timestamp() * 1_000_000)
+
     def monotonic(self) -> float:
         """Seconds advanced since this clock was made."""
         return self._monotonic_s

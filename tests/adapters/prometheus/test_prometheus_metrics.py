@@ -2,12 +2,14 @@
 
 import urllib.request
 
+import prometheus_client as prometheus
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from batchwire.adapters.prometheus.endpoint import served
 from batchwire.adapters.prometheus.metrics import PrometheusMetrics
+from batchwire.adapters.prometheus.series import observe_all
 from batchwire.domain.metric_list import (
     CONSUMER_LAG,
     CONSUMER_LAG_RECORDS,
@@ -40,6 +42,23 @@ def test_figures_are_read_as_they_were_given() -> None:
     assert value(metrics, f"{name}_sum") == 0.02
     assert value(metrics, f"{name}_bucket", le="0.005") == 0
     assert value(metrics, f"{name}_bucket", le="0.025") == 1
+
+
+def test_many_values_at_once_are_counted_as_the_client_counts_each() -> None:
+    bounds = CONSUMER_PROCESSING.buckets
+    values = [0.0, *bounds, bounds[0] / 2, bounds[-1] * 2, bounds[0]]
+    theirs = prometheus.Histogram("h", "", registry=None, buckets=bounds)
+    ours = prometheus.Histogram("h", "", registry=None, buckets=bounds)
+    for one in values:
+        theirs.observe(one)
+    observe_all(ours, values)
+
+    def samples(histogram: prometheus.Histogram) -> list[tuple[str, object, float]]:
+        (family,) = histogram.collect()
+        kept = [one for one in family.samples if not one.name.endswith("_created")]
+        return [(one.name, one.labels, round(one.value, 9)) for one in kept]
+
+    assert samples(ours) == samples(theirs)
 
 
 def test_the_lag_stands_under_kafka_exporters_name_too() -> None:

@@ -15,9 +15,18 @@ from batchwire.domain.dead_letter import DeadLetter, Disposition
 from batchwire.messages.dead_letter import to_record
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.dead_letters import Filter
+from batchwire.ports.inbox import Applied, Effect, Handled, Park
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.inbox import InboxContract
+from batchwire.testing.contracts.inbox import (
+    InboxContract,
+    applied,
+    arrival,
+    bury,
+    observe,
+)
 from batchwire.testing.contracts.outbox import OutboxContract, outgoing
+
+NOW = ManualClock().now()
 
 
 @pytest.fixture
@@ -52,6 +61,22 @@ class TestPostgresInbox(InboxContract):
     def inbox(self, postgres: PostgresDatabase, clock: ManualClock) -> SqlInbox:
         """Give the door to test."""
         return SqlInbox(postgres, clock)
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [Handled(), bury(), Park(due_at=NOW, reason="why"), observe(NOW)],
+    ids=lambda effect: type(effect).__name__,
+)
+async def test_who_has_just_started_knows_what_was_handled(
+    sqlite: SqliteDatabase, clock: ManualClock, effect: Effect
+) -> None:
+    before, after = SqlInbox(sqlite, clock), SqlInbox(sqlite, clock)
+    assert await applied(before, (arrival("e1"), observe(NOW))) == [Applied.DONE]
+    group = (arrival("e0"), observe(NOW)), (arrival("e1"), effect)
+    assert await applied(after, *group) == [Applied.DONE, Applied.DUPLICATE]
+    assert await after.repeats("group") == 1
+    assert await SqlDeadLetters(sqlite, clock).count() == 0
 
 
 class TestSqliteOutbox(OutboxContract):

@@ -1,7 +1,5 @@
 """A record of ours from a message of librdkafka's."""
 
-from typing import cast
-
 from confluent_kafka import Message
 
 from batchwire.domain.record import Headers, Place, Record
@@ -12,11 +10,12 @@ def record_of(message: Message, topic: str) -> Record:
     kind, at_ms = message.timestamp()
     # The client's types speak of messages in general: one that was read has a place,
     # and a list of headers, if any.
-    place = cast("tuple[int, int]", (message.partition(), message.offset()))
+    place = Place(topic, message.partition(), message.offset())  # type: ignore[arg-type]
+    headers: Headers = tuple(message.headers() or ())  # type: ignore[arg-type]
     return Record(
         key=message.key(),
         value=message.value(),
-        headers=cast("Headers", tuple(message.headers() or ())),
-        place=Place(topic, *place),
+        headers=headers,
+        place=place,
         at_ms=at_ms if kind else 0,
     )

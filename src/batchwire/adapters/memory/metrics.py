@@ -1,6 +1,7 @@
 """Figures kept in memory: where nobody scrapes, and for tests, which read them."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from batchwire.domain.metric import Counter, Gauge, Histogram, Metric
 
@@ -28,9 +29,15 @@ class MemoryMetrics:
 
     def observe(self, metric: Histogram, value: float, /, **labels: str) -> None:
         """Take one value."""
+        self.observe_all(metric, (value,), **labels)
+
+    def observe_all(
+        self, metric: Histogram, values: Sequence[float], /, **labels: str
+    ) -> None:
+        """Take many values of one series."""
         key = _key(metric, labels)
-        self._values[key] += value
-        self._observed[key] += 1
+        self._values[key] += sum(values)
+        self._observed[key] += len(values)
 
     def forget(self, metric: Gauge, /, **labels: str) -> None:
         """Show it no longer."""

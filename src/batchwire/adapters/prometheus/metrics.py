@@ -1,9 +1,11 @@
 """The closed list of metrics in a registry of the Prometheus client."""
 
+from collections.abc import Sequence
+
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry
 
-from batchwire.adapters.prometheus.series import M, Series
+from batchwire.adapters.prometheus.series import M, Series, observe_all
 from batchwire.domain.metric import Counter, Gauge, Histogram
 from batchwire.domain.metric_list import METRICS
 
@@ -34,8 +36,14 @@ class PrometheusMetrics:
 
     def observe(self, metric: Histogram, value: float, /, **labels: str) -> None:
         """Take one value."""
+        self.observe_all(metric, (value,), **labels)
+
+    def observe_all(
+        self, metric: Histogram, values: Sequence[float], /, **labels: str
+    ) -> None:
+        """Take many values of one series."""
         for one in self._histograms.of(metric, labels):
-            one.observe(value)
+            observe_all(one, values)
 
     def forget(self, metric: Gauge, /, **labels: str) -> None:
         """Show it no longer."""

@@ -1,6 +1,8 @@
 """The series of one kind of metric: found by metric and labels, made when first asked."""
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Generic, TypeVar
 
@@ -58,3 +60,17 @@ class Series(Generic[M, F]):
         if all(label.values for label in metric.labels):
             for values in product(*(label.values for label in metric.labels)):
                 self.of(metric, dict(zip(metric.label_names, values, strict=True)))
+
+
+def observe_all(histogram: prometheus.Histogram, values: Sequence[float]) -> None:
+    """
+    Let a histogram take many values.
+
+    The client takes one at a time, 4 us each; a consumer has two for each event. This
+    is its ``observe``, a lock for each bucket instead of two for each value.
+    """
+    bounds = histogram._upper_bounds  # noqa: SLF001 - it has no other way
+    found = Counter(bisect_left(bounds, value) for value in values)
+    for at, count in found.items():
+        histogram._buckets[at].inc(count)  # noqa: SLF001
+    histogram._sum.inc(sum(values))  # noqa: SLF001

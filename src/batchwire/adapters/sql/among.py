@@ -3,8 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, String, any_, literal
+import msgspec
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    String,
+    any_,
+    bindparam,
+    literal,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 def among(
@@ -18,3 +33,47 @@ def among(
     if conn.dialect.name == "postgresql":
         return column == any_(literal(values, ARRAY(String)))
     return column.in_(values)
+
+
+class IsAmong(FunctionElement[bool]):
+    """
+    That a column has one of the texts of a parameter, however many they are.
+
+    So the statement is the same for all, and made once: an array on PostgreSQL, a JSON
+    array on SQLite.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, column: Column[Any], name: str) -> None:
+        self.texts: BindParameter[Any] = bindparam(name, type_=_Texts())
+        super().__init__(column, self.texts)
+
+
+class _Texts(TypeDecorator[Sequence[str]]):
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(ARRAY(String))
+        return dialect.type_descriptor(String())
+
+    def process_bind_param(
+        self, value: Sequence[str] | None, dialect: Dialect
+    ) -> Sequence[str] | str | None:
+        if dialect.name == "postgresql":
+            return value
+        return msgspec.json.encode(value).decode()
+
+
+@compiles(IsAmong, "postgresql")
+def _in_array(element: IsAmong, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401
+    column, texts = (compiler.process(one, **kw) for one in element.clauses)
+    return f"{column} = ANY ({texts})"
+
+
+@compiles(IsAmong, "sqlite")
+def _in_json(element: IsAmong, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401
+    column, texts = (compiler.process(one, **kw) for one in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({texts}))"  # noqa: S608 - ours

@@ -7,19 +7,26 @@ from sqlalchemy import (
     Connection,
     bindparam,
     delete,
-    func,
+    exists,
     insert,
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
-from batchwire.adapters.sql import dead_letter_rows, redrive_rows
-from batchwire.adapters.sql.among import among
+from batchwire.adapters.sql import dead_letter_rows, parked_rows, redrive_rows
+from batchwire.adapters.sql.among import IsAmong
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
-from batchwire.adapters.sql.record_rows import outbox_row, packed, unpacked
-from batchwire.adapters.sql.tables import inbox, outbox, parked, repeats
-from batchwire.adapters.sql.times import millis, moment
+from batchwire.adapters.sql.record_rows import outbox_row
+from batchwire.adapters.sql.tables import (
+    dead_letters,
+    inbox,
+    outbox,
+    parked,
+    repeats,
+)
+from batchwire.adapters.sql.times import millis
 from batchwire.domain import observed
 from batchwire.domain.dead_letter import DeadLetter
 from batchwire.domain.events import EventType, Fact
@@ -36,33 +43,39 @@ from batchwire.ports.inbox import (
     Note,
     Observe,
     Park,
-    Parked,
 )
 
-_MANY = 500  # values in one statement
-
-_waiting = select(parked.c.event_id, parked.c.batch_id).where(
-    parked.c.consumer == bindparam("consumer"),
-    parked.c.batch_id.in_(bindparam("batch_ids", expanding=True)),
-)
 _handled = Bulk(insert(inbox), ("consumer", "event_id", "at"))
-_unpark = delete(parked).where(parked.c.id == bindparam("parked_id"))
-_again = (
-    update(parked)
-    .where(parked.c.id == bindparam("parked_id"))
-    .values(
-        attempts=bindparam("made"),
-        due_at=bindparam("due"),
-        reason=bindparam("why"),
-    )
+_known = select(inbox.c.event_id).where(
+    inbox.c.consumer == bindparam("consumer"), IsAmong(inbox.c.event_id, "event_ids")
 )
+_waits_some = select(
+    exists(select(parked.c.id)), exists(select(dead_letters.c.id))
+)  # mostly there is none, and nothing more to ask
+
+
+class MustLook(Exception):
+    """An event was here before, or may have been. Nothing was written."""
 
 
 def apply(
-    conn: Connection, work: Sequence[tuple[Arrival, Effect]], now: datetime
+    conn: Connection,
+    work: Sequence[tuple[Arrival, Effect]],
+    now: datetime,
+    *,
+    looks_first: bool,
 ) -> list[Applied]:
-    """Write the effects in their order; see the port."""
-    return _Group(conn, work, now).apply()
+    """
+    Write the effects in their order; see the port.
+
+    Where repeats are rare, asking for them first costs more than doing it again.
+
+    Raises:
+        MustLook: there is one, or an event whose effect leaves no row in the inbox
+            that would tell, and ``looks_first`` is false.
+
+    """
+    return _Group(conn, work, now).apply(looks_first=looks_first)
 
 
 class _Group:
@@ -75,25 +88,50 @@ class _Group:
         self._work = work
         self._now = now
         self._consumer = work[0][0].consumer
-        self._seen = _known_events(conn, self._consumer, [a.event_id for a, _ in work])
-        waiting = _parked_of(conn, self._consumer, {a.batch_id for a, _ in work})
-        self._parked_events = {event_id for event_id, _ in waiting}
-        self._parked_batches = {batch_id for _, batch_id in waiting}
-        self._logbook = Logbook(
-            conn,
-            {a.batch_id for a, e in work if isinstance(e, Observe | Announce | Note)},
-        )
+        self._seen: set[str] = set()
+        self._parked_events: set[str] = set()
+        self._parked_batches: set[str] = set()
+        observing = {
+            arrival.batch_id
+            for arrival, effect in work
+            if isinstance(effect, Observe | Announce | Note)
+        }
+        self._logbook = Logbook(conn, observing, now)
         self._handled: list[Row] = []
         self._at_ms = millis(now)
 
-    def apply(self) -> list[Applied]:
+    def apply(self, *, looks_first: bool) -> list[Applied]:
+        self._look(looks_first=looks_first)
         results = [self._one(arrival, effect) for arrival, effect in self._work]
-        self._logbook.write()
-        _handled.execute(self._conn, self._handled)
         repeated = results.count(Applied.DUPLICATE)
+        if not looks_first and len(self._handled) + repeated < len(results):
+            raise MustLook
+        self._logbook.write()
+        try:
+            _handled.execute(self._conn, self._handled)
+        except IntegrityError as error:
+            if looks_first:
+                raise
+            raise MustLook from error
         if repeated:
             _count_repeats(self._conn, self._consumer, repeated)
         return results
+
+    def _look(self, *, looks_first: bool) -> None:
+        """Read what is known of the events and batches before."""
+        is_parked, is_dead = self._conn.execute(_waits_some).one()
+        event_ids = [arrival.event_id for arrival, _ in self._work]
+        if looks_first:
+            wanted = {"consumer": self._consumer, "event_ids": event_ids}
+            self._seen.update(self._conn.execute(_known, wanted).scalars())
+        if is_dead:
+            letters = dead_letter_rows.waiting_events
+            self._seen |= letters(self._conn, self._consumer, event_ids)
+        if is_parked:
+            batch_ids = {arrival.batch_id for arrival, _ in self._work}
+            waiting = parked_rows.of_batches(self._conn, self._consumer, batch_ids)
+            self._parked_events = {event_id for event_id, _ in waiting}
+            self._parked_batches = {batch_id for _, batch_id in waiting}
 
     def _one(self, arrival: Arrival, effect: Effect) -> Applied:
         if arrival.parked_id:
@@ -120,16 +158,16 @@ class _Group:
 
     def _write(self, arrival: Arrival, effect: Effect) -> Applied:
         match effect:
+            case Observe() | Announce() | Note():
+                return self._observe(arrival, effect)
+            case Handled():
+                return self._finish(arrival)
             case Park():
                 self._park(arrival, effect)
                 return Applied.DONE
             case Bury():
                 self._bury(arrival, effect)
                 return self._finish(arrival, is_handled=False)
-            case Handled():
-                return self._finish(arrival)
-            case Observe() | Announce() | Note():
-                return self._observe(arrival, effect)
 
     def _observe(self, arrival: Arrival, effect: Observe | Announce | Note) -> Applied:
         is_ours = arrival.batch_id in self._logbook.ours
@@ -141,7 +179,7 @@ class _Group:
         if is_ours:
             return Applied.CONFLICT
         fact = _fact(state or ObservedState(), effect)
-        self._logbook.append(arrival.batch_id, fact, self._now)
+        self._logbook.append(arrival.batch_id, fact)
         result = self._finish(arrival)
         return Applied.STALE if fact.data.get("stale") else result
 
@@ -151,7 +189,7 @@ class _Group:
         if is_handled:
             self._handled.append((self._consumer, arrival.event_id, self._at_ms))
         if arrival.parked_id:
-            self._conn.execute(_unpark, {"parked_id": arrival.parked_id})
+            parked_rows.leave(self._conn, arrival.parked_id)
         return Applied.DONE
 
     def _is_known(self, arrival: Arrival) -> bool:
@@ -164,31 +202,10 @@ class _Group:
         )
 
     def _park(self, arrival: Arrival, effect: Park) -> None:
-        due_ms = millis(effect.due_at)
-        if arrival.parked_id:
-            again = {
-                "parked_id": arrival.parked_id,
-                "due": due_ms,
-                "why": effect.reason,
-                "made": effect.attempts,
-            }
-            self._conn.execute(_again, again)
-            return
-        self._conn.execute(
-            insert(parked),
-            {
-                "consumer": self._consumer,
-                "event_id": arrival.event_id,
-                "batch_id": arrival.batch_id,
-                "record": packed(arrival.record),
-                "attempts": effect.attempts,
-                "first_at": millis(self._now),
-                "due_at": due_ms,
-                "reason": effect.reason,
-            },
-        )
-        self._parked_events.add(arrival.event_id)
-        self._parked_batches.add(arrival.batch_id)
+        parked_rows.keep(self._conn, arrival, effect, self._now)
+        if not arrival.parked_id:
+            self._parked_events.add(arrival.event_id)
+            self._parked_batches.add(arrival.batch_id)
 
     def _bury(self, arrival: Arrival, effect: Bury) -> None:
         letter = DeadLetter(
@@ -222,38 +239,6 @@ def count_repeats(conn: Connection, consumer: str) -> int:
     return conn.execute(query).scalar() or 0
 
 
-def _known_events(conn: Connection, consumer: str, event_ids: list[str]) -> set[str]:
-    seen: set[str] = set()
-    for start in range(0, len(event_ids), _MANY):
-        some = event_ids[start : start + _MANY]
-        query = select(inbox.c.event_id).where(
-            inbox.c.consumer == consumer, among(conn, inbox.c.event_id, some)
-        )
-        seen.update(conn.execute(query).scalars())
-        seen |= dead_letter_rows.waiting_events(conn, consumer, some)
-    return seen
-
-
-def _parked_of(
-    conn: Connection, consumer: str, batch_ids: set[str]
-) -> list[tuple[str, str]]:
-    """Give (event, batch) of what is parked of these batches; mostly there is none."""
-    if conn.execute(select(parked.c.id).limit(1)).first() is None:
-        return []
-    every, found = sorted(batch_ids), []
-    for start in range(0, len(every), _MANY):
-        wanted = {"consumer": consumer, "batch_ids": every[start : start + _MANY]}
-        found += [
-            (row.event_id, row.batch_id) for row in conn.execute(_waiting, wanted)
-        ]
-    return found
-
-
-def is_waiting(conn: Connection, consumer: str, batch_id: str) -> bool:
-    """Whether an event of the batch is parked."""
-    return bool(_parked_of(conn, consumer, {batch_id}))
-
-
 def _fact(state: ObservedState, effect: Observe | Announce | Note) -> Fact:
     match effect:
         case Observe(report):
@@ -262,33 +247,6 @@ def _fact(state: ObservedState, effect: Observe | Announce | Note) -> Fact:
             return observed.announced(state, announcement)
         case Note(data):
             return Fact(type=EventType.OPERATION, data=data)
-
-
-def due(conn: Connection, consumer: str, most: int, now: datetime) -> list[Parked]:
-    """Read the first parked event of each batch, where it is due."""
-    first = (
-        select(func.min(parked.c.id))
-        .where(parked.c.consumer == consumer)
-        .group_by(parked.c.batch_id)
-    )
-    query = (
-        select(parked)
-        .where(parked.c.id.in_(first), parked.c.due_at <= millis(now))
-        .order_by(parked.c.id)
-        .limit(most)
-    )
-    return [
-        Parked(
-            parked_id=row.id,
-            event_id=row.event_id,
-            batch_id=row.batch_id,
-            record=unpacked(row.record),
-            attempts=row.attempts,
-            first_at=moment(row.first_at) or now,
-            reason=row.reason,
-        )
-        for row in conn.execute(query)
-    ]
 
 
 def purge(conn: Connection, before: datetime, most: int) -> int:

@@ -63,7 +63,7 @@ def append(
     numbers = {"parts": live[0], "counts": list(live[1:])}
     state = _state.decode(row.state)
     previous = row.last_hash
-    rows = []
+    rows, at = [], now.isoformat()
     announced = []
     announcer = announcer_of(conn)
     for fact in facts:
@@ -77,7 +77,7 @@ def append(
         )
         previous = event.digest(previous)
         state = step(state, event)
-        rows.append(row_of_event(event, previous, AGGREGATE))
+        rows.append(row_of_event(event, previous, AGGREGATE, at))
         if announcer is not None:
             spec = _spec.decode(row.spec)
             record = announcer.record(event, previous, state, spec)
@@ -132,14 +132,14 @@ def append_rows(conn: Connection, rows: Sequence[BulkRow]) -> None:
     _insert.execute(conn, rows)
 
 
-def row_of_event(event: Event, digest: bytes, aggregate: str) -> BulkRow:
-    """Make the row of an event; ``digest`` is its own hash."""
+def row_of_event(event: Event, digest: bytes, aggregate: str, at: str) -> BulkRow:
+    """Make the row of an event; ``digest`` is its own hash, ``at`` its time as text."""
     return (
         aggregate,
         event.batch_id,
         event.sequence,
         event.type.value,
-        event.at.isoformat(),
+        at,
         _encoder.encode({"data": event.data, "delta": event.delta}),
         digest,
     )

@@ -38,8 +38,8 @@ def append(
     )
     for row in conn.execute(query).all():
         log.append(conn, row, (facts[row.batch_id],), now)
-    logbook = Logbook(conn, facts)
+    logbook = Logbook(conn, facts, now)
     for batch_id, fact in facts.items():
         if logbook.state(batch_id) is not None:
-            logbook.append(batch_id, fact, now)
+            logbook.append(batch_id, fact)
     logbook.write()

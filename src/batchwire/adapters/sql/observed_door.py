@@ -54,7 +54,7 @@ def _operate(
     conn: Connection, command: Command, data: dict[str, object], now: datetime
 ) -> ObservedBatch:
     batch_id = command.batch_id
-    logbook = observed_rows.Logbook(conn, [batch_id])
+    logbook = observed_rows.Logbook(conn, [batch_id], now)
     state = logbook.state(batch_id)
     if state is None:
         raise UnknownBatch(batch_id)
@@ -62,7 +62,7 @@ def _operate(
         return ObservedBatch(batch_id=batch_id, state=state)
     batch_rows.keep_answer(conn, command, None, now)
     fact = Fact(type=EventType.OPERATION, data=data)
-    event, digest = logbook.append(batch_id, fact, now)
+    event, digest = logbook.append(batch_id, fact)
     logbook.write()
     announcer = log.announcer_of(conn)
     if announcer is not None:

@@ -301,9 +301,9 @@ def _must_exist(conn: Connection, batch_id: str) -> None:
 
 
 def _store(conn: Connection, batch_id: str, fact: Fact, now: datetime) -> Event:
-    logbook = observed_rows.Logbook(conn, [batch_id])
+    logbook = observed_rows.Logbook(conn, [batch_id], now)
     if logbook.state(batch_id) is not None:
-        event, _ = logbook.append(batch_id, fact, now)
+        event, _ = logbook.append(batch_id, fact)
         logbook.write()
         return event
     row = batch_rows.locked_row_of(conn, batch_id)

@@ -12,6 +12,10 @@ class SystemClock:
         """Wall-clock time, aware, UTC, as the machine has it: it may jump."""
         return datetime.now(UTC)
 
+    def unix_us(self) -> int:
+        """Wall-clock time, Unix microseconds."""
+        return time.time_ns() // 1000
+
     def monotonic(self) -> float:
         """Seconds since some fixed moment, usually the machine's start."""
         return time.monotonic()
