@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, select, update
 
-from batchwire.adapters.sql import chunk_rows
+from batchwire.adapters.sql import chunk_rows, moves
 from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks
 from batchwire.adapters.sql.times import millis
 from batchwire.domain.ledger import ChunkState, Segment
@@ -38,7 +38,7 @@ def close_open(conn: Connection, batch: int, outcome: Outcome, now: datetime) ->
         if table is chunks:
             values["closed_as"] = int(outcome)
         conn.execute(update(table).where(own == batch, table.c.open > 0).values(values))
-    chunk_rows.append_answers(conn, batch, given_up, outcome)
+    moves.append_answers(conn, batch, given_up, outcome)
 
 
 def _given_up(

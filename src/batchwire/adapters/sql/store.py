@@ -10,11 +10,13 @@ from batchwire.adapters.sql import (
     batch_rows,
     chunk_rows,
     closing,
+    flush_rows,
     lists,
     log,
     observed_rows,
     outbox_rows,
     pacer_rows,
+    prepared_rows,
     suppression_rows,
     worker_rows,
 )
@@ -140,7 +142,7 @@ class SqlStore(SqlWorkers):
         """See the port."""
         now = self._clock.now()
         return await self._write(
-            chunk_rows.append_chunks, batch_id, owner, chunks, facts, now
+            prepared_rows.append_chunks, batch_id, owner, chunks, facts, now
         )
 
     async def rewrite_chunks(
@@ -153,7 +155,7 @@ class SqlStore(SqlWorkers):
         """See the port."""
         now = self._clock.now()
         return await self._write(
-            chunk_rows.rewrite_prepared, batch_id, owner, rewrites, facts, now
+            prepared_rows.rewrite_prepared, batch_id, owner, rewrites, facts, now
         )
 
     async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
@@ -276,11 +278,11 @@ def _flush(
 ) -> list[Flushed]:
     at_ms = worker_rows.must_live(conn, owner, now)
     batch_rows.share(conn, [work.batch_id for work in flushes])
-    written = [chunk_rows.flush(conn, owner, work, at_ms) for work in flushes]
+    written = [flush_rows.flush(conn, owner, work, at_ms) for work in flushes]
     # In one order everywhere: who locks the rows of several batches then meets nobody
     # who holds the one and waits for the other.
     ordered = sorted(zip(flushes, written, strict=True), key=lambda p: p[0].batch_id)
-    done = {w.batch_id: chunk_rows.count_up(conn, w, d, now) for w, d in ordered}
+    done = {w.batch_id: flush_rows.count_up(conn, w, d, now) for w, d in ordered}
     return [done[work.batch_id] for work in flushes]
 
 
