@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from batchwire.adapters.sql import worker_rows
 from batchwire.adapters.sql.postgres import PostgresDatabase
+from batchwire.adapters.sql.postgres_connect import arguments
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.outcome import Outcome
 from batchwire.errors import StaleLease
@@ -55,6 +56,31 @@ async def test_who_gives_no_sign_is_dead_and_writes_no_more(
     (again,) = (await make.flush(store, claim=1, owner=OTHER)).claims
     assert again.state.open_positions() == list(range(SIZE))
     assert await store.verify("b1") == []
+
+
+async def test_who_falls_silent_in_the_middle_of_a_statement_keeps_nothing(
+    store: SqlStore,
+    clock: ManualClock,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stopped so, a process is not idle to PostgreSQL, and its locks would stay."""
+    await make.delivering(store)
+    await make.flush(store, claim=1)
+    session = await asyncpg.connect(**arguments(postgres_url, 1.0))
+    transaction = session.transaction()
+    await transaction.start()
+    await session.execute("SELECT 1 FROM workers FOR KEY SHARE")
+    await session.prepare("SELECT 2 + $1::int")  # sent without the message that ends it
+    await clock.advance(LASTS_S)
+    assert await store.bury() == []  # he may be just writing
+    monkeypatch.setattr(worker_rows, "_SILENT_S", 0.0)
+
+    async def is_dead() -> bool:
+        return await store.bury() == ["b1"]
+
+    await until(is_dead)
+    await until(session.is_closed)
 
 
 async def test_a_slow_worker_that_gives_signs_keeps_what_it_holds(

@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+APPLICATION_NAME = "batchwire"
+
 # A process takes 4 + 4 + 1 of the server's (by default 100) connections. More writers
 # wait for each other at the disk and at the rows of batches; readers are few.
 POOL_SIZE = 4
@@ -48,7 +50,7 @@ def arguments(
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": command_timeout_s,
         "server_settings": {
-            "application_name": "batchwire",
+            "application_name": APPLICATION_NAME,
             "lock_timeout": f"{int(lock_timeout_s * 1000)}",
             "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_MS}",
             **_KEEPALIVE,

@@ -21,10 +21,12 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    text,
     update,
 )
 
 from batchwire.adapters.sql import times
+from batchwire.adapters.sql.postgres_connect import APPLICATION_NAME
 from batchwire.adapters.sql.tables import chunks, workers
 from batchwire.adapters.sql.times import millis
 from batchwire.errors import StaleLease
@@ -44,6 +46,16 @@ _held, _held_when = (
     .where(_ours)
     .with_for_update(read=True, key_share=True)
     for found in (literal(0), _server_ms)
+)
+# Who stops between two messages of one statement is not idle to PostgreSQL, and no
+# time-out of it ends that: a transaction of a process that stands still, with its locks.
+_SILENT_S = 5.0
+_end_silent = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND usename = current_user"
+    " AND application_name = :name"
+    " AND state = 'active' AND wait_event = 'ClientRead'"
+    " AND query_start < clock_timestamp() - make_interval(secs => :silent_s)"
 )
 _renew = (
     update(workers)
@@ -151,12 +163,18 @@ def leave_alone(conn: Connection, owner: str) -> None:
 
 
 def bury(conn: Connection, role: str, at_ms: int) -> int:
-    """Declare dead who gave no sign for too long; returns how many."""
+    """
+    Declare dead who gave no sign for too long; returns how many.
+
+    Who is just writing is left alone: he has a transaction, whatever his row says. One
+    whose client fell silent in the middle of it is ended, and he is dead next time.
+    """
     late = alive(role).where(workers.c.dead_at <= at_ms)
-    # Who is just writing is left alone: he has a transaction, whatever his row says.
     dead = list(conn.execute(late.with_for_update(skip_locked=True)).scalars())
     if dead:
         conn.execute(delete(workers).where(workers.c.owner.in_(dead)))
+    if conn.dialect.name == "postgresql" and conn.execute(late.limit(1)).first():
+        conn.execute(_end_silent, {"name": APPLICATION_NAME, "silent_s": _SILENT_S})
     return len(dead)
 
 
