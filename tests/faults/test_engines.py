@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import sqlite3
+from contextlib import closing
 
 from tests.faults.conftest import Process, Watch, World, accepted
 
@@ -32,11 +34,23 @@ async def all_accepted_once(watch: Watch, provider: SandboxServer) -> None:
     assert await watch.broken(RECIPIENTS) == []
 
 
+def stands_between_writes(world: World, engine: Process) -> bool:
+    """Stop an engine; go on where it has the write lock: others then hear of that."""
+    engine.signal(signal.SIGSTOP)
+    with closing(sqlite3.connect(world.database, timeout=0.2)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            engine.signal(signal.SIGCONT)
+            return False
+    return True
+
+
 async def test_a_stopped_engine_keeps_its_right_and_goes_on_when_continued(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:
     engine = await delivering(world, watch, provider)
-    engine.signal(signal.SIGSTOP)
+    await until(lambda: stands_between_writes(world, engine))
     await asyncio.sleep(0.2)  # what was on its way arrives
     before = provider.stats.requests
     code, said = await world.command("serve")
