@@ -28,14 +28,12 @@ def append_chunks(
 ) -> Status:
     """Insert prepared chunks, if the batch is still being prepared."""
     row = _prepared_by(conn, batch_id, owner)
-    status = Status(row.status)
-    if status is not Status.PREPARATION_RUNNING:
-        return status
-    if new:
-        _insert(conn, row.id, new)
-    if facts:
-        log.append(conn, row, facts, now)
-    return status
+    if row.status == Status.PREPARATION_RUNNING:
+        if new:
+            _insert(conn, row.id, new)
+        if facts:
+            log.append(conn, row, facts, now)
+    return Status(row.status)
 
 
 def rewrite_prepared(
@@ -48,14 +46,12 @@ def rewrite_prepared(
 ) -> Status:
     """Rewrite prepared chunks, if the batch is still being prepared."""
     row = _prepared_by(conn, batch_id, owner)
-    status = Status(row.status)
-    if status is not Status.PREPARATION_RUNNING:
-        return status
-    if rewrites:
-        rewrite(conn, batch_id, row.id, rewrites)
-    if facts:
-        log.append(conn, row, facts, now)
-    return status
+    if row.status == Status.PREPARATION_RUNNING:
+        if rewrites:
+            rewrite(conn, batch_id, row.id, rewrites)
+        if facts:
+            log.append(conn, row, facts, now)
+    return Status(row.status)
 
 
 def _prepared_by(conn: Connection, batch_id: str, owner: str) -> Row[Any]:
