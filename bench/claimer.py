@@ -93,7 +93,7 @@ def _answered(claim: Claim) -> ChunkUpdate:
     return ChunkUpdate(
         number=claim.number,
         fence=claim.fence,
-        segment=msgspec.structs.replace(accepted, ids="\n".join(ids(len(places)))),
+        segments=(msgspec.structs.replace(accepted, ids="\n".join(ids(len(places)))),),
         is_released=True,
     )
 

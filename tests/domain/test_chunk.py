@@ -31,7 +31,9 @@ def test_a_shared_value_fills_what_a_recipient_lacks() -> None:
     state = ChunkState(2, [])
     texts = [
         m.text
-        for m in recipe.messages("b1", 0, unpack_payload(prepared.payload), state)
+        for m in recipe.messages(
+            ("b1", 0), unpack_payload(prepared.payload), state, range(2)
+        )
     ]
     assert texts == ["Hi Ann", "Hi you"]
     assert prepared.segment is None
@@ -42,15 +44,17 @@ def test_messages_are_made_of_who_is_open() -> None:
     assert prepared.segment is not None
     again = segment(6, 1, [(3, Outcome.OPEN, 1)])
     state = ChunkState(4, [prepared.segment, again])
-    first, last = RECIPE.messages("b1", 1000, unpack_payload(prepared.payload), state)
+    first, last = RECIPE.messages(
+        ("b1", 1000), unpack_payload(prepared.payload), state, state.open_positions()
+    )
     assert (first.position, first.attempt, first.text) == (1000, 1, "Hi Ann")
     assert (last.position, last.attempt, last.parts) == (1003, 2, 2)
 
 
-def test_all_open_and_some_open_make_the_same_messages() -> None:
+def test_all_of_a_chunk_and_some_of_it_make_the_same_messages() -> None:
     rows = Rows(ROWS.numbers[:2], [["Ann", "Bob"]], {})
     payload = unpack_payload(RECIPE.prepare(rows, 5).payload)
-    fast = RECIPE.messages("b1", 0, payload, ChunkState(2, []))
-    told = ChunkState(2, [segment(1, 1, [(1, Outcome.OPEN, 0)])])
-    told.attempts[1] = 0
-    assert fast == RECIPE.messages("b1", 0, payload, told)
+    state = ChunkState(2, [])
+    first, last = RECIPE.messages(("b1", 0), payload, state, range(2))
+    assert [first] == RECIPE.messages(("b1", 0), payload, state, [0])
+    assert [last] == RECIPE.messages(("b1", 0), payload, state, [1])

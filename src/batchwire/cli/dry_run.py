@@ -83,11 +83,13 @@ async def _found(app: App, batch: Batch) -> Found:
     async for chunk in app.store.chunks(batch.spec.batch_id):
         invalid.update(code for _, code in chunk.state.errors.values())
         payload = unpack_payload(chunk.payload)
-        parts = payload.parts
-        by_parts.update(parts[place] for place in chunk.state.open_positions())
+        parts, places = payload.parts, chunk.state.open_positions()
+        by_parts.update(parts[place] for place in places)
         if not samples:
-            messages = recipe(batch.spec).messages("", 0, payload, chunk.state)
-            samples = _samples([message.text for message in messages[:_SAMPLES]])
+            messages = recipe(batch.spec).messages(
+                ("", 0), payload, chunk.state, places[:_SAMPLES]
+            )
+            samples = _samples([message.text for message in messages])
     own = batch.spec.rate_parts_per_s
     provider = app.providers[batch.spec.provider].traits.rate_parts_per_s
     rate = min(filter(None, (own, provider)), default=0.0)

@@ -1,7 +1,7 @@
 """Making a chunk of recipients ready to be submitted, and making its messages."""
 
 from collections.abc import Iterable, Sequence
-from itertools import compress, repeat
+from itertools import repeat
 
 import msgspec
 
@@ -81,34 +81,43 @@ class Recipe(msgspec.Struct, frozen=True):
             [value or "" for value in column] if None in column else column
             for column in columns
         ]
-        texts = self.template.render_columns(filled, size)  # type: ignore[arg-type]
+        return self._rendered(filled, size)
+
+    def _rendered(
+        self, columns: Sequence[Sequence[str | None]], size: int
+    ) -> list[str]:
+        texts = self.template.render_columns(columns, size)  # type: ignore[arg-type]
         if self.smart_encoding:
             return [encoding.smart_encode(text).text for text in texts]
         return texts
 
     def messages(
-        self, batch_id: str, base: int, chunk: Payload, state: ChunkState
+        self,
+        stamp: tuple[str, int],
+        chunk: Payload,
+        state: ChunkState,
+        places: Sequence[int],
     ) -> list[Message]:
         """
-        Make the messages of everyone in a chunk who is still open, in order.
+        Make the messages of some of a chunk, whose ``places`` in it ascend.
 
-        ``base`` is the position of the chunk's first recipient.
+        ``stamp`` is (batch_id, position of the chunk's first recipient). None of them
+        lacks a parameter: preparation has refused those.
         """
-        numbers = chunk.numbers.split("\n")
-        texts = self.texts(chunk.columns, len(numbers))
-        places: Sequence[int] = range(base, base + len(numbers))
-        parts: Sequence[int] = chunk.parts
-        if any(state.recorded):
-            is_open = [not outcome for outcome in state.recorded]
-            places = list(compress(places, is_open))
-            numbers = list(compress(numbers, is_open))
-            texts = list(compress(texts, is_open))
-            parts = bytes(compress(parts, is_open))
+        batch_id, base = stamp
+        numbers, columns, parts = chunk.numbers.split("\n"), chunk.columns, chunk.parts
+        positions: Sequence[int] = range(base, base + len(numbers))
+        if len(places) < len(numbers):
+            positions = [base + p for p in places]
+            numbers = [numbers[p] for p in places]
+            columns = tuple([column[p] for p in places] for column in columns)
+            parts = bytes(parts[p] for p in places)
         attempts: Iterable[int] = repeat(1)
         if any(state.attempts):
-            attempts = [state.next_attempt(place - base) for place in places]
+            attempts = [state.next_attempt(p) for p in places]
+        texts = self._rendered(columns, len(numbers))
         return list(
-            map(Message, repeat(batch_id), places, attempts, numbers, texts, parts)
+            map(Message, repeat(batch_id), positions, attempts, numbers, texts, parts)
         )
 
     def _filled(self, rows: Rows) -> tuple[list[list[str | None]], dict[int, str]]:

@@ -145,8 +145,10 @@ class ChunkState:
             return bytes(self.recorded)
         return bytes(self.recorded).replace(b"\0", bytes([self.closed_as]))
 
-    def open_positions(self) -> list[int]:
+    def open_positions(self) -> Sequence[int]:
         """Positions that no segment ended, ascending."""
+        if not any(self.recorded):
+            return range(len(self.recorded))
         return [p for p, outcome in enumerate(self.recorded) if not outcome]
 
     def doubtful(self) -> list[int]:
@@ -272,9 +274,10 @@ class Judge(msgspec.Struct, frozen=True):
         """
         at_ms, fence, base = stamp
         positions = list(map(_positions, messages))
-        first = positions[0]
-        if positions == list(range(first, first + len(positions))):  # nearly always
-            places: Sequence[int] = range(first - base, first - base + len(positions))
+        first, last = positions[0] - base, positions[-1] - base
+        # Nearly always all from the first to the last, in their order.
+        if last - first + 1 == len(positions) and positions == sorted(positions):
+            places: Sequence[int] = range(first, last + 1)
         else:
             order = sorted(range(len(positions)), key=positions.__getitem__)
             places = [positions[i] - base for i in order]

@@ -8,7 +8,7 @@ by anybody holds from the next cycle on.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
@@ -186,9 +186,7 @@ class Delivery:
         if not runs:
             return
         flushes = [self._flush(run) for run in runs]
-        found, _ = await asyncio.gather(
-            self._store.flush(self._heart.owner, flushes), self._unpack(runs)
-        )
+        found = await self._store.flush(self._heart.owner, flushes)
         chosen = self._sharing.take()
         for run, flush, one in zip(runs, flushes, found, strict=True):
             self._settle(run, flush, one)
@@ -209,36 +207,24 @@ class Delivery:
         ):
             await asyncio.sleep(0)
             return
-        wait_s = max(until - self._clock.monotonic(), 0.001)
-        hunger = asyncio.ensure_future(self._hunger.wait())
-        rest = asyncio.ensure_future(self._clock.sleep(wait_s))
+        rest = asyncio.ensure_future(self._be_hungry(at=until))
         try:
-            await asyncio.wait({hunger, rest}, return_when=asyncio.FIRST_COMPLETED)
+            await self._hunger.wait()
         finally:
-            hunger.cancel()
             rest.cancel()
 
-    async def _unpack(self, runs: Iterable[Run]) -> None:
-        """Make the messages of the chunks claimed last, while the store writes."""
-        for run in runs:
-            if not run.is_stopping:
-                run.unpack()
+    async def _be_hungry(self, at: float) -> None:
+        await self._clock.sleep(max(at - self._clock.monotonic(), 0.001))
+        self._hunger.set()
 
     def _flush(self, run: Run) -> Flush:
         """Say what is to be written of a batch; nothing is forgotten until it is."""
-        now = self._clock.now()
-        now_ms = int(now.timestamp() * 1000)
+        facts = self._facts(run)
+        updates = (load.update() for load in run.loads.values())
         return Flush(
             batch_id=run.batch.spec.batch_id,
-            updates=tuple(
-                load.update(now_ms, due_s)
-                for load in run.loads.values()
-                if (due_s := load.due_s()) is not None
-                or load.done
-                or load.suppressed
-                or load.stored != load.intended
-            ),
-            facts=self._facts(run),
+            updates=tuple(one for one in updates if one is not None),
+            facts=facts,
             limited_by=run.limit_to_tell(),
             claim=run.wanted,
         )
@@ -247,7 +233,7 @@ class Delivery:
         """Tell the progress: once a second, and at each tenth."""
         now = self._clock.monotonic()
         tenth = numbers.tenth(run.counts)
-        if run.is_stopping or not any(load.done for load in run.loads.values()):
+        if run.is_stopping or not any(load.untold for load in run.loads.values()):
             return ()
         if now - run.told_at < _PROGRESS_S and tenth == run.told_tenth:
             return ()
@@ -263,9 +249,8 @@ class Delivery:
         run.look_at = now + _LOOK_S
         for update in flush.updates:
             load = run.loads[update.number]
-            load.stored = load.intended
-            if update.segment is not None:
-                load.settle()
+            load.settle()
+            if update.segments:
                 run.progress_at = now
             if update.is_released:
                 run.claim_at = min(run.claim_at, now + update.due_s)
@@ -292,8 +277,8 @@ class Delivery:
         """Stop a batch that somebody paused or ended: what is in flight escapes."""
         run.is_complete = found.status in _COMPLETE
         if not run.is_stopping:
-            stored = sum(len(u.segment.outcomes) for u in flush.updates if u.segment)
-            answered = sum(len(load.done) for load in run.loads.values())
+            stored = sum(len(s.outcomes) for u in flush.updates for s in u.segments)
+            answered = sum(load.untold for load in run.loads.values())
             run.escaped = run.in_flight + answered + stored
             self._stop(run)
 

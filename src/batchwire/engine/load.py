@@ -5,10 +5,12 @@ Nothing here waits or writes: a ``Run`` knows its turn and its limits, a ``Load`
 its chunk is to be intended, what was answered, and what of that is to be stored.
 """
 
+from collections.abc import Collection, Sequence
+
 from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
-from batchwire.domain.ledger import MAX_ATTEMPT, Judge, segment
+from batchwire.domain.ledger import MAX_ATTEMPT, Judge, Segment, segment, unpack_payload
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.domain.pacing import backoff_s
 from batchwire.domain.shared_pace import SharedPace
@@ -19,75 +21,98 @@ from batchwire.ports.store import ChunkUpdate, Claim
 
 
 class Load:
-    """A leased chunk in memory: what is to be intended, and what was answered."""
+    """
+    A leased chunk in memory: what is to be intended, and what was answered.
+
+    Its messages are made when the first of them is submitted, and what was answered is
+    packed once the last of them is: so both happen while they are in the processor's
+    cache, and few messages are in memory.
+    """
 
     def __init__(self, run: "Run", claim: Claim) -> None:
         self.run = run
         self.number = claim.number
         self.fence = claim.fence
         self.base = claim.number * run.batch.spec.chunk_size
-        self.packed: Claim | None = claim  # until its messages are made
-        self.messages: list[Message] = []
-        self.repeated = claim.state.repeated()
-        self.doubtful = {p: claim.state.errors[p] for p in claim.state.doubtful()}
-        self.suppressed: list[tuple[int, Outcome, int]] = []  # not stored yet
-        self.intended = 0  # how many of the messages are intended
+        self.state = claim.state
+        self.open = claim.state.open_positions()  # what is to be submitted, ascending
+        self.payload = claim.payload
+        self.intended = 0  # how many of them are intended
         self.stored = 0  # how many of them are stored as intended
-        self.resolved = 0  # how many have their answer stored
         self.in_flight = 0
         self.retry_attempt = 0  # highest attempt that failed and may be repeated
-        self.done: list[Message] = []  # answered, and not known to be stored
+        self.done: list[Message] = []  # answered, and not packed
         self.answers: list[Answer] = []  # theirs
-        self.written = 0  # how many of them the flush under way stores
+        self.packed = 0  # how many answered ones are packed
+        self.told: list[Segment] = []  # packed, and not known to be stored
+        self.writing = 0  # how many of these the flush under way stores
+        self._messages: list[Message] = []
+        if claim.suppressed:
+            self._suppress(claim.suppressed)
+
+    def _suppress(self, suppressed: Collection[int]) -> None:
+        """End suppressed numbers; who may have been accepted before is uncertain."""
+        places = [place for place in self.open if place in suppressed]
+        self.open = [place for place in self.open if place not in suppressed]
+        doubtful = set(self.state.doubtful())
+        entries = [
+            (
+                place,
+                Outcome.UNCERTAIN if place in doubtful else Outcome.SUPPRESSED,
+                self.state.attempts[place] & MAX_ATTEMPT,
+            )
+            for place in places
+        ]
+        errors = {p: self.state.errors[p] for p in doubtful.intersection(places)}
+        if entries:
+            self.told.append(segment(self._now_ms(), self.fence, entries, errors))
 
     @property
     def is_stopping(self) -> bool:
         """Whether nothing of it may go back to the line."""
         return self.run.is_stopping
 
-    def unpack(self) -> None:
-        """
-        Make the messages; suppressed numbers get none.
-
-        Who of these may have been accepted before is uncertain instead.
-        """
-        claim, self.packed = self.packed, None
-        if claim is None:
-            return
-        batch_id = self.run.batch.spec.batch_id
-        messages = self.run.recipe.messages(
-            batch_id, self.base, claim.payload, claim.state
-        )
-        if out := claim.suppressed:
-            places = [m.position - self.base for m in messages if m.to in out]
-            attempts = claim.state.attempts
-            self.suppressed = [
-                (p, self._ended(p), attempts[p] & MAX_ATTEMPT) for p in places
-            ]
-            messages = [m for m in messages if m.to not in out]
-        self.messages = messages
-
-    def _ended(self, place: int) -> Outcome:
-        is_doubtful = place in self.doubtful
-        return Outcome.UNCERTAIN if is_doubtful else Outcome.SUPPRESSED
-
     @property
     def unintended(self) -> int:
-        """Messages that may be intended next, once they are made."""
-        if self.packed is not None:
-            return len(self.packed.state.recorded)
-        return len(self.messages) - self.intended
+        """Messages that may be intended next."""
+        return len(self.open) - self.intended
+
+    @property
+    def untold(self) -> int:
+        """Recipients who have an outcome that is not known to be stored."""
+        return len(self.done) + sum(len(one.outcomes) for one in self.told)
 
     def intend(self, most: int) -> Slice | None:
         """Choose up to ``most`` further messages; None where there is none."""
-        chosen = self.messages[self.intended : self.intended + most]
-        self.intended += len(chosen)
-        return Slice(self, chosen) if chosen else None
+        first = self.intended
+        self.intended = min(first + most, len(self.open))
+        return Slice(self, first, self.intended) if self.intended > first else None
 
     def take_back(self, one: Slice) -> None:
         """Intend no more what was never submitted; the last of the chunk first."""
-        if one.messages[-1] is self.messages[self.intended - 1]:
+        if one.stop == self.intended:
             self.intended -= one.left
+
+    def messages(self, first: int, stop: int) -> list[Message]:
+        """Give some of its messages, and forget all with the last."""
+        if not self._messages:
+            self._messages = self.run.recipe.messages(
+                (self.run.batch.spec.batch_id, self.base),
+                unpack_payload(self.payload),
+                self.state,
+                self.open,
+            )
+        made = self._messages[first:stop]
+        if stop == len(self.open):
+            self._messages = []
+        return made
+
+    def accepted(self, messages: list[Message], answers: Sequence[Answer]) -> None:
+        """Take the answers to messages that were all accepted."""
+        self.done += messages
+        self.answers += answers
+        if self._is_answered():
+            self._pack()
 
     def note(self, message: Message, answer: Answer) -> None:
         """Take any answer: who is to be tried again, and who must be suppressed."""
@@ -98,49 +123,50 @@ class Load:
         if answer.suppress:
             self.run.opted_out.add(message.to)
 
+    def _is_answered(self) -> bool:
+        return self.packed + len(self.done) == len(self.open)
+
+    def _pack(self) -> None:
+        stamp = (self._now_ms(), self.fence, self.base)
+        judge, repeated = self.run.judge, self.state.repeated()
+        self.told.append(judge.segment(stamp, self.done, self.answers, repeated))
+        self.packed += len(self.done)
+        self.done, self.answers = [], []
+
+    def _now_ms(self) -> int:
+        return int(self.run.clock.now().timestamp() * 1000)
+
     def due_s(self) -> float | None:
         """When it is due again that is given back now; None where it is kept."""
         if self.is_stopping:
             return 0.0 if not self.in_flight else None
-        if self.packed or self.resolved + len(self.done) < len(self.messages):
+        if not self._is_answered():
             return None
         if not self.retry_attempt:
             return 0.0
         return backoff_s(self.retry_attempt, (self.number * 0.618) % 1)
 
-    def update(self, now_ms: int, due_s: float | None) -> ChunkUpdate:
-        """Say what is to be written; ``due_s`` releases the lease until then."""
-        answered = None
-        if self.suppressed:  # then nothing is submitted yet
-            places = {place for place, _, _ in self.suppressed}
-            errors = {p: e for p, e in self.doubtful.items() if p in places}
-            answered = segment(now_ms, self.fence, self.suppressed, errors)
-        elif self.done:
-            stamp = (now_ms, self.fence, self.base)
-            answered = self.run.judge.segment(
-                stamp, self.done, self.answers, self.repeated
-            )
-        self.written = len(self.done)
-        intent = 0
-        if self.intended:
-            intent = self.messages[self.intended - 1].position - self.base + 1
+    def update(self) -> ChunkUpdate | None:
+        """Say what is to be written; None where nothing is."""
+        due_s = self.due_s()
+        if self.done:
+            self._pack()
+        if due_s is None and not self.told and self.stored == self.intended:
+            return None
+        self.writing = len(self.told)
         return ChunkUpdate(
             number=self.number,
             fence=self.fence,
-            segment=answered,
-            intent=intent,
+            segments=tuple(self.told),
+            intent=self.open[self.intended - 1] + 1 if self.intended else 0,
             is_released=due_s is not None,
             due_s=due_s or 0.0,
         )
 
     def settle(self) -> None:
-        """Forget the answers that are stored now; further ones may have come since."""
-        self.suppressed = []
-        self.resolved += self.written
-        if self.written == len(self.done):
-            self.done, self.answers = [], []
-        else:
-            del self.done[: self.written], self.answers[: self.written]
+        """Forget what is stored now; further answers may have come since."""
+        self.stored = self.intended
+        del self.told[: self.writing]
 
 
 class Run:
@@ -190,11 +216,6 @@ class Run:
         """Messages in memory that may be intended next."""
         return sum(load.unintended for load in self.loads.values())
 
-    def unpack(self) -> None:
-        """Make the messages of the chunks claimed last."""
-        for load in self.loads.values():
-            load.unpack()
-
     def may_intend(self) -> bool:
         """Whether anything of it may be submitted now."""
         not_after = self.batch.spec.not_after
@@ -220,7 +241,7 @@ class Run:
         slices = (load.intend(most) for load in self.loads.values())
         chosen = next(filter(None, slices), None)
         if chosen is not None and self.pace is not None:
-            self.pace.take(sum(message.parts for message in chosen.messages), now)
+            self.pace.take(chosen.parts(), now)
         return chosen
 
     def is_held_back(self) -> bool:

@@ -56,8 +56,8 @@ class Sharing:
             if one is None:
                 ready.remove(run)
                 continue
-            run.turn += len(one.messages) / run.weight
-            room -= len(one.messages)
+            run.turn += one.left / run.weight
+            room -= one.left
             self.chosen.setdefault(run.batch.spec.batch_id, []).append(one)
         line.low_mark = self._room(line) // _LOW
         if room <= 0:
@@ -89,13 +89,13 @@ class Sharing:
         if lacking <= 0 or not run.may_claim():
             return 0
         size = run.batch.spec.chunk_size
-        most = max(_MOST_CHUNKS, 2 * self._window // size)
+        most = max(_MOST_CHUNKS, 3 * self._window // size)
         return max(0, min(-(-lacking // size), most - len(run.loads)))
 
     def _ahead(self, line: Line) -> int:
         """How many messages are chosen for the line already."""
         return sum(
-            len(one.messages)
+            one.left
             for slices in self.chosen.values()
             for one in slices
             if one.load.run.line is line

@@ -28,19 +28,40 @@ log = structlog.get_logger()
 
 
 class Slice:
-    """Some messages of one chunk in the line; ``load`` is delivery's own."""
+    """
+    Some messages of one chunk in the line; ``load`` is delivery's own.
 
-    __slots__ = ("at", "load", "messages")
+    They are those from ``first`` to ``stop`` of the load, made when they are asked for;
+    or, with ``stop`` -1, what the provider did not take.
+    """
 
-    def __init__(self, load: Any, messages: list[Message]) -> None:  # noqa: ANN401
+    __slots__ = ("_first", "_messages", "left", "load", "stop")
+
+    def __init__(self, load: Any, first: int, stop: int) -> None:  # noqa: ANN401
         self.load = load
-        self.messages = messages
-        self.at = 0  # how many of them have gone
+        self.stop = stop
+        self.left = stop - first  # how many of them wait
+        self._first = first
+        self._messages: list[Message] = []
 
-    @property
-    def left(self) -> int:
-        """How many of them wait."""
-        return len(self.messages) - self.at
+    @classmethod
+    def back(cls, load: Any, messages: list[Message]) -> "Slice":  # noqa: ANN401
+        """Make one of messages that were submitted, and surely not taken."""
+        one = cls(load, 0, -1)
+        one.left = len(messages)
+        one._messages = messages
+        return one
+
+    def head(self, most: int) -> list[Message]:
+        """Give the first of those that wait."""
+        if not self._messages:
+            self._messages = self.load.messages(self._first, self.stop)
+        at = len(self._messages) - self.left
+        return self._messages[at : at + most]
+
+    def parts(self) -> int:
+        """Count the parts of those that wait."""
+        return sum(message.parts for message in self.head(self.left))
 
 
 class Line:
@@ -144,10 +165,11 @@ class Line:
                 load.in_flight -= count
             if _are_plain(answers, count):
                 self.circuit.succeeded()
-                load.done += messages
-                load.answers += answers
+                load.accepted(messages, answers)
             else:
                 self._sort(load, messages, answers, is_trial=is_trial)
+            if count > 1:  # the provider may have answered at once: let others go on
+                await asyncio.sleep(0)
 
     async def _next(self) -> tuple[Any, list[Message]]:
         """Wait for the turn, the rate and the circuit; then take the head of the line."""
@@ -183,9 +205,7 @@ class Line:
         """How long the head of the line has to wait for the rate."""
         if not self._line:
             return 0.0
-        one = self._line[0]
-        head = one.messages[one.at : one.at + self._size]
-        parts = sum(message.parts for message in head)
+        parts = sum(message.parts for message in self._line[0].head(self._size))
         return self.pace.delay_s(self._clock.monotonic(), parts, self.waiting)
 
     def _is_free(self) -> bool:
@@ -197,9 +217,9 @@ class Line:
     def _take(self) -> tuple[Any, list[Message]]:
         """Take what one call may carry from the head of the line."""
         one = self._line[0]
-        messages = one.messages[one.at : one.at + self._size]
-        one.at += len(messages)
-        if one.at == len(one.messages):
+        messages = one.head(self._size)
+        one.left -= len(messages)
+        if not one.left:
             self._line.popleft()
         self.waiting -= len(messages)
         if self.waiting < self.low_mark and not self.ran_low:
@@ -241,7 +261,7 @@ class Line:
             else:
                 load.note(message, answer)
         if back and not load.is_stopping:
-            self._line.appendleft(Slice(load, back))
+            self._line.appendleft(Slice.back(load, back))
             self.waiting += len(back)
             self._offered.set()
 

@@ -14,7 +14,7 @@ import msgspec
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.counts import Counts
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import ChunkState, Payload, Segment
+from batchwire.domain.ledger import ChunkState, Segment
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
@@ -56,28 +56,28 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """
     A chunk leased to us. ``fence`` rises with every lease of the chunk.
 
-    ``suppressed``: which numbers of it are suppressed.
+    ``suppressed``: the positions of suppressed numbers.
     """
 
     number: int
     fence: int
-    payload: Payload
+    payload: bytes
     state: ChunkState
-    suppressed: frozenset[str] = frozenset()
+    suppressed: frozenset[int] = frozenset()
 
 
 class ChunkUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a flush writes of one leased chunk.
 
-    ``segment``: the answers since the last flush. ``intent``: every open position
+    ``segments``: the answers since the last flush. ``intent``: every open position
     below it may be submitted from now on. ``is_released`` gives the lease back; what
     is still open then is due again after ``due_s``.
     """
 
     number: int
     fence: int
-    segment: Segment | None = None
+    segments: tuple[Segment, ...] = ()
     intent: int = 0
     is_released: bool = False
     due_s: float = 0.0

@@ -89,7 +89,7 @@ async def test_the_first_release_goes_on_where_it_was(
     assert (first.number, first.state.open_positions()) == (0, [2, 3])
     accepted = [(position, Outcome.ACCEPTED, 1) for position in (2, 3)]
     told = segment(0, first.fence, accepted)
-    await make.flush(store, ChunkUpdate(number=0, fence=first.fence, segment=told))
+    await make.flush(store, ChunkUpdate(number=0, fence=first.fence, segments=(told,)))
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 3
     assert await store.suppressed(["+447810000001"]) == {"+447810000001"}
     assert await store.verify("b1") == []

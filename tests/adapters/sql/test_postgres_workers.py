@@ -54,7 +54,7 @@ async def test_who_gives_no_sign_is_dead_and_writes_no_more(
         await store.renew(ME, LASTS_S)
     await make.take_back(store, [c async for c in store.lost_chunks("b1")])
     (again,) = (await make.flush(store, claim=1, owner=OTHER)).claims
-    assert again.state.open_positions() == list(range(SIZE))
+    assert list(again.state.open_positions()) == list(range(SIZE))
     assert await store.verify("b1") == []
 
 

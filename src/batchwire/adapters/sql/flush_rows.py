@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import reduce
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ from batchwire.adapters.sql.moves import (
 )
 from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks
 from batchwire.domain.counts import ZERO, Counts, add, count
-from batchwire.domain.ledger import ChunkState, Payload, Segment, unpack_payload
+from batchwire.domain.ledger import ChunkState, Segment, unpack_numbers
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.ports.store import ChunkUpdate, Claim, Flush, Flushed
@@ -170,11 +171,11 @@ def _write_updates(
     ours = [u for u in updates if (u.number, u.fence) in held]
     kept, released, told, total = [], [], [], ZERO
     for u in ours:
-        delta, segments = ZERO, [u.segment] if u.segment else []
-        if u.segment and held[u.number, u.fence] is not None:
-            delta, segments = _late(conn, row.id, u.number, u.segment)
-        elif u.segment:
-            delta = moved(u.segment, Outcome.OPEN)
+        segments: Sequence[Segment] = u.segments
+        if segments and held[u.number, u.fence] is not None:
+            delta, segments = _late(conn, row.id, u.number, segments)
+        else:
+            delta = reduce(add, (moved(one, Outcome.OPEN) for one in segments), ZERO)
         told += [(u.number, one) for one in segments]
         total = add(total, delta)
         if u.is_released:
@@ -206,8 +207,8 @@ def _due_at(one: ChunkUpdate, at_ms: int) -> int:
 
 
 def _late(
-    conn: Connection, batch: int, number: int, segment: Segment
-) -> tuple[Counts, list[Segment]]:
+    conn: Connection, batch: int, number: int, segments: Sequence[Segment]
+) -> tuple[Counts, Sequence[Segment]]:
     """
     Count where who is answered in a closed chunk goes, and say what to append.
 
@@ -215,9 +216,10 @@ def _late(
     """
     before = next(read(conn, batch, number - 1, 1))
     size, closed_as = len(before.state.recorded), before.state.closed_as
-    told = [*before.state.segments, segment]
+    told = [*before.state.segments, *segments]
     state = ChunkState(size, told, closed_as)
-    if (given_up := state.given_up(segment.at, segment.fence)) is not None:
+    last = segments[-1]
+    if (given_up := state.given_up(last.at, last.fence)) is not None:
         told.append(given_up)
         state = ChunkState(size, told, closed_as)
     delta = map(int.__sub__, count(state.outcomes()), before.counts)
@@ -232,9 +234,7 @@ def _claim(
         return ()
     _take.execute(conn, [(owner, at_ms, batch, d.number) for d in due])
     wanted = [d.number for d in due]
-    found = payloads_of(conn, batch, wanted)
-    # Unpacked here, in the writer's thread: half of it needs no interpreter.
-    data = {n: unpack_payload(packed) for n, packed in found.items()}
+    data = payloads_of(conn, batch, wanted)
     parts = segments_of(conn, batch, wanted)
     suppressed = _suppressed(conn, data)
     return tuple(
@@ -250,11 +250,14 @@ def _claim(
 
 
 def _suppressed(
-    conn: Connection, data: Mapping[int, Payload]
-) -> dict[int, frozenset[str]]:
-    """Find the suppressed numbers of payloads, by chunk number; mostly there are none."""
+    conn: Connection, data: Mapping[int, bytes]
+) -> dict[int, frozenset[int]]:
+    """Find where suppressed numbers stand, by chunk number; mostly there are none."""
     if suppression_rows.is_empty(conn):
         return {}
-    numbers = {n: payload.numbers.split("\n") for n, payload in data.items()}
+    numbers = {n: unpack_numbers(payload) for n, payload in data.items()}
     found = suppression_rows.among(conn, list(chain.from_iterable(numbers.values())))
-    return {n: frozenset(found.intersection(some)) for n, some in numbers.items()}
+    return {
+        n: frozenset(p for p, number in enumerate(some) if number in found)
+        for n, some in numbers.items()
+    }
