@@ -219,12 +219,11 @@ class Delivery:
 
     def _flush(self, run: Run) -> Flush:
         """Say what is to be written of a batch; nothing is forgotten until it is."""
-        facts = self._facts(run)
         updates = (load.update() for load in run.loads.values())
         return Flush(
             batch_id=run.batch.spec.batch_id,
             updates=tuple(one for one in updates if one is not None),
-            facts=facts,
+            facts=self._facts(run),
             limited_by=run.limit_to_tell(),
             claim=run.wanted,
         )

@@ -5,6 +5,7 @@ Nothing here waits or writes: a ``Run`` knows its turn and its limits, a ``Load`
 its chunk is to be intended, what was answered, and what of that is to be stored.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 
 from batchwire.domain.batch import Batch
@@ -92,6 +93,11 @@ class Load:
         """Intend no more what was never submitted; the last of the chunk first."""
         if one.stop == self.intended:
             self.intended -= one.left
+
+    def back(self, messages: Sequence[Message]) -> Slice:
+        """Take what was submitted, and surely not taken, as a slice again."""
+        stop = bisect_right(self.open, messages[-1].position - self.base)
+        return Slice(self, stop - 1, stop, messages)
 
     def messages(self, first: int, stop: int) -> list[Message]:
         """Give some of its messages, and forget all with the last."""

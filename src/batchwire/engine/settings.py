@@ -34,7 +34,7 @@ class EngineSettings:
     flush_interval_ms: int = 100
     max_running_batches: int = 16
     max_preparing_batches: int = 2
-    max_window: int = 16_384
+    max_window: int = 32_768
     drain_timeout_s: float = 25.0
     heartbeat_s: float = 10.0
     dead_after_s: float = 30.0

@@ -31,26 +31,24 @@ class Slice:
     """
     Some messages of one chunk in the line; ``load`` is delivery's own.
 
-    They are those from ``first`` to ``stop`` of the load, made when they are asked for;
-    or, with ``stop`` -1, what the provider did not take.
+    ``stop`` is where the last of them stands among the load's, and one more. Unless
+    ``messages`` are given they are the load's from ``first`` on, made when asked for.
     """
 
     __slots__ = ("_first", "_messages", "left", "load", "stop")
 
-    def __init__(self, load: Any, first: int, stop: int) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        load: Any,  # noqa: ANN401
+        first: int,
+        stop: int,
+        messages: Sequence[Message] = (),
+    ) -> None:
         self.load = load
         self.stop = stop
-        self.left = stop - first  # how many of them wait
+        self.left = len(messages) or stop - first  # how many of them wait
         self._first = first
-        self._messages: list[Message] = []
-
-    @classmethod
-    def back(cls, load: Any, messages: list[Message]) -> "Slice":  # noqa: ANN401
-        """Make one of messages that were submitted, and surely not taken."""
-        one = cls(load, 0, -1)
-        one.left = len(messages)
-        one._messages = messages
-        return one
+        self._messages = list(messages)
 
     def head(self, most: int) -> list[Message]:
         """Give the first of those that wait."""
@@ -261,7 +259,7 @@ class Line:
             else:
                 load.note(message, answer)
         if back and not load.is_stopping:
-            self._line.appendleft(Slice.back(load, back))
+            self._line.appendleft(load.back(back))
             self.waiting += len(back)
             self._offered.set()
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, insert, select
 from batchwire.adapters.sql.among import among as is_among
 from batchwire.adapters.sql.tables import suppressions
 
+_any = select(suppressions.c.number).limit(1)
 _MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
 
@@ -23,7 +24,7 @@ def add(conn: Connection, numbers: Collection[str], reason: str, since: int) -> 
 
 def is_empty(conn: Connection) -> bool:
     """Whether nobody at all is suppressed."""
-    return conn.execute(select(suppressions.c.number).limit(1)).first() is None
+    return conn.execute(_any).first() is None
 
 
 def among(conn: Connection, numbers: Sequence[str]) -> set[str]:
