@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from batchwire.errors import BrokerError, RecordTooLarge, StoreError
-from batchwire.ports.bus import Producer
+from batchwire.ports.bus import Outgoing, Producer
 from batchwire.ports.clock import Clock
 from batchwire.ports.outbox import Pending, Waiting
 
@@ -120,7 +120,7 @@ class Relay:
         pending = await self._outbox.pending(self._owner, PAGE, without=resting)
         if not pending:
             return False
-        errors = await self._producer.publish([one.outgoing for one in pending])
+        errors = await self._producer.publish(_Made(pending))
         gone = [p for p, error in zip(pending, errors, strict=True) if error is None]
         if gone:
             await self._outbox.done(self._owner, gone)
@@ -140,8 +140,8 @@ class Relay:
                 log.error("Failed to publish", error_code=error.code, error=str(error))
             elif error is not None:
                 self.failed += 1
-                left.setdefault(one.outgoing.topic, error)
-        for topic in {one.outgoing.topic for one in pending} - left.keys():
+                left.setdefault(one.topic, error)
+        for topic in {one.topic for one in pending} - left.keys():
             self._resting.pop(topic, None)
         for topic, error in left.items():
             self._rest(topic, error)
@@ -188,6 +188,19 @@ class Relay:
             if not error.retryable:
                 raise
             log.warning("store_unavailable", error_code=error.code, error=str(error))
+
+
+class _Made(Sequence[Outgoing]):
+    """What waits as records, each made when the producer comes to it."""
+
+    def __init__(self, pending: Sequence[Pending]) -> None:
+        self._pending = pending
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def __getitem__(self, at: int) -> Outgoing:  # type: ignore[override]
+        return self._pending[at].outgoing
 
 
 def _waits(error: BrokerError | None) -> bool:

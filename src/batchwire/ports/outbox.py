@@ -5,19 +5,31 @@ The table ``outbox`` of the database, written in the transaction of what it tell
 one; a host that has no database of ours has a spool file (``host_outbox``).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import msgspec
 
+from batchwire.domain.record import Record
 from batchwire.ports.bus import Outgoing
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A record that waits; ``position`` is the outbox's own, ascending."""
+    """
+    A record that waits; ``position`` is the outbox's own, ascending.
+
+    It is kept as it was read, and made when it is published: ten thousand made at once
+    leave the processor's cache before they are used, which costs more than making them.
+    """
 
     position: int
-    outgoing: Outgoing
+    topic: str
+    make: Callable[[], Record]
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """The record on its way; made anew each time."""
+        return Outgoing(topic=self.topic, record=self.make())
 
 
 class Depth(msgspec.Struct, frozen=True):

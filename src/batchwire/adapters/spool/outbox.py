@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -10,6 +11,7 @@ from batchwire.adapters.spool.backlog import Backlog
 from batchwire.adapters.spool.folder import Folder
 from batchwire.adapters.spool.leftover import Leftover
 from batchwire.adapters.spool.spool import Spool
+from batchwire.domain.record import Record
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.outbox import Pending
 
@@ -162,12 +164,18 @@ class SpoolOutbox:
                 if outgoing is None:
                     unusable.append(number)
                 else:
-                    found.append(Pending(folder << _SHIFT | number, outgoing))
+                    position, topic = folder << _SHIFT | number, outgoing.topic
+                    record = outgoing.record
+                    found.append(Pending(position, topic, partial(_same, record)))
             if unusable:
                 self._unusable += backlog.sent(unusable)
         return found
 
 
+def _same(record: Record) -> Record:
+    return record
+
+
 def _others(found: list[Pending], without: Collection[str]) -> list[Pending]:
     """Pass over the records of topics that rest."""
-    return [one for one in found if one.outgoing.topic not in without]
+    return [one for one in found if one.topic not in without]

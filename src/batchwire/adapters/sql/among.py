@@ -37,31 +37,35 @@ def among(
 
 class IsAmong(FunctionElement[bool]):
     """
-    That a column has one of the texts of a parameter, however many they are.
+    That a column has one of the values of a parameter, however many they are.
 
     So the statement is the same for all, and made once: an array on PostgreSQL, a JSON
-    array on SQLite.
+    array of texts or numbers on SQLite.
     """
 
     inherit_cache = True
 
     def __init__(self, column: Column[Any], name: str) -> None:
-        self.texts: BindParameter[Any] = bindparam(name, type_=_Texts())
-        super().__init__(column, self.texts)
+        self.values: BindParameter[Any] = bindparam(name, type_=_Many(column.type))
+        super().__init__(column, self.values)
 
 
-class _Texts(TypeDecorator[Sequence[str]]):
+class _Many(TypeDecorator[Sequence[Any]]):
     impl = String
     cache_ok = True
 
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(ARRAY(String))
+            return dialect.type_descriptor(ARRAY(self.item))
         return dialect.type_descriptor(String())
 
     def process_bind_param(
-        self, value: Sequence[str] | None, dialect: Dialect
-    ) -> Sequence[str] | str | None:
+        self, value: Sequence[Any] | None, dialect: Dialect
+    ) -> Sequence[Any] | str | None:
         if dialect.name == "postgresql":
             return value
         return msgspec.json.encode(value).decode()
@@ -69,11 +73,11 @@ class _Texts(TypeDecorator[Sequence[str]]):
 
 @compiles(IsAmong, "postgresql")
 def _in_array(element: IsAmong, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401
-    column, texts = (compiler.process(one, **kw) for one in element.clauses)
-    return f"{column} = ANY ({texts})"
+    column, values = (compiler.process(one, **kw) for one in element.clauses)
+    return f"{column} = ANY ({values})"
 
 
 @compiles(IsAmong, "sqlite")
 def _in_json(element: IsAmong, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401
-    column, texts = (compiler.process(one, **kw) for one in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({texts}))"  # noqa: S608 - ours
+    column, values = (compiler.process(one, **kw) for one in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - ours

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import dead_letter_rows, worker_rows
+from batchwire.adapters.sql.among import IsAmong
 from batchwire.adapters.sql.record_rows import SHARDS, outbox_row, pending_of
 from batchwire.adapters.sql.tables import outbox, shards
 from batchwire.adapters.sql.times import millis
@@ -40,9 +41,7 @@ _pending = (
     .order_by(outbox.c.position)
     .limit(bindparam("most"))
 )
-_these = outbox.c.position.in_(
-    bindparam("positions", expanding=True, literal_execute=True)
-)
+_these = IsAmong(outbox.c.position, "positions")
 _done = delete(outbox).where(_these, outbox.c.shard.in_(_mine))
 
 

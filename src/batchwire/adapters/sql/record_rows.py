@@ -1,5 +1,6 @@
 """Records as columns: whole, or in the outbox under Debezium's names."""
 
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -52,8 +53,11 @@ def pending_of(
 ) -> Pending:
     """Read what waits back from (position, topic, key, payload, headers)."""
     position, topic, key, value, headers = row
-    record = Record(key=key, value=value, headers=_headers.decode(headers))
-    return Pending(position, Outgoing(topic=topic, record=record))
+    return Pending(position, topic, partial(_made, key, value, headers))
+
+
+def _made(key: bytes | None, value: bytes | None, headers: bytes) -> Record:
+    return Record(key=key, value=value, headers=_headers.decode(headers))
 
 
 def _text(value: bytes | None) -> str:

@@ -1,8 +1,10 @@
 """What every outbox that relays share must do (``ports.outbox``)."""
 
+from collections.abc import Sequence
+
 from batchwire.domain.record import Record
 from batchwire.ports.bus import Outgoing
-from batchwire.ports.outbox import Outbox
+from batchwire.ports.outbox import Outbox, Pending
 from batchwire.testing.clock import ManualClock
 
 SHARDS = 64
@@ -59,7 +61,7 @@ class OutboxContract:
         assert await outbox.done("a", [first]) == 1
         assert await outbox.done("a", [first]) == 0
         assert await outbox.waiting(positions) == {second.position}
-        assert await outbox.pending("a", 10) == [second]
+        assert _told(await outbox.pending("a", 10)) == _told([second])
 
     async def test_without_a_lease_nothing_is_read_or_done(
         self, outbox: Outbox
@@ -70,7 +72,7 @@ class OutboxContract:
         await outbox.lease("a")
         pending = await outbox.pending("a", 10)
         assert await outbox.done("b", pending) == 0
-        assert await outbox.pending("a", 10) == pending
+        assert _told(await outbox.pending("a", 10)) == _told(pending)
 
     async def test_a_page_is_the_oldest_in_order(self, outbox: Outbox) -> None:
         """Of one relay that has all shards: in the order of ``add``."""
@@ -138,7 +140,7 @@ class OutboxContract:
         assert await outbox.done("a", stale) == 0
         await outbox.refuse("a", stale[0], "too large")
         assert await outbox.pending("a", 10) == []
-        assert await outbox.pending("b", 10) == stale
+        assert _told(await outbox.pending("b", 10)) == _told(stale)
 
     async def test_what_is_refused_waits_no_longer(self, outbox: Outbox) -> None:
         """It can never be published."""
@@ -146,7 +148,7 @@ class OutboxContract:
         await outbox.lease("a")
         first, second = await outbox.pending("a", 10)
         await outbox.refuse("a", first, "it is too large")
-        assert await outbox.pending("a", 10) == [second]
+        assert _told(await outbox.pending("a", 10)) == _told([second])
 
     async def test_its_depth_is_what_waits_and_for_how_long(
         self, outbox: Outbox, clock: ManualClock
@@ -158,3 +160,7 @@ class OutboxContract:
         await outbox.add([outgoing(2)])
         depth = await outbox.depth()
         assert (depth.rows, depth.oldest_s) == (2, 7.0)
+
+
+def _told(pending: Sequence[Pending]) -> list[tuple[int, Outgoing]]:
+    return [(one.position, one.outgoing) for one in pending]
