@@ -117,7 +117,7 @@ class Load:
         """Take the answers to messages that were all accepted."""
         self.done += messages
         self.answers += answers
-        if self._is_answered():
+        if self.packed + len(self.done) == len(self.open):
             self._pack()
 
     def note(self, message: Message, answer: Answer) -> None:
@@ -128,9 +128,6 @@ class Load:
             self.retry_attempt = max(self.retry_attempt, message.attempt)
         if answer.suppress:
             self.run.opted_out.add(message.to)
-
-    def _is_answered(self) -> bool:
-        return self.packed + len(self.done) == len(self.open)
 
     def _pack(self) -> None:
         stamp = (self._now_ms(), self.fence, self.base)
@@ -146,7 +143,7 @@ class Load:
         """When it is due again that is given back now; None where it is kept."""
         if self.is_stopping:
             return 0.0 if not self.in_flight else None
-        if not self._is_answered():
+        if self.packed + len(self.done) < len(self.open):
             return None
         if not self.retry_attempt:
             return 0.0

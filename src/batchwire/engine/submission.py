@@ -181,7 +181,7 @@ class Line:
             else:
                 async with self._turn:
                     if await self._may_go():
-                        return self._take()
+                        return self._counted(*self._take())
 
     async def _may_go(self) -> bool:
         """Wait a moment where need be; whether the head may go now."""
@@ -222,10 +222,17 @@ class Line:
         self.waiting -= len(messages)
         if self.waiting < self.low_mark and not self.ran_low:
             self._run_low()
+        return one.load, messages
+
+    def _counted(
+        self,
+        load: Any,  # noqa: ANN401
+        messages: list[Message],
+    ) -> tuple[Any, list[Message]]:
         if not self.pace.is_free:
             parts = sum(message.parts for message in messages)
             self.pace.take(parts, self._clock.monotonic())
-        return one.load, messages
+        return load, messages
 
     def _run_low(self) -> None:
         self.ran_low = True
