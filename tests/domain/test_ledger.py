@@ -1,5 +1,8 @@
 """The ledger: packed, unpacked, folded, judged."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -12,10 +15,12 @@ from batchwire.domain.ledger import (
     Payload,
     pack,
     segment,
+    unpack_numbers,
     unpack_payload,
     unpack_segment,
 )
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+from batchwire.errors import StoreDamaged
 
 SIZE = 30
 entries = st.dictionaries(
@@ -29,6 +34,29 @@ entries = st.dictionaries(
 def test_a_payload_comes_back(columns: list[list[str | None]], parts: bytes) -> None:
     payload = Payload(VERSION, "+4478\n+4479", tuple(columns), parts)
     assert unpack_payload(pack(payload)) == payload
+
+
+def test_threads_pack_and_unpack_at_the_same_time() -> None:
+    """Zstandard's contexts are a thread's own: a shared one ends the process."""
+
+    def work(seed: int) -> bool:
+        numbers = "\n".join(f"+4479{seed}{n * 7919 % 10**7:07}" for n in range(20_000))
+        payload = Payload(VERSION, numbers, (), b"\1" * 20_000)
+        return all(unpack_payload(pack(payload)) == payload for _ in range(20))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(work, range(4)))
+
+
+@pytest.mark.parametrize("read", [unpack_payload, unpack_numbers, unpack_segment])
+@pytest.mark.parametrize(
+    "data", [b"", b"nonsense", pack(segment(0, 1, [(0, Outcome.OPEN, 1)]))[:-1]]
+)
+def test_what_cannot_be_unpacked_is_damage(
+    read: Callable[[bytes], object], data: bytes
+) -> None:
+    with pytest.raises(StoreDamaged, match=r"a packed chunk .* from a backup"):
+        read(data)
 
 
 @given(st.lists(entries, max_size=6))

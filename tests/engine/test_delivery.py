@@ -1,17 +1,21 @@
 """What becomes of recipients by what a provider answers."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.engine.settings import EngineSettings
-from batchwire.errors import UnreadableList
+from batchwire.errors import StoreDamaged, UnreadableList
+from batchwire.ports.store import Flushed
 from batchwire.testing.builders import (
     ACCEPTED,
     FastClock,
@@ -320,4 +324,37 @@ async def test_a_loop_that_raises_is_started_again_and_counted(
     assert service.engine.restarts == 1
     assert set(provider.sent_to.values()) == {1}
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 100
+    assert await service.flaws() == []
+
+
+async def test_a_chunk_that_cannot_be_read_ends_the_engine_and_costs_nothing_else(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    flush = store.flush
+
+    async def damaged(*args: Any) -> list[Flushed]:  # noqa: ANN401 - as the store's
+        return [
+            replace(
+                one,
+                claims=tuple(
+                    replace(claim, payload=b"nonsense") if claim.number == 2 else claim
+                    for claim in one.claims
+                ),
+            )
+            for one in await flush(*args)
+        ]
+
+    store.flush = damaged  # type: ignore[method-assign,assignment]
+    await service.take(numbers(100), chunk_size=20)
+    with pytest.raises(StoreDamaged, match="batch b1, chunk 2: a packed chunk cannot"):
+        await asyncio.wait_for(service.run(), 20)
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 40
+    assert await service.flaws() == []
+
+    store.flush = flush  # type: ignore[method-assign]
+    await service.run()
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 100
+    assert set(provider.sent_to.values()) == {1}
     assert await service.flaws() == []

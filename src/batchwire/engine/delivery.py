@@ -113,7 +113,13 @@ class Delivery:
         return self.rationing.pace(name, Rate(parts_per_s=rate, burst=rate / 2))
 
     async def run(self) -> None:
-        """Go round until ``stop``; what is under way is finished."""
+        """
+        Go round until ``stop``; what is under way is finished.
+
+        Raises:
+            StoreError: the database cannot be used, or is damaged.
+
+        """
         delay_s = self._settings.flush_interval_ms / 1000
         failed = 0
         while not self._is_stopping:
@@ -121,6 +127,8 @@ class Delivery:
             try:
                 await self.cycle()
                 failed = 0
+                for line in self._lines.values():
+                    line.check()
             except StoreError as error:
                 if not error.retryable:
                     raise

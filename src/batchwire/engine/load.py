@@ -17,6 +17,7 @@ from batchwire.domain.pacing import backoff_s
 from batchwire.domain.shared_pace import SharedPace
 from batchwire.engine.recipe import recipe
 from batchwire.engine.submission import Line, Slice
+from batchwire.errors import StoreDamaged
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import ChunkUpdate, Claim
 
@@ -100,13 +101,22 @@ class Load:
         return Slice(self, stop - 1, stop, messages)
 
     def messages(self, first: int, stop: int) -> list[Message]:
-        """Give some of its messages, and forget all with the last."""
+        """
+        Give some of its messages, and forget all with the last.
+
+        Raises:
+            StoreDamaged: what is stored of them cannot be read.
+
+        """
         if not self._messages:
+            batch_id = self.run.batch.spec.batch_id
+            try:
+                payload = unpack_payload(self.payload)
+            except StoreDamaged as error:
+                place = f"batch {batch_id}, chunk {self.number}"
+                raise StoreDamaged(f"{place}: {error}") from error
             self._messages = self.run.recipe.messages(
-                (self.run.batch.spec.batch_id, self.base),
-                unpack_payload(self.payload),
-                self.state,
-                self.open,
+                (batch_id, self.base), payload, self.state, self.open
             )
         made = self._messages[first:stop]
         if stop == len(self.open):

@@ -177,4 +177,6 @@ class Scheduler:
                 log.error("preparation_raised", batch_id=batch_id, exc_info=error)
                 batch = await self._store.batch(batch_id)
                 reason = f"internal error: {error!r}; please report it"
+                if isinstance(error, StoreError):
+                    reason = str(error)
                 await self._enter(batch, Trigger.PREPARATION_FAILED, reason)

@@ -106,6 +106,12 @@ class Line:
         await asyncio.gather(*self._senders, return_exceptions=True)
         await self.provider.close()
 
+    def check(self) -> None:
+        """Raise what ended a sender: a chunk that cannot be read, or a bug of ours."""
+        for sender in self._senders:
+            if sender.done():
+                sender.result()
+
     def offer(self, slices: Sequence[Slice]) -> None:
         """Put intended messages at the end of the line."""
         self._line.extend(slices)

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.ledger import VERSION, Payload, pack
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.contracts.store import StoreContract, answers
 
 make = StoreContract()
+TWO = pack(Payload(VERSION, "+447700900001\n+447700900002", (), b"\1\1")).hex()
 
 
 @pytest.fixture
@@ -70,6 +72,14 @@ async def found_after(store: SqlStore, path: Path, statement: str) -> str:
             "of chunks 0 to 15 one cannot be read",
         ),
         (
+            "UPDATE payloads SET data = 'nonsense' WHERE number = 1",
+            "of chunks 0 to 15 one cannot be read",
+        ),
+        (
+            "UPDATE payloads SET data = x'{two}' WHERE number = 0",
+            "chunk 0 has 4 recipients, 2 packed",
+        ),
+        (
             "UPDATE results SET data = 'nonsense'",
             "of chunks 0 to 15 one cannot be read",
         ),
@@ -78,4 +88,5 @@ async def found_after(store: SqlStore, path: Path, statement: str) -> str:
 async def test_what_was_changed_is_named(
     delivered: SqlStore, path: Path, statement: str, sentence: str
 ) -> None:
+    statement = statement.format(two=TWO)
     assert sentence in await found_after(delivered, path, statement)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, func, select
-from zstandard import ZstdError
 
 from batchwire.adapters.sql import chunk_rows, log, observed_rows
 from batchwire.adapters.sql.batch_rows import batch_of, row_of, state_of
@@ -12,7 +11,9 @@ from batchwire.adapters.sql.tables import OUTCOMES, chunks
 from batchwire.domain import observed
 from batchwire.domain.counts import ZERO, add, count, named
 from batchwire.domain.events import GENESIS, Event, State, step
+from batchwire.domain.ledger import unpack_numbers
 from batchwire.domain.observed import ObservedState
+from batchwire.errors import StoreDamaged
 
 S = TypeVar("S", State, ObservedState)
 
@@ -59,13 +60,16 @@ def _of_ledger(conn: Connection, batch_id: str) -> Iterator[str]:
     while True:
         try:
             some = list(chunk_rows.read(conn, row.id, after, _FEW))
-        except (KeyError, TypeError, ValueError, ZstdError) as error:
+            held = [len(unpack_numbers(chunk.payload)) for chunk in some]
+        except (KeyError, TypeError, ValueError, StoreDamaged) as error:
             yield f"of chunks {after + 1} to {after + _FEW} one cannot be read: {error}"
             return
         if not some:
             break
-        for chunk in some:
+        for chunk, size in zip(some, held, strict=True):
             found = count(chunk.state.outcomes())
+            if size != sum(found):
+                yield f"chunk {chunk.number} has {sum(found)} recipients, {size} packed"
             if found != chunk.counts:
                 yield (
                     f"chunk {chunk.number} counts {_told(chunk.counts)},"

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import asyncpg
 import msgspec
-import zstandard
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from batchwire.errors import (
@@ -67,7 +66,7 @@ def translated(name: str) -> Iterator[None]:
         yield
     except PoolTimeout as error:
         raise StoreBusy(f"database {name}: too many calls wait for it") from error
-    except (zstandard.ZstdError, msgspec.MsgspecError) as error:
+    except msgspec.MsgspecError as error:
         message = f"database {name}: a row cannot be read ({error}); {_RESTORE}"
         raise StoreDamaged(message) from error
     except DBAPIError as error:

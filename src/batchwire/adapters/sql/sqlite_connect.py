@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-import zstandard
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
@@ -93,7 +92,7 @@ def translated(path: str) -> Iterator[None]:
         raise StoreBusy(f"database {path}: too many calls wait for it") from error
     except OSError as error:
         raise _of_file(path, error) from error
-    except (zstandard.ZstdError, msgspec.MsgspecError) as error:
+    except msgspec.MsgspecError as error:
         message = f"database {path}: a row cannot be read ({error}); {_REMEDY}"
         raise StoreDamaged(message) from error
     except DBAPIError as error:
