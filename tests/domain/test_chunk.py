@@ -1,5 +1,9 @@
 """A chunk is prepared, and its messages are made."""
 
+import pytest
+from hypothesis import given, strategies as st
+
+from batchwire.domain import segments
 from batchwire.domain.chunk import Recipe
 from batchwire.domain.ledger import ChunkState, segment, unpack_payload
 from batchwire.domain.outcome import Outcome
@@ -58,3 +62,24 @@ def test_all_of_a_chunk_and_some_of_it_make_the_same_messages() -> None:
     first, last = RECIPE.messages(("b1", 0), payload, state, range(2))
     assert [first] == RECIPE.messages(("b1", 0), payload, state, [0])
     assert [last] == RECIPE.messages(("b1", 0), payload, state, [1])
+
+
+values = st.text("Aé{€ł…😀\0 ", max_size=12) | st.sampled_from(["B" * 157, "B" * 158])
+
+
+@pytest.mark.parametrize("smart", [False, True])
+@pytest.mark.parametrize("text", ["Hi {{a}}", "{{a}}, {{b}}{{a}}", "Hi ł {{a}}", "Hi"])
+@given(rows=st.lists(st.tuples(values, values), min_size=1, max_size=6))
+def test_parts_are_those_of_the_text_that_is_sent(
+    text: str, rows: list[tuple[str, str]], *, smart: bool
+) -> None:
+    template = Template.compile(text)
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    recipe = Recipe(template, {}, None, smart_encoding=smart)
+    numbers = [f"+4478100000{n:02}" for n in range(len(rows))]
+    prepared = recipe.prepare(Rows(numbers, columns[: len(template.names)], {}), 5)
+    state = ChunkState(len(rows), [])
+    payload = unpack_payload(prepared.payload)
+    sent = recipe.messages(("b1", 0), payload, state, range(len(rows)))
+    assert [m.parts for m in sent] == [segments.count(m.text).parts for m in sent]
+    assert prepared.parts == sum(message.parts for message in sent)

@@ -10,6 +10,7 @@ from batchwire.domain.recipient_list import (
     header_bytes,
     joined,
     part,
+    pieces,
     read,
     text_of,
     without_mark,
@@ -109,6 +110,25 @@ def test_a_cut_is_the_end_of_a_csv_record(records: list[list[str]]) -> None:
     for size in range(len(whole) + 1):
         assert cut(whole[:size], is_csv=True) in ends
     assert cut(whole, is_csv=True) == len(whole)
+
+
+@pytest.mark.parametrize("head", ["to,n\n", "+447810000001\n"])
+@pytest.mark.parametrize("last", ["", "\n"])
+def test_a_block_is_cut_into_pieces_of_whole_records(head: str, last: str) -> None:
+    spec = describe(head, "l1", "", "")
+    lines = (
+        f"+4478{n:08}" + ",a" * (spec.format is ListFormat.CSV) for n in range(9000)
+    )
+    block = "\n".join(lines) + last
+    found = list(pieces(block, spec))
+    assert len(found) > 3
+    assert "".join(found) == block
+    assert {piece[-1] for piece in found[:-1]} == {"\n"}
+
+
+def test_a_block_in_which_a_record_may_span_lines_is_one_piece() -> None:
+    block = '1,"a\nb"\n' * 9000
+    assert list(pieces(block, describe("to,n\n", "l1", "", ""))) == [block]
 
 
 def test_parts_of_rows_join_again() -> None:

@@ -185,6 +185,52 @@ async def test_a_relay_that_was_taken_over_marks_nothing(world: World) -> None:
     assert not await old.publish_some()
 
 
+class LateAnswers(ScriptedProducer):
+    """What it takes it acknowledges once ``gate`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_taken, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def publish(self, records: Sequence[Outgoing]) -> list[BrokerError | None]:
+        """Take them, and wait."""
+        answers = await super().publish(records)
+        self.has_taken.set()
+        await self.gate.wait()
+        return answers
+
+
+async def test_a_relay_that_is_stopped_finishes_its_page_and_publishes_none_twice(
+    world: World,
+) -> None:
+    producer = LateAnswers()
+    relay = relay_of(world, producer)
+    await world.outbox.add([outgoing(n) for n in range(3)])
+    stop = asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await producer.has_taken.wait()
+    stop.set()
+    await asyncio.sleep(0.05)
+    producer.gate.set()
+    await running
+    assert await relay.drain(world.clock.monotonic() + 5)
+    assert producer.event_ids == ["e0", "e1", "e2"]
+
+
+async def test_a_relay_that_is_stopped_waits_for_no_broker_for_ever(
+    world: World,
+) -> None:
+    producer = LateAnswers()
+    relay = relay_of(world, producer)
+    await world.outbox.add([outgoing(1)])
+    stop = asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await producer.has_taken.wait()
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    assert (await world.outbox.depth()).rows == 1
+
+
 async def test_a_drain_says_whether_something_is_left(world: World) -> None:
     producer = ScriptedProducer()
     relay = relay_of(world, producer)

@@ -74,14 +74,16 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
         return range(self.first, self.first + len(self.outcomes))
 
 
-class _Numbers(msgspec.Struct, frozen=True, array_like=True):
-    """How a payload begins."""
+class _Outline(msgspec.Struct, frozen=True, array_like=True):
+    """A payload whose columns are passed over."""
 
     version: int
     numbers: str
+    columns: msgspec.Raw
+    parts: bytes
 
 
-_numbers_decoder = msgspec.msgpack.Decoder(_Numbers)
+_outline_decoder = msgspec.msgpack.Decoder(_Outline)
 _payload_decoder = msgspec.msgpack.Decoder(Payload)
 _segment_decoder = msgspec.msgpack.Decoder(Segment)
 _encoder = msgspec.msgpack.Encoder()
@@ -105,7 +107,12 @@ def unpack_payload(data: bytes) -> Payload:
 
 def unpack_numbers(data: bytes) -> list[str]:
     """Read the numbers of a payload alone, for half of the time."""
-    return _unpack(_numbers_decoder, data).numbers.split("\n")
+    return _unpack(_outline_decoder, data).numbers.split("\n")
+
+
+def unpack_parts(data: bytes) -> bytes:
+    """Read the parts of a payload alone, for a tenth of the time."""
+    return _unpack(_outline_decoder, data).parts
 
 
 def unpack_segment(data: bytes) -> Segment:

@@ -80,7 +80,7 @@ _E164 = (
     r"(?:[1-9]|(?<=\+39)0|(?<=\+(?:22[569]|24[12]|250|378|881|992))0)[0-9]++)"
 )
 _is_e164 = re.compile(_E164).fullmatch
-_are_e164 = re.compile(f"(?:{_E164}\n)*+").fullmatch
+_run_of_e164 = re.compile(f"(?:{_E164}\n)*+").match
 
 _is_dialled = re.compile(r"\+?[0-9]++").fullmatch
 _SEPARATORS = (
@@ -134,9 +134,9 @@ def normalise(raw: Sequence[str], default_region: str | None) -> Normalised:
         lines = "\n".join(raw)
     numbers = list(raw)
     invalid: dict[int, str] = {}
-    if not raw or _are_e164(lines + "\n"):
+    rest = _others(lines + "\n") if raw else []
+    if not rest:
         return Normalised(numbers, invalid)
-    rest = [at for at, match in enumerate(map(_is_e164, raw)) if not match]
     for at, text in zip(rest, _clean([raw[at] for at in rest]), strict=True):
         number = _read(text, plan)
         if isinstance(number, Flaw):
@@ -242,6 +242,18 @@ def _pattern(kind: PhoneNumberDesc | None) -> re.Pattern[str]:
 def _lengths(metadata: PhoneMetadata) -> frozenset[int]:
     kind = metadata.general_desc
     return frozenset(kind.possible_length if kind else ())
+
+
+def _others(lines: str) -> list[int]:
+    """Return which lines are not in E.164 yet, from 0."""
+    found: list[int] = []
+    start = at = 0
+    while (run := _run_of_e164(lines, start)) and run.end() < len(lines):
+        at += lines.count("\n", start, run.end())
+        found.append(at)
+        at += 1
+        start = lines.index("\n", run.end()) + 1
+    return found
 
 
 def _clean(raw: Sequence[str]) -> list[str]:

@@ -22,6 +22,9 @@ ReferenceBits = Literal[8, 16]
 MAX_PARTS = 255
 """The header counts the parts in one octet."""
 
+SINGLE = 160
+"""So many septets fill the 140 octets of a message without header."""
+
 
 class Parts(msgspec.Struct, frozen=True, gc=False):
     """
@@ -88,7 +91,7 @@ class _Coding:
 _GSM7 = _Coding(
     encoding=Encoding.GSM7,
     width=1,
-    alone=160,
+    alone=SINGLE,
     room={8: 153, 16: 152},
     opens=(encoding.ESCAPE,),
 )

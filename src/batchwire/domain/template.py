@@ -73,6 +73,22 @@ class Template:
             params[piece] if at % 2 else piece for at, piece in enumerate(self._pieces)
         )
 
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """What stands between the names that are still to be filled."""
+        return self._pieces[::2]
+
+    def longest(self, columns: Sequence[Sequence[str]]) -> int:
+        """Return how many characters no text of ``render_columns`` exceeds."""
+        widest = {
+            name: max(map(len, column), default=0)
+            for name, column in zip(self.names, columns, strict=True)
+        }
+        return sum(
+            widest[piece] if at % 2 else len(piece)
+            for at, piece in enumerate(self._pieces)
+        )
+
     def render_columns(self, columns: Sequence[Sequence[str]], count: int) -> list[str]:
         """
         Return the texts of ``count`` recipients.

@@ -7,6 +7,7 @@ list, some chunks at a time, and then the batch is sealed: its recipients no lon
 Who is marked stays so: an earlier recipient of the number is there, and is never marked.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -19,7 +20,7 @@ from batchwire.domain.chunk import Prepared
 from batchwire.domain.counts import count
 from batchwire.domain.duplicates import Confirmation, Suspects
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import Segment, segment, unpack_numbers, unpack_payload
+from batchwire.domain.ledger import Segment, segment, unpack_numbers, unpack_parts
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient_list import Rows
@@ -85,17 +86,26 @@ class Preparation:
         """Prepare what is not stored yet; false where the batch stopped running."""
         number = await self._remember()
         skip = number * self._spec.chunk_size
+        writing: asyncio.Task[bool] | None = None
         ready: list[NewChunk] = []
-        async for rows in self._rows(skip):
-            chunk = self._recipe.prepare(rows, self._now_ms())
-            self._look(chunk)
-            ready.append(_new(number, chunk))
-            number += 1
-            if len(ready) == _CHUNKS_A_COMMIT:
-                if not await self._commit(ready):
-                    return False
-                ready = []
-        return await self._commit(ready)
+        try:
+            async for rows in self._rows(skip):
+                chunk = self._recipe.prepare(rows, self._now_ms())
+                self._look(chunk)
+                ready.append(_new(number, chunk))
+                number += 1
+                if len(ready) == _CHUNKS_A_COMMIT:
+                    if writing is not None and not await writing:
+                        return False
+                    writing = asyncio.create_task(self._commit(ready))
+                    ready = []
+                await asyncio.sleep(0)
+            if writing is not None and not await writing:
+                return False
+            return await self._commit(ready)
+        finally:
+            if writing is not None:
+                await asyncio.wait([writing])
 
     async def _remember(self) -> int:
         """Look again at what was prepared before a crash; returns how many chunks."""
@@ -135,9 +145,7 @@ class Preparation:
         size = self._spec.chunk_size
         rest = Rows([], [[] for _ in names], {})
         line = self._spec.list.first_line
-        decompressor = zstandard.ZstdDecompressor()
-        async for block in self._store.list_blocks(self._spec.list.list_id):
-            text = decompressor.decompress(block).decode()
+        async for text in self._pieces():
             rows = recipient_list.read(text, self._spec.list, names, line)
             line += text.count("\n")
             if skip >= len(rows.numbers):
@@ -152,6 +160,13 @@ class Preparation:
             rest = recipient_list.part(rest, start)
         if rest.numbers:
             yield rest
+
+    async def _pieces(self) -> AsyncIterator[str]:
+        decompressor = zstandard.ZstdDecompressor()
+        async for block in self._store.list_blocks(self._spec.list.list_id):
+            text = decompressor.decompress(block).decode()
+            for piece in recipient_list.pieces(text, self._spec.list):
+                yield piece
 
     async def _duplicates(self) -> bool:
         """Mark who stands twice; false where the batch stopped running."""
@@ -215,7 +230,7 @@ def _marked(chunk: Chunk, twice: list[int], at_ms: int) -> Rewrite:
     for place in twice:
         outcomes[place] = Outcome.DUPLICATE
     mark: Segment = segment(at_ms, 0, [(p, Outcome.DUPLICATE, 0) for p in twice])
-    parts = unpack_payload(chunk.payload).parts
+    parts = unpack_parts(chunk.payload)
     return Rewrite(
         number=chunk.number,
         segments=(mark,),

@@ -8,6 +8,7 @@ broker is away the outbox is the spool, and everything else goes on.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -20,6 +21,7 @@ from batchwire.ports.outbox import Pending, Waiting
 PAGE = 10_000  # records published at once
 _IDLE_S = 0.05  # how long a new record waits at most for our look
 _LEASE_S = 5.0
+_FINISH_S = 1.0  # for the page that is under way when the relay is to stop
 _AGAIN_LEAST_S, _AGAIN_MOST_S = 0.5, 10.0
 _STORE = ""  # what rests where no topic does, but the database
 
@@ -53,6 +55,7 @@ class Relay:
         self.refused = 0
         self.failed = 0  # records that will be tried again, each time
         self._resting: dict[str, _Rest] = {}
+        self._page = asyncio.Lock()  # held while one is published
 
     @property
     def last_error(self) -> str:
@@ -61,7 +64,7 @@ class Relay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """
-        Publish until ``stop``.
+        Publish until ``stop``; a page under way then has a second to be finished.
 
         A broker or a database that is away is waited for.
 
@@ -77,6 +80,7 @@ class Relay:
         tasks = (leasing, working, stopping)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await self._finish()
         finally:
             for task in tasks:
                 task.cancel()
@@ -128,6 +132,12 @@ class Relay:
         await self._settle(pending, errors)
         return any(not _waits(error) for error in errors)
 
+    async def _finish(self) -> None:
+        """Wait a moment for the page under way: cut off, it would be published twice."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_S), self._page:
+                pass
+
     async def _settle(
         self, pending: Sequence[Pending], errors: Sequence[BrokerError | None]
     ) -> None:
@@ -150,7 +160,8 @@ class Relay:
         await self._lease()
         while True:
             try:
-                has_more = await self.publish_some()
+                async with self._page:
+                    has_more = await self.publish_some()
                 self._resting.pop(_STORE, None)
             except StoreError as error:
                 if not error.retryable:
