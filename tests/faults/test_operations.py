@@ -20,7 +20,7 @@ RECIPIENTS = 3000
 async def test_four_processes_that_race_see_one_history(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:
-    provider.change(Behaviour(latency_ms=30))
+    provider.change(Behaviour(latency_ms=300))  # half a minute for all of them
     await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=200)
     await world.engine()
     await until(lambda: provider.stats.accepted > 50)
@@ -64,7 +64,7 @@ async def test_four_processes_that_race_see_one_history(
 async def test_operations_in_any_order_at_any_moment_end_in_one_way(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:
-    provider.change(Behaviour(latency_ms=5))
+    provider.change(Behaviour(latency_ms=20))
     await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=50)
     engine = await world.engine()
     for _ in range(12):
