@@ -99,20 +99,20 @@ class Circuit:
     def __init__(self, failures: int, max_delay_s: float) -> None:
         self._most = failures
         self._max_delay_s = max_delay_s
-        self._failed = 0
+        self.failed_in_a_row = 0
         self._opened = 0
         self.is_open = False
         self.is_tripped = False  # open, or on trial: failures are no attempts
 
     def succeeded(self) -> None:
         """Count an answer: whatever it says, the provider is there."""
-        self._failed = self._opened = 0
+        self.failed_in_a_row = self._opened = 0
         self.is_open = self.is_tripped = False
 
     def failed(self) -> bool:
         """Count a failure; True where it opens the circuit."""
-        self._failed += 1
-        if self.is_open or (self._failed < self._most and not self.is_tripped):
+        self.failed_in_a_row += 1
+        if self.is_open or (self.failed_in_a_row < self._most and not self.is_tripped):
             return False
         self.is_open = self.is_tripped = True
         self._opened += 1

@@ -32,6 +32,7 @@ class SharedPace:
         self._pace = Pace(rate.parts_per_s, rate.burst)
         self._slots = Slots()
         self._on_want = on_want
+        self.is_free = False  # nothing limits, and nothing needs to be counted
         self._is_known = False
         self._is_shared = False
         self._least = self._most = 0  # parts that are wanted now
@@ -43,11 +44,6 @@ class SharedPace:
     def parts_per_s(self) -> float:
         """The rate that holds; 0 is no limit."""
         return self._rate.parts_per_s
-
-    @property
-    def is_free(self) -> bool:
-        """Whether nothing limits and nothing needs to be counted."""
-        return self._is_known and self._pace.is_free
 
     @property
     def is_throttled(self) -> bool:
@@ -68,6 +64,7 @@ class SharedPace:
             self._pace.change(rate.parts_per_s, rate.burst)
             if not rate.parts_per_s:
                 self._slots.clear()
+        self.is_free = self._pace.is_free
 
     def delay_s(self, now: float, parts: int = 1, waiting: int = 1) -> float:
         """
@@ -76,6 +73,7 @@ class SharedPace:
         ``waiting``: how many wait in all, so that slots are reserved for no more.
         """
         delay_s = self._delay_s(now, parts, waiting) if self._is_known else _ASK_S
+        self.is_free = self._is_known and self._pace.is_free
         if delay_s > 0 and self._rate.parts_per_s:
             self._limited_at = now
         return delay_s
@@ -93,6 +91,7 @@ class SharedPace:
     def throttled(self, now: float, retry_after_s: float | None) -> None:
         """Slow down: the provider said that we are too fast."""
         self._pace.throttled(now, retry_after_s)
+        self.is_free = False
 
     def ask(self, now: float) -> Ask | None:
         """Say what is wanted; None where nothing is, or where it is too early."""

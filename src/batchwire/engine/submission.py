@@ -35,7 +35,7 @@ class Slice:
     ``messages`` are given they are the load's from ``first`` on, made when asked for.
     """
 
-    __slots__ = ("_first", "_messages", "left", "load", "stop")
+    __slots__ = ("_first", "left", "load", "messages", "stop")
 
     def __init__(
         self,
@@ -48,18 +48,18 @@ class Slice:
         self.stop = stop
         self.left = len(messages) or stop - first  # how many of them wait
         self._first = first
-        self._messages = list(messages)
+        self.messages = list(messages)  # all of them, once they are made
 
-    def head(self, most: int) -> list[Message]:
-        """Give the first of those that wait."""
-        if not self._messages:
-            self._messages = self.load.messages(self._first, self.stop)
-        at = len(self._messages) - self.left
-        return self._messages[at : at + most]
+    def make(self) -> list[Message]:
+        """Make the messages."""
+        self.messages = self.load.messages(self._first, self.stop)
+        return self.messages
 
-    def parts(self) -> int:
-        """Count the parts of those that wait."""
-        return sum(message.parts for message in self.head(self.left))
+    def parts(self, most: int | None = None) -> int:
+        """Count the parts of those that wait, or of the first of them."""
+        messages = self.messages or self.make()
+        waiting = messages[len(messages) - self.left :]
+        return sum(message.parts for message in waiting[:most])
 
 
 class Line:
@@ -153,6 +153,11 @@ class Line:
         return "rate" if self.pace.is_limiting(self._clock.monotonic()) else ""
 
     async def _send(self) -> None:
+        """
+        Submit, for ever; written out, since beside a busy client each call counts.
+
+        What it runs through was used a message ago and is in no cache any more.
+        """
         while True:
             load, messages = self._take() if self._is_free() else await self._next()
             is_trial = self.circuit.is_tripped
@@ -167,8 +172,14 @@ class Line:
             finally:
                 self.in_flight -= count
                 load.in_flight -= count
-            if _are_plain(answers, count):
-                self.circuit.succeeded()
+            is_plain = (
+                answers[0].verdict is Verdict.ACCEPTED
+                if len(answers) == count == 1
+                else _are_plain(answers, count)
+            )
+            if is_plain:
+                if self.circuit.failed_in_a_row:
+                    self.circuit.succeeded()
                 load.accepted(messages, answers)
             else:
                 self._sort(load, messages, answers, is_trial=is_trial)
@@ -209,19 +220,24 @@ class Line:
         """How long the head of the line has to wait for the rate."""
         if not self._line:
             return 0.0
-        parts = sum(message.parts for message in self._line[0].head(self._size))
+        parts = self._line[0].parts(self._size)
         return self.pace.delay_s(self._clock.monotonic(), parts, self.waiting)
 
     def _is_free(self) -> bool:
         """Whether the head of the line may go without a look at the clock."""
-        is_open = self.pace.is_free and not self.circuit.is_tripped
-        is_ready = bool(self._line) and is_open and not self.refusal
-        return is_ready and self._heart.is_trusted
+        return (
+            bool(self._line)
+            and self.pace.is_free
+            and not (self.circuit.is_tripped or self.refusal)
+            and self._heart.is_trusted
+        )
 
     def _take(self) -> tuple[Any, list[Message]]:
         """Take what one call may carry from the head of the line."""
         one = self._line[0]
-        messages = one.head(self._size)
+        made = one.messages or one.make()
+        at = len(made) - one.left
+        messages = made[at : at + self._size]
         one.left -= len(messages)
         if not one.left:
             self._line.popleft()
@@ -296,8 +312,6 @@ class Line:
 
 def _are_plain(answers: Sequence[Answer], count: int) -> bool:
     """Whether there are so many and all were accepted, as nearly always."""
-    if len(answers) == count == 1:  # for a twentieth of the time
-        return answers[0].verdict is Verdict.ACCEPTED
     verdicts = [answer.verdict for answer in answers]
     return verdicts.count(Verdict.ACCEPTED) == len(verdicts) == count
 

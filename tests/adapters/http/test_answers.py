@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import example, given, strategies as st
 
 from batchwire.adapters.http.answers import AnswerReader
+from batchwire.adapters.http.paths import AnswerPath, as_text
 from batchwire.adapters.http.settings import HttpSettings
 from batchwire.domain.outcome import Answer, Message, Verdict
 
@@ -206,3 +208,28 @@ def test_an_error_text_hides_the_number_and_is_cut(message: Build) -> None:
     (given,) = read(TWILIO, 400, {"code": 21211, "message": text}, [message()])
     assert given.error_message.startswith("To +…23 is invalid.")
     assert len(given.error_message) == 200
+
+
+ids = st.none() | st.integers(-9, 9) | st.sampled_from(["", "x", "ä"])
+trees = st.recursive(
+    ids,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["a", "b-b"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("path", ["a", "b-b", "a.b-b", "a[].a", "[1].a", "a[0]"])
+@given(tree=trees)
+@example(tree={"a": [{"a": "x"}, {"a": "y"}]})
+@example(tree=[{"a": "x"}, {"a": "y"}, {"a": "z"}])
+def test_an_id_is_read_where_its_path_says_whatever_stands_around_it(
+    path: str, tree: object
+) -> None:
+    message = Message("b1", 0, 1, "+447700900001", "Hi", 1)
+    (answer,) = read({"answer": {"message_id": path}}, 200, tree, [message])
+    found = as_text(AnswerPath.parse(path).find(tree, 0))
+    assert answer.provider_message_id == found
+    assert answer.verdict is (Verdict.ACCEPTED if found else Verdict.UNCERTAIN)
