@@ -14,8 +14,8 @@ from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.engine.settings import EngineSettings
-from batchwire.errors import StoreDamaged, UnreadableList
-from batchwire.ports.store import Flushed
+from batchwire.errors import StoreDamaged, StoreInDoubt, UnreadableList
+from batchwire.ports.store import Flush, Flushed
 from batchwire.testing.builders import (
     ACCEPTED,
     FastClock,
@@ -357,4 +357,60 @@ async def test_a_chunk_that_cannot_be_read_ends_the_engine_and_costs_nothing_els
     await service.run()
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 100
     assert set(provider.sent_to.values()) == {1}
+    assert await service.flaws() == []
+
+
+OPTED_OUT = Answer(Verdict.PERMANENT, error_code="21610", suppress=True)
+
+
+class InAnyOrder(ScriptedProvider):
+    """Answers while others are stored."""
+
+    async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        """See the port."""
+        await asyncio.sleep(messages[0].position % 7 / 500)
+        return await super().submit(messages)
+
+
+async def test_whoever_opts_out_while_others_are_stored_is_suppressed_too(
+    store: SqlStore, clock: FastClock
+) -> None:
+    people = numbers(1500)
+    provider = InAnyOrder(lambda _: OPTED_OUT, concurrency=32)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(people, chunk_size=50)
+    await service.run()
+    assert await store.suppressed(people) == set(people)
+    await service.take(people, batch_id="b2")
+    await service.run()
+    assert len(provider.submitted) == len(people)
+
+
+async def test_what_may_be_stored_already_is_not_stored_again_by_the_drain(
+    store: SqlStore, clock: FastClock
+) -> None:
+    flush, has_failed = store.flush, False
+
+    async def doubtful(owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+        nonlocal has_failed
+        found = await flush(owner, flushes)
+        kept = [u for f in flushes for u in f.updates if u.segments]
+        if kept and not has_failed:
+            has_failed = True
+            raise StoreInDoubt("it went away during a commit")
+        return found
+
+    store.flush = doubtful  # type: ignore[method-assign]
+    provider = InAnyOrder(concurrency=8)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(600))
+    with pytest.raises(StoreInDoubt):
+        await service.run()
+    assert await service.flaws() == []
+
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.COMPLETED
+    assert set(provider.sent_to.values()) == {1}
+    assert batch.counts[Outcome.ACCEPTED] + batch.counts[Outcome.UNCERTAIN] == 600
     assert await service.flaws() == []

@@ -1,12 +1,17 @@
 """A store that is away for a while: nothing is lost, nobody is submitted twice."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import Connection
 
+from batchwire.adapters.sql import worker_rows
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+from batchwire.errors import StoreBusy
+from batchwire.ports.store import Flush, Flushed
 from batchwire.testing.builders import (
     ACCEPTED,
     FastClock,
@@ -82,3 +87,64 @@ async def _has_settled(store: SqlStore) -> bool:
     return any(
         [e.data.get("note") == "pause_settled" async for e in store.replay("b1")]
     )
+
+
+async def test_an_outage_longer_than_the_time_out_ends_no_batch(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """What a batch waits for is the database then, not its provider."""
+    away_until: float | None = None
+
+    class Away(FlakyStore):
+        async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+            nonlocal away_until
+            if away_until is None and any(u.intent for f in flushes for u in f.updates):
+                away_until = clock.monotonic() + 60
+            if away_until is not None and clock.monotonic() < away_until:
+                raise StoreBusy("away")
+            return await store.flush(owner, flushes)
+
+    provider = ScriptedProvider()
+    away = Away(store, lambda _: False)
+    service = Service(store, clock, {"scripted": provider}, engine_store=away)
+    await service.take(numbers(250), timeout_s=20)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.COMPLETED
+    assert batch.counts[Outcome.ACCEPTED] == 250
+
+
+async def test_chunks_are_free_though_the_resignation_was_not_stored(
+    store: SqlStore, clock: FastClock
+) -> None:
+    is_broken = has_left = False
+
+    class Broken(FlakyStore):
+        async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+            nonlocal is_broken
+            if not has_left and any(u.segments for f in flushes for u in f.updates):
+                is_broken = True
+                raise RuntimeError("a bug")
+            return await store.flush(owner, flushes)
+
+    leave = worker_rows.leave
+
+    def refused(conn: Connection, owner: str) -> None:
+        nonlocal has_left
+        if is_broken and not has_left:
+            has_left = True
+            raise StoreBusy("another process keeps the write lock")
+        leave(conn, owner)
+
+    provider = ScriptedProvider()
+    broken = Broken(store, lambda _: False)
+    service = Service(store, clock, {"scripted": provider}, engine_store=broken)
+    await service.take(numbers(250))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_rows, "leave", refused)
+        await asyncio.wait_for(service.run(), 30)
+    assert has_left
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.COMPLETED
+    assert batch.counts[Outcome.OPEN] == 0
+    assert await service.flaws() == []

@@ -325,6 +325,8 @@ class Judge(msgspec.Struct, frozen=True):
             }
         first, packed = _packed(places)
         ids = "\n".join(map(_ids, answers))
+        if ids.count("\n") >= len(answers):  # one has a line break of its own
+            ids = "\n".join(_ids(answer).replace("\n", " ") for answer in answers)
         return Segment(
             VERSION,
             at_ms,

@@ -2,6 +2,9 @@
 
 import msgspec
 
+UNREADABLE = "batchwire-unreadable-headers"
+"""The only header of a record whose headers could not be read: it is malformed."""
+
 Headers = tuple[tuple[str, bytes | None], ...]
 
 

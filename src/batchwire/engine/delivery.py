@@ -26,7 +26,7 @@ from batchwire.engine.rationing import Rationing
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.sharing import Sharing
 from batchwire.engine.submission import Line
-from batchwire.errors import ProviderSettingsRefused, StoreError
+from batchwire.errors import ProviderSettingsRefused, StoreError, StoreInDoubt
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 from batchwire.ports.store import Flush, Flushed, Store
@@ -60,6 +60,7 @@ class Delivery:
         self._sharing = Sharing(clock, settings)
         self.rationing = Rationing(store, clock)
         self._hunger = asyncio.Event()  # some line runs low
+        self._is_settled = True  # all that was flushed is known to be stored
         self._is_stopping = False
         self._is_draining = False
 
@@ -133,6 +134,8 @@ class Delivery:
                 if not error.retryable:
                     raise
                 failed += 1
+                for run in self._runs.values():
+                    run.progress_at = self._clock.monotonic()
                 log.warning(
                     "store_unavailable", error_code=error.code, error=str(error)
                 )
@@ -173,7 +176,7 @@ class Delivery:
                 await line.close()
 
     async def _last_cycle(self, until: float) -> None:
-        while True:
+        while self._is_settled:
             try:
                 await self.cycle()
             except StoreError as error:
@@ -194,7 +197,7 @@ class Delivery:
         if not runs:
             return
         flushes = [self._flush(run) for run in runs]
-        found = await self._store.flush(self._heart.owner, flushes)
+        found = await self._written(flushes)
         chosen = self._sharing.take()
         for run, flush, one in zip(runs, flushes, found, strict=True):
             self._settle(run, flush, one)
@@ -203,7 +206,19 @@ class Delivery:
             elif not run.is_stopping:
                 run.line.offer(chosen.get(run.batch.spec.batch_id, []))
                 self._load(run, flush, one)
+        self._is_settled = True
         await self._after(runs)
+
+    async def _written(self, flushes: list[Flush]) -> list[Flushed]:
+        """Flush; what then may be stored and is not settled is never flushed again."""
+        self._is_settled = False
+        try:
+            return await self._store.flush(self._heart.owner, flushes)
+        except StoreInDoubt:
+            raise
+        except StoreError:
+            self._is_settled = True
+            raise
 
     async def _rest(self, until: float) -> None:
         """Wait for the next cycle: until a line runs low, or the interval is over."""
@@ -234,6 +249,8 @@ class Delivery:
             facts=self._facts(run),
             limited_by=run.limit_to_tell(),
             claim=run.wanted,
+            suppress=tuple(run.opted_out),
+            reason=run.line.traits.name,
         )
 
     def _facts(self, run: Run) -> tuple[Fact, ...]:
@@ -253,6 +270,9 @@ class Delivery:
         if run.counts != found.counts:  # by whoever
             run.progress_at = now
         run.counts = found.counts
+        run.opted_out.difference_update(flush.suppress)
+        if flush.limited_by is not None:
+            run.limit_told = flush.limited_by
         run.look_at = now + _LOOK_S
         for update in flush.updates:
             load = run.loads[update.number]
@@ -297,9 +317,6 @@ class Delivery:
     async def _after(self, runs: list[Run]) -> None:
         """End what is at its end, and stop what cannot go on."""
         for run in runs:
-            if run.opted_out:
-                await self._store.suppress(run.opted_out, run.line.traits.name)
-                run.opted_out = set()
             if run.is_stopping:
                 await self._leave(run)
             elif run.line.is_blocked:

@@ -275,7 +275,4 @@ class Run:
         Who is not limited is silent, once that is known: another worker may be.
         """
         reason = "" if self.is_stopping else self.limited_by()
-        if not reason and not self.limit_told:
-            return None
-        self.limit_told = reason
-        return reason
+        return reason if reason or self.limit_told else None

@@ -19,7 +19,7 @@ from batchwire.engine.delivery import Delivery
 from batchwire.engine.preparation import Preparation
 from batchwire.engine.rescue import rescue
 from batchwire.engine.settings import EngineSettings
-from batchwire.errors import ProviderError, StaleLease, StoreError
+from batchwire.errors import ProviderError, StaleLease, StoreError, StoreInDoubt
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
 
@@ -171,7 +171,7 @@ class Scheduler:
             error = None if task.cancelled() else task.exception()
             if isinstance(error, StaleLease):
                 log.warning("lease_lost", batch_id=batch_id, error=str(error))
-            elif isinstance(error, StoreError) and error.retryable:
+            elif isinstance(error, StoreInDoubt) or getattr(error, "retryable", False):
                 log.warning("store_unavailable", batch_id=batch_id, error=str(error))
             elif error is not None:
                 log.error("preparation_raised", batch_id=batch_id, exc_info=error)

@@ -59,10 +59,12 @@ class Member:
     async def revoked(self, partitions: Sequence[Partition]) -> None:
         """See the port."""
         self._taker.rebalanced("revoked")
+        held = dict(self._trackers)
         try:
             await self._taker.leave(self, frozenset(partitions))
         finally:  # also where the subscription waits no longer
-            self._drop(partitions)
+            # Some may be ours again by then, with a tracker of their own.
+            self._drop([p for p in partitions if self._has_still(held, p)])
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """See the port."""
@@ -92,6 +94,10 @@ class Member:
             at_ms = tracker.oldest_ms
             age_s = max(0.0, now_s - at_ms / 1000) if at_ms else 0.0
             yield partition, lag.get(partition, 0) + tracker.unfinished, age_s
+
+    def _has_still(self, held: dict[_Home, Tracker], partition: Partition) -> bool:
+        home = (partition.topic, partition.number)
+        return self._trackers.get(home) is held.get(home)
 
     def _drop(self, partitions: Sequence[Partition]) -> None:
         for partition in partitions:

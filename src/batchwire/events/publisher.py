@@ -15,7 +15,7 @@ import structlog
 
 from batchwire.domain.identifiers import uuid7
 from batchwire.domain.lifecycle import Operation, Phase
-from batchwire.errors import BrokerUnreachable
+from batchwire.errors import BrokerUnreachable, RecordTooLarge
 from batchwire.events.settings import BatchEventServiceConfig
 from batchwire.messages.codec import encode
 from batchwire.messages.envelope import EventContext
@@ -165,6 +165,11 @@ class BatchEventPublisher:
         positions = await self._outbox.add([outgoing])
         if not self._config.kafka.is_async:
             await self._acknowledged(positions)
+            if await self._outbox.refused([event_id]):
+                raise RecordTooLarge(
+                    f"the topic does not take an event so large; it is kept as a dead"
+                    f" letter: batchwire dlq show {event_id}"
+                )
         return event_id
 
     async def _acknowledged(self, positions: list[int]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from batchwire.domain.record import Headers, Record
+from batchwire.domain.record import UNREADABLE, Headers, Record
 from batchwire.errors import MalformedMessage
 from batchwire.messages import cloud_event
 from batchwire.messages.body import read_body, write_body
@@ -94,6 +94,8 @@ def decode(record: Record) -> Decoded:
         UnsupportedType: none of the three messages, or of a newer major version.
     """
     headers = dict(record.headers)
+    if UNREADABLE in headers:
+        raise MalformedMessage("headers", "a header has a name that is not UTF-8")
     if _is_structured(headers):
         attributes, body = cloud_event.unwrap(parse_object(record.value))
         headers = {**headers, **{k: v.encode() for k, v in attributes.items()}}

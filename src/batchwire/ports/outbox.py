@@ -88,6 +88,10 @@ class Outbox(Waiting, Protocol):
         """Which of these still wait."""
         ...
 
+    async def refused(self, event_ids: Sequence[str]) -> set[str]:
+        """Which of these were refused, and not redriven since."""
+        ...
+
     async def depth(self) -> Depth:
         """How much waits."""
         ...

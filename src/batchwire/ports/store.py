@@ -88,7 +88,8 @@ class Flush(msgspec.Struct, frozen=True, kw_only=True):
     One batch's share of a flush; ``claim`` is how many more chunks to lease.
 
     ``limited_by`` None leaves what is said. ``facts`` of progress are left out where
-    another worker told them within the second.
+    another worker told them within the second. ``suppress`` are numbers never to submit
+    to again, for ``reason``: stored with the answers that say so.
     """
 
     batch_id: str
@@ -96,6 +97,8 @@ class Flush(msgspec.Struct, frozen=True, kw_only=True):
     facts: tuple[Fact, ...] = ()
     limited_by: str | None = None
     claim: int = 0
+    suppress: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class Flushed(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
+import structlog
 from confluent_kafka import (
     Consumer,
     KafkaError,
@@ -46,6 +47,8 @@ _UNSUPPORTED = tuple(
         KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
     )
 )
+
+log = structlog.get_logger()
 
 
 class Member:
@@ -98,6 +101,10 @@ class Member:
         while not self._is_leaving.is_set():
             try:
                 self._be_member()
+            except (
+                Exception
+            ):  # a bug, ours or the client's: the next client reads again
+                log.exception("subscription_raised", topic=self._settings.topic)
             finally:
                 self._client.close()
                 self._membership.ended()

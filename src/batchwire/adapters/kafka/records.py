@@ -2,7 +2,7 @@
 
 from confluent_kafka import Message
 
-from batchwire.domain.record import Headers, Place, Record
+from batchwire.domain.record import UNREADABLE, Headers, Place, Record
 
 
 def record_of(message: Message, topic: str) -> Record:
@@ -11,7 +11,10 @@ def record_of(message: Message, topic: str) -> Record:
     # The client's types speak of messages in general: one that was read has a place,
     # and a list of headers, if any.
     place = Place(topic, message.partition(), message.offset())  # type: ignore[arg-type]
-    headers: Headers = tuple(message.headers() or ())  # type: ignore[arg-type]
+    try:
+        headers: Headers = tuple(message.headers() or ())  # type: ignore[arg-type]
+    except (UnicodeDecodeError, SystemError):  # a name is any bytes; the client decodes
+        headers = ((UNREADABLE, b"a name that is not UTF-8"),)
     return Record(
         key=message.key(),
         value=message.value(),

@@ -1,6 +1,7 @@
 """``SqlWorkers``: the engines on one SQL database. Implements ``ports.workers.Workers``."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -20,12 +21,16 @@ class SqlWorkers:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._gone: set[str] = set()  # who resigned and perhaps still has a row
 
     async def become_engine(self, owner: str, lasts_s: float) -> bool:
         """See the port."""
         is_alone = await self._database.become_engine()
         now = self._clock.now()
-        await self._database.write(_become, owner, lasts_s, now, is_alone=is_alone)
+        await self._database.write(
+            _become, owner, lasts_s, now, gone=tuple(self._gone), is_alone=is_alone
+        )
+        self._gone.clear()
         return self._database.is_exclusive
 
     async def renew(self, owner: str, lasts_s: float) -> None:
@@ -35,7 +40,9 @@ class SqlWorkers:
 
     async def resign(self, owner: str) -> None:
         """See the port."""
+        self._gone.add(owner)
         await self._database.write(worker_rows.leave, owner)
+        self._gone.discard(owner)
 
     async def has_engine(self) -> bool:
         """See the port."""
@@ -66,8 +73,16 @@ class SqlWorkers:
 
 
 def _become(
-    conn: Connection, owner: str, lasts_s: float, now: datetime, *, is_alone: bool
+    conn: Connection,
+    owner: str,
+    lasts_s: float,
+    now: datetime,
+    *,
+    gone: Sequence[str],
+    is_alone: bool,
 ) -> None:
+    for former in gone:
+        worker_rows.leave(conn, former)
     worker_rows.join(conn, owner, ENGINE, lasts_s, now)
     if is_alone:
         worker_rows.leave_alone(conn, owner)

@@ -70,6 +70,11 @@ class SqlOutbox:
         """See the port."""
         return await self._database.read(outbox_rows.waiting, positions)
 
+    async def refused(self, event_ids: Sequence[str]) -> set[str]:
+        """See the port."""
+        waiting = dead_letter_rows.waiting_events
+        return await self._database.read(waiting, "", event_ids)
+
     async def depth(self) -> Depth:
         """See the port."""
         return await self._database.read(outbox_rows.depth, self._clock.now())

@@ -188,7 +188,7 @@ class SqlStore(SqlWorkers):
     async def suppress(self, numbers: Collection[str], reason: str) -> None:
         """See the port."""
         since = millis(self._clock.now())
-        await self._write(suppression_rows.add, numbers, reason, since)
+        await self._write(suppression_rows.add, dict.fromkeys(numbers, reason), since)
 
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:
         """See the port."""
@@ -278,6 +278,8 @@ def _flush(
 ) -> list[Flushed]:
     at_ms = worker_rows.must_live(conn, owner, now)
     batch_rows.share(conn, [work.batch_id for work in flushes])
+    told = {number: work.reason for work in flushes for number in work.suppress}
+    suppression_rows.add(conn, told, millis(now))
     written = [flush_rows.flush(conn, owner, work, at_ms) for work in flushes]
     # In one order everywhere: who locks the rows of several batches then meets nobody
     # who holds the one and waits for the other.

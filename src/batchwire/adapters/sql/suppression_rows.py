@@ -1,25 +1,33 @@
 """Suppressions: who opted out or does not exist, by number."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from batchwire.adapters.sql.among import among as is_among
 from batchwire.adapters.sql.tables import suppressions
 
+_add = {
+    "sqlite": sqlite.insert(suppressions).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(suppressions).on_conflict_do_nothing(),
+}
 _any = select(suppressions.c.number).limit(1)
 _MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
 
-def add(conn: Connection, numbers: Collection[str], reason: str, since: int) -> None:
-    """Suppress numbers; who is suppressed already keeps the first reason."""
-    known = among(conn, list(numbers))
+def add(conn: Connection, reasons: Mapping[str, str], since: int) -> None:
+    """
+    Suppress numbers, each for a reason; who is suppressed already keeps the first reason.
+
+    In one order everywhere: two transactions that add the same wait, but in no circle.
+    """
     rows = [
-        {"number": number, "reason": reason, "since": since}
-        for number in set(numbers) - known
+        {"number": number, "reason": reasons[number], "since": since}
+        for number in sorted(reasons)
     ]
     if rows:
-        conn.execute(insert(suppressions), rows)
+        conn.execute(_add[conn.dialect.name], rows)
 
 
 def is_empty(conn: Connection) -> bool:

@@ -648,6 +648,17 @@ class StoreContract:
         second, third = (await self.flush(store, claim=2)).claims
         assert [c.suppressed for c in (first, second, third)] == [{2}, {1}, set()]
 
+    async def test_a_flush_suppresses_with_what_it_stores(
+        self, store: FullStore
+    ) -> None:
+        """Who is suppressed already keeps the first reason."""
+        await self.delivering(store)
+        one, two = numbers(2)
+        await store.suppress([one], "opted out")
+        flush = Flush(batch_id="b1", suppress=(two, one), reason="acme")
+        await store.flush(ME, [flush])
+        assert await store.suppressed(numbers(SIZE)) == {one, two}
+
     # The event log
 
     async def test_events_are_numbered_and_fold_to_the_state(
