@@ -159,3 +159,11 @@ def test_errors_are_kept_by_position() -> None:
     judge = Judge(3, OnUncertain.HOLD)
     told = judge.segment((0, 1, 0), [message(0), message(1)], answers)
     assert told.errors == {1: ("permanent", "21610")}
+
+
+def test_an_id_with_a_line_break_stays_with_its_recipient() -> None:
+    messages = [Message("b1", n, 1, "+447700900001", "Hi", 1) for n in range(3)]
+    answers = [Answer(Verdict.ACCEPTED, one) for one in ("a", "b\nc", "d")]
+    judge = Judge(1, OnUncertain.HOLD)
+    state = ChunkState(3, [judge.segment((0, 1, 0), messages, answers, frozenset())])
+    assert state.provider_ids() == {0: "a", 1: "b c", 2: "d"}

@@ -7,7 +7,7 @@ import pytest
 from tests.events.world import World
 
 from batchwire.domain.lifecycle import Operation, Phase
-from batchwire.errors import BrokerUnreachable, MalformedMessage
+from batchwire.errors import BrokerUnreachable, MalformedMessage, RecordTooLarge
 from batchwire.events.publisher import BatchEventPublisher
 from batchwire.events.relay import Relay
 from batchwire.events.settings import BatchEventServiceConfig, KafkaConfig
@@ -56,6 +56,19 @@ async def test_async_false_returns_when_the_broker_has_acknowledged(
     await relay.publish_some()
     await world.passing(publishing.done)
     assert await publishing
+
+
+async def test_async_false_raises_for_what_the_topic_never_takes(world: World) -> None:
+    one = publisher(world, is_async=False)
+    publishing = asyncio.create_task(one.publish_sms_batch_aborted("b1"))
+    await world.passing(lambda: world.clock.monotonic() > 1)
+    refusing = ScriptedProducer(lambda _: RecordTooLarge("too large"))
+    await world.outbox.lease("one")
+    await Relay(world.outbox, refusing, world.clock, "one").publish_some()
+    await world.passing(publishing.done)
+    (letter,) = await world.letters()
+    with pytest.raises(RecordTooLarge, match=f"batchwire dlq show {letter.event_id}"):
+        await publishing
 
 
 @pytest.mark.parametrize("attempts", [1, 4])

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from structlog.testing import capture_logs
 
+from batchwire.adapters.kafka import member as member_module
 from batchwire.adapters.kafka.connection import KafkaConnectionSettings
 from batchwire.adapters.kafka.member_settings import SubscriptionSettings
 from batchwire.adapters.kafka.producer import KafkaProducer
+from batchwire.adapters.kafka.records import record_of
 from batchwire.adapters.kafka.subscription import KafkaSubscription
 from batchwire.adapters.kafka.writing import ProducerSettings
 from batchwire.domain.record import Partition, Record
+from batchwire.errors import MalformedMessage
+from batchwire.events.arrivals import receive
 from batchwire.ports.bus import Outgoing
 from batchwire.testing.collector import (
     Collector,
@@ -312,6 +316,42 @@ async def test_a_commit_that_fails_is_said_and_the_next_one_counts(
     async with member(cluster.address, "t", second):
         await second.count(5)
     assert second.values == [b"%d" % n for n in range(15, 20)]
+
+
+async def test_headers_that_cannot_be_read_make_a_record_malformed_and_stop_nothing(
+    cluster: mock.MockCluster,
+) -> None:
+    listener = Collector()
+    async with member(cluster.address, "t", listener):
+        await publish(cluster.address, "t", range(100))  # so that Python specialises
+        await listener.count(100)
+        cluster.publish("t", b"bad", b"\xff\xfe")
+        await publish(cluster.address, "t", range(1))
+        await listener.count(102)
+    bad, good = listener.records[-2:]
+    assert (bad.value, good.value) == (b"bad", b"0")
+    assert isinstance(receive(bad).error, MalformedMessage)
+
+
+async def test_a_member_that_raises_is_followed_by_another(
+    cluster: mock.MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = 0
+
+    def broken(message: Message, topic: str) -> Record:
+        nonlocal failures
+        if not failures:
+            failures += 1
+            raise RuntimeError("a bug")
+        return record_of(message, topic)
+
+    monkeypatch.setattr(member_module, "record_of", broken)
+    listener = Collector()
+    async with member(cluster.address, "t", listener):
+        await publish(cluster.address, "t", range(5))
+        await listener.count(5)
+    assert failures == 1
+    assert listener.values == [b"%d" % n for n in range(5)]
 
 
 def _is_failed_commit(line: Any) -> bool:  # noqa: ANN401 - structlog's own type

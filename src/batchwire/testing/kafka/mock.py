@@ -14,6 +14,8 @@ OFFSET_COMMIT: Final = 8
 CONSUMER_GROUP_HEARTBEAT: Final = 68
 
 _PRODUCER: Final = 0  # rd_kafka_type_t
+_END, _TOPIC, _VALUE, _FLAGS, _HEADER = 0, 1, 4, 7, 9  # rd_kafka_vtype_t
+_COPY: Final = 2  # RD_KAFKA_MSG_F_COPY
 
 
 class MockCluster:
@@ -36,6 +38,26 @@ class MockCluster:
         push(
             self._cluster, ctypes.c_int16(api_key), ctypes.c_size_t(len(codes)), errors
         )
+
+    def publish(self, topic: str, value: bytes, header: bytes) -> None:
+        """Write a record with a header of any name: Kafka takes bytes, our client text."""
+        library = self._library
+        configuration = ctypes.c_void_p(library.rd_kafka_conf_new())
+        servers = (b"bootstrap.servers", self.address.encode())
+        library.rd_kafka_conf_set(configuration, *servers, None, ctypes.c_size_t(0))
+        handle = ctypes.c_void_p(
+            library.rd_kafka_new(_PRODUCER, configuration, None, 0)
+        )
+        library.rd_kafka_producev(
+            handle,
+            *(_TOPIC, topic.encode()),
+            *(_FLAGS, _COPY),
+            *(_VALUE, value, ctypes.c_size_t(len(value))),
+            *(_HEADER, header, b"x", ctypes.c_ssize_t(1)),
+            _END,
+        )
+        library.rd_kafka_flush(handle, 10_000)
+        library.rd_kafka_destroy(handle)
 
 
 @contextmanager
