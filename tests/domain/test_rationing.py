@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterator
 from itertools import count
+from math import inf
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -216,3 +217,16 @@ def test_alone_on_its_database_a_process_reserves_nothing() -> None:
     assert pace.is_free
     pace.set(None, is_shared=False)
     assert (pace.is_free, pace.parts_per_s) == (False, 100.0)
+
+
+def test_a_provider_without_a_rate_that_throttles_gets_less_than_went() -> None:
+    pace = SharedPace("p", Rate(parts_per_s=0.0), lambda: None)
+    pace.set(None, is_shared=False)
+    assert pace.allowed(0.5) == inf
+    for tenth in range(9):
+        pace.uncounted += 100
+        pace.measure(10.0 + tenth / 10)
+    pace.uncounted += 100
+    pace.throttled(11.0, None)
+    assert pace.allowed(1.0) == pytest.approx(700, rel=0.02)
+    assert not pace.is_free

@@ -414,3 +414,24 @@ async def test_what_may_be_stored_already_is_not_stored_again_by_the_drain(
     assert set(provider.sent_to.values()) == {1}
     assert batch.counts[Outcome.ACCEPTED] + batch.counts[Outcome.UNCERTAIN] == 600
     assert await service.flaws() == []
+
+
+async def test_a_provider_without_a_rate_that_throttles_is_used_as_it_allows(
+    store: SqlStore, clock: FastClock
+) -> None:
+    seconds: Counter[int] = Counter()
+
+    def script(_: Message) -> Answer:
+        second = int(clock.monotonic())
+        seconds[second] += 1
+        if seconds[second] <= 300:
+            return ACCEPTED
+        return Answer(Verdict.THROTTLED, error_code="429", retry_after_s=1.0)
+
+    provider = ScriptedProvider(script, concurrency=8)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(6000), timeout_s=100_000)
+    began = clock.monotonic()
+    await service.run()
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 6000
+    assert clock.monotonic() - began < 6000 / 300 * 3

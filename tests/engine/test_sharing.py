@@ -49,3 +49,23 @@ async def test_a_batch_leaves_its_chunks_to_others_until_its_turn_comes(
             await service.until(Status.COMPLETED, batch_id=batch_id)
     assert not taken
     assert await service.flaws("second") == []
+
+
+async def test_no_more_is_intended_than_the_rate_lets_go_soon(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(
+        hold_after=0, concurrency=32, batch_size=100, rate_parts_per_s=300.0
+    )
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(5000), chunk_size=500)
+    async with service.running():
+        await until(lambda: provider.submitted)
+        await asyncio.sleep(0.1)
+        leased = store.chunks("b1", is_leased=True)
+        intended = sum([chunk.intent async for chunk in leased])
+        waiting = intended - len(provider.submitted)
+        provider.let_go()
+        await service.until(Status.COMPLETED)
+    assert waiting <= 300
+    assert len(provider.submitted) == 5000

@@ -37,6 +37,11 @@ class Pace:
         return not self._limit and not self._hold_until
 
     @property
+    def limit(self) -> float:
+        """Parts per second that may go now, 0 where nothing limits."""
+        return self._limit
+
+    @property
     def is_throttled(self) -> bool:
         """Whether the provider's flow control holds us below the configured rate."""
         return bool(self._cut_at)
@@ -56,6 +61,10 @@ class Pace:
     def take(self, parts: int, now: float) -> None:
         """Count parts that go now."""
         self._tokens -= parts
+        self.measure(parts, now)
+
+    def measure(self, parts: int, now: float) -> None:
+        """Count parts that went: a provider that throttles gets less than they were."""
         if now - self._measured_from > 1:
             self._measured_from, self._measured_parts = now, 0
         self._measured_parts += parts

@@ -6,6 +6,7 @@ because a part needs a slot of that too. Pure arithmetic, as ``Pace``.
 """
 
 from collections.abc import Callable
+from math import inf
 
 from batchwire.domain.pacing import Pace
 from batchwire.domain.rationing import Ask, Grant, Rate
@@ -33,6 +34,7 @@ class SharedPace:
         self._slots = Slots()
         self._on_want = on_want
         self.is_free = False  # nothing limits, and nothing needs to be counted
+        self.uncounted = 0  # messages that went while it was, since ``measure``
         self._is_known = False
         self._is_shared = False
         self._least = self._most = 0  # parts that are wanted now
@@ -82,6 +84,16 @@ class SharedPace:
         """Whether the rate was waited for a moment ago."""
         return bool(self._rate.parts_per_s) and now - self._limited_at < _SEEN_S
 
+    def measure(self, now: float) -> None:
+        """Count what went while nothing limited, a part each; a few times a second."""
+        self._pace.measure(self.uncounted, now)
+        self.uncounted = 0
+
+    def allowed(self, seconds: float) -> float:
+        """How many parts may go in so many seconds; infinite where nothing limits."""
+        limit = self._pace.limit
+        return limit * seconds + self._rate.burst if limit else inf
+
     def take(self, parts: int, now: float) -> None:
         """Count parts that go now."""
         self._pace.take(parts, now)
@@ -90,6 +102,7 @@ class SharedPace:
 
     def throttled(self, now: float, retry_after_s: float | None) -> None:
         """Slow down: the provider said that we are too fast."""
+        self.measure(now)
         self._pace.throttled(now, retry_after_s)
         self.is_free = False
 

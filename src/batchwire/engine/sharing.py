@@ -16,6 +16,7 @@ from batchwire.ports.clock import Clock
 
 _MOST_CHUNKS = 32
 _QUANTUM = 64
+_SOON_S = 0.5
 _LOW = 4  # a line runs low with less than this part of its room
 
 
@@ -36,6 +37,9 @@ class Sharing:
         What was chosen for a flush that failed is still there, and goes with this one.
         """
         self._adapt(lines)
+        now = self._clock.monotonic()
+        for line in lines:
+            line.pace.measure(now)
         for run in runs:
             run.wanted = 0
         for line in lines:
@@ -102,8 +106,14 @@ class Sharing:
         )
 
     def _room(self, line: Line) -> int:
-        """How many messages may wait in the line: enough for every sender twice."""
-        return max(self._window, 2 * line.capacity)
+        """
+        How many messages may wait in the line: enough for every sender twice.
+
+        But no more than the rate lets go soon: the others behind them would wait, and
+        a crash would leave them uncertain.
+        """
+        most = max(line.pace.allowed(_SOON_S), 2 * line.traits.batch_size)
+        return int(min(max(self._window, 2 * line.capacity), most))
 
     def _adapt(self, lines: Collection[Line]) -> None:
         """

@@ -242,6 +242,8 @@ class Line:
         if not one.left:
             self._line.popleft()
         self.waiting -= len(messages)
+        if self.pace.is_free:
+            self.pace.uncounted += len(messages)
         if self.waiting < self.low_mark and not self.ran_low:
             self._run_low()
         return one.load, messages
