@@ -68,6 +68,8 @@ def test_a_list_that_cannot_be_read(cli: Cli, source: str, words: str) -> None:
         ("Hi {{}}", "without a name"),
         ("Hi {{surname}}", "no such column"),
         ("", "empty"),
+        (" \t\n", "is blank"),
+        ("x" * 153 * 256, "takes 256 parts"),
     ],
 )
 def test_a_bad_template(cli: Cli, people: Path, template: str, words: str) -> None:
@@ -88,6 +90,7 @@ def test_a_template_file_that_is_none(cli: Cli, people: Path, folder: Path) -> N
         ("--template", "Hi", "--param", "novalue"),
         ("--template", "Hi", "--priority", "11"),
         ("--template", "Hi", "--rate", "-1"),
+        ("--template", "Hi", "--rate", "inf"),
         ("--template", "Hi", "--schedule", "tomorrow"),
         ("--template", "Hi", "--batch-id", "a b"),
         ("--template", "Hi", "--request-id", "r" * 256),
@@ -100,6 +103,28 @@ def test_a_bad_command_line(
 ) -> None:
     refused(cli("send", people, *arguments), 2, "batchwire send --help")
     assert not (folder / "batchwire.db").exists()
+
+
+def test_times_between_which_nothing_can_be_sent(cli: Cli, people: Path) -> None:
+    schedule = (
+        "--schedule",
+        "2099-01-02T00:00:00Z",
+        "--not-after",
+        "2099-01-01T00:00:00Z",
+    )
+    done = cli("send", people, "--template", "Hi", *schedule)
+    refused(done, 3, "not_after", "is not after schedule_time")
+
+
+def test_a_rate_without_end_is_not_set(cli: Cli) -> None:
+    refused(cli("providers", "set-rate", "sandbox", "inf"), 2, "PARTS_PER_S")
+
+
+def test_a_list_of_a_header_alone_has_no_recipients(cli: Cli, folder: Path) -> None:
+    (folder / "list.csv").write_text("to,name\n")
+    refused(
+        cli("send", "list.csv", "--template", "Hi"), 3, "list.csv: has no recipients."
+    )
 
 
 def test_a_region_that_is_none(cli: Cli, people: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_rate_is_set_until_it_is_taken_back(cli: Cli, on: tuple[str, ...]) -> 
     assert (done.returncode, done.stdout) == (0, "slow: 250.0 parts/s (set-rate)\n")
     assert of_slow(cli, on) == (250, 40, "set-rate")
     assert cli(*on, "providers", "set-rate", "slow", "0").returncode == 0
-    assert of_slow(cli, on) == ("unlimited", "", "set-rate")
+    assert of_slow(cli, on) == (None, None, "set-rate")
     assert cli(*on, "providers", "set-rate", "slow", "--default").returncode == 0
     assert of_slow(cli, on) == (1, 2, "settings")
 

@@ -57,6 +57,36 @@ def test_without_waiting_the_batch_is_only_made(cli: Cli, people: Path) -> None:
     assert json.loads(cli("show", "b1", "--json").stdout)["status"] == "completed"
 
 
+def test_what_this_engine_carries_on_beside_its_batch_is_named(
+    cli: Cli, people: Path
+) -> None:
+    cli("send", people, *HELLO, "--batch-id", "left", "--no-wait")
+    cli("send", people, *HELLO, "--batch-id", "held", "--no-wait")
+    cli("pause", "held")
+    done = cli("send", people, *HELLO, "--batch-id", "ours")
+    assert done.returncode == 0
+    assert "left goes on too" in done.stderr
+    assert "`batchwire pause left` holds it" in done.stderr
+    assert "held goes on" not in done.stderr
+
+
+def test_a_batch_of_which_nobody_can_be_sent_to_is_not_good(
+    cli: Cli, folder: Path
+) -> None:
+    (folder / "list.csv").write_text("to\nnobody\n")
+    done = cli("send", "list.csv", "--template", "Hi", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["status"] == "completed"
+
+
+def test_a_mark_before_the_text_of_a_file_is_not_sent(
+    cli: Cli, people: Path, folder: Path
+) -> None:
+    (folder / "text.txt").write_bytes(b"\xef\xbb\xbfHi\n")
+    done = cli("send", people, "--template-file", "text.txt", "--dry-run", "--json")
+    assert {one["encoding"] for one in json.loads(done.stdout)["samples"]} == {"gsm7"}
+
+
 def test_the_same_request_makes_one_batch(cli: Cli, people: Path) -> None:
     first = cli("send", people, *HELLO, "--request-id", "r1", "--json")
     again = cli("send", people, *HELLO, "--request-id", "r1", "--json")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from batchwire.bootstrap import App
-from batchwire.cli import output, session
+from batchwire.cli import output, session, values
 from batchwire.cli.options import Json
 from batchwire.domain.rationing import Rate, of_provider
 from batchwire.errors import SettingsError
@@ -29,7 +29,11 @@ def show(ctx: typer.Context, *, json: Json = False) -> None:
     if json:
         output.as_json(found)
         return
-    rows = [[str(value) for value in one.values()] for one in found]
+    no_limit = {"rate_parts_per_s": "unlimited", "burst_parts": ""}
+    rows = [
+        [str(no_limit[name] if value is None else value) for name, value in one.items()]
+        for one in found
+    ]
     output.table(["provider", "parts/s", "burst", "from", "at once"], rows)
 
 
@@ -61,7 +65,12 @@ def set_rate(
     if default == (rate is not None):
         message = "say either PARTS_PER_S or --default"
         raise typer.BadParameter(message)
-    chosen = None if rate is None else Rate(parts_per_s=rate, burst=burst)
+    chosen = None
+    if rate is not None:
+        chosen = Rate(
+            parts_per_s=values.rate_of("PARTS_PER_S", rate),
+            burst=values.rate_of("--burst", burst),
+        )
 
     async def write(app: App) -> dict[str, Any]:
         provider = app.providers.get(name)
@@ -77,7 +86,8 @@ def set_rate(
         output.as_json(found)
     else:
         output.line(
-            f"{name}: {found['rate_parts_per_s']} parts/s ({found['rate_from']})"
+            f"{name}: {found['rate_parts_per_s'] or 'unlimited'} parts/s"
+            f" ({found['rate_from']})"
         )
 
 
@@ -88,8 +98,8 @@ def _view(
     rate = kept.get(of_provider(name), settings)
     return {
         "provider": name,
-        "rate_parts_per_s": rate.parts_per_s or "unlimited",
-        "burst_parts": rate.most_at_once if rate.parts_per_s else "",
+        "rate_parts_per_s": rate.parts_per_s or None,
+        "burst_parts": rate.most_at_once if rate.parts_per_s else None,
         "rate_from": "settings" if rate is settings else "set-rate",
         "concurrency": traits.concurrency,
     }

@@ -20,7 +20,9 @@ from batchwire.domain.identifiers import (
     REQUEST_ID_LONGEST,
     is_batch_id,
 )
+from batchwire.domain.lifecycle import Status
 from batchwire.engine.intake import Submission
+from batchwire.engine.scheduler import RESTING
 
 app = typer.Typer(add_completion=False)
 
@@ -114,7 +116,7 @@ def command(  # noqa: PLR0913 - a parameter is an option
         priority=priority,
         max_retries=max_retries,
         timeout_s=timeout,
-        rate_parts_per_s=rate,
+        rate_parts_per_s=values.rate_of("--rate", rate),
         smart_encoding=smart_encoding,
     )
     # What a dry run finds, it says itself.
@@ -173,6 +175,8 @@ class Sending:
 
     async def _wait(self, app: App, batch: Batch, *, has_engine: bool) -> ExitCode:
         wait = following.follow if has_engine else following.deliver
+        if not has_engine:
+            await _tell_of_others(app, batch)
         batch_id = batch.spec.batch_id
         with session.stopping() as stop:
             batch = await wait(app, batch_id, stop, is_quiet=self._as_json)
@@ -205,6 +209,18 @@ class Sending:
 
 _COMPLETED = {"provider", "default_region", "on_uncertain", "chunk_size"}
 _GIVEN = [f for f in Submission.__struct_fields__ if f not in _COMPLETED]
+
+
+async def _tell_of_others(app: App, ours: Batch) -> None:
+    """Name the batches that this engine carries on beside the one it is started for."""
+    running = [s for s in Status if not (s.has_ended or s in RESTING)]
+    for batch in await app.store.batches(running):
+        name = batch.spec.batch_id
+        if name != ours.spec.batch_id:
+            output.note(
+                f"{name} goes on too ({batch.state.status}); `batchwire pause {name}`"
+                " holds it"
+            )
 
 
 def _how(batch: Batch, *, has_engine: bool) -> str:

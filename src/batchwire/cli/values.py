@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,6 +58,22 @@ def age_of(option: str, text: str) -> timedelta:
         problem = f"{option}: must be hours, days or weeks, such as 36h, 90d or 2w, not {text!r}"
         raise typer.BadParameter(problem)
     return timedelta(hours=int(found[1]) * _HOURS[found[2]])
+
+
+def rate_of(option: str, rate: float) -> float:
+    """
+    Take a rate that is a number of parts.
+
+    Raises:
+        BadParameter: it is infinite, or none.
+
+    """
+    if not isfinite(rate):
+        problem = (
+            f"{option}: must be a number of parts per second (0: no limit), not {rate}"
+        )
+        raise typer.BadParameter(problem)
+    return rate
 
 
 def params_of(pairs: Sequence[str]) -> dict[str, str]:
@@ -154,7 +171,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 def _read(file: Path) -> str:
     try:
-        with file.open(encoding="utf-8") as opened:
+        with file.open(encoding="utf-8-sig") as opened:
             text = opened.read(_TEMPLATE_BYTES)
     except OSError as error:
         problem = f"the file {file} cannot be read: {error.strerror}"

@@ -7,6 +7,7 @@ from batchwire.cli import output
 from batchwire.domain import counts, operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Phase, Status
+from batchwire.domain.outcome import Outcome
 
 EXECUTION = "managed"
 
@@ -64,8 +65,9 @@ def progress(batch: Batch) -> float:
 
 
 def is_good(batch: Batch) -> bool:
-    """Whether a batch that ended did so by completing."""
-    return batch.state.status is Status.COMPLETED
+    """Whether a batch that ended did so by completing, and somebody could be sent to."""
+    is_sendable = batch.counts[Outcome.INVALID] < sum(batch.counts)
+    return batch.state.status is Status.COMPLETED and is_sendable
 
 
 def ledger(batch: Batch) -> None:

@@ -9,19 +9,20 @@ batch of it. A list that breaks off leaves nothing behind.
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
+from math import isfinite
 from uuid import uuid4
 
 import msgspec
 import structlog
 import zstandard
 
-from batchwire.domain import operations, recipient_list
+from batchwire.domain import operations, recipient_list, segments
 from batchwire.domain.batch import Batch, BatchSpec, ListFormat, ListSpec, OnUncertain
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.recipient import check_region
 from batchwire.domain.recipient_list import MAX_LINE_BYTES
 from batchwire.domain.template import Template
-from batchwire.errors import BrokenTemplate, UnreadableList
+from batchwire.errors import BrokenTemplate, MalformedMessage, UnreadableList
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
 
@@ -79,11 +80,12 @@ class Intake:
 
         Raises:
             UnreadableList: the list cannot be read; says where.
-            BrokenTemplate: the template cannot be used with this list.
+            BrokenTemplate: the template cannot be used, or not with this list.
+            MalformedMessage: a value cannot be; says which.
             BatchConflict: batch_id or request_id belong to another request.
 
         """
-        template = Template.compile(submission.template)
+        template = _checked(submission)
         if submission.default_region:
             check_region(submission.default_region)
         now = self._clock.now()
@@ -130,6 +132,26 @@ class Intake:
         status = Status.SCHEDULED if early else Status.PREPARATION_READY
         fact = operations.created(status, spec.request_id, spec.user_id, via=via)
         return await self._store.create(spec, digest, (fact,))
+
+
+def _checked(submission: Submission) -> Template:
+    """Refuse what no recipient could be sent; returns the template."""
+    template = Template.compile(submission.template)
+    if not submission.template.strip():
+        raise BrokenTemplate("is blank; write the text of the message")
+    parts = segments.count("".join(template.literals)).parts
+    if parts > segments.MAX_PARTS:
+        raise BrokenTemplate(
+            f"takes {parts} parts before anything is filled in; at most"
+            f" {segments.MAX_PARTS} can be sent, so shorten it"
+        )
+    if not isfinite(submission.rate_parts_per_s):
+        raise MalformedMessage("rate_parts_per_s", "must be a finite number")
+    first, last = submission.schedule_time, submission.not_after
+    if first is not None and last is not None and last <= first:
+        problem = f"is not after schedule_time ({first}), so nothing could be sent"
+        raise MalformedMessage("not_after", problem)
+    return template
 
 
 def _spec(submission: Submission, list_spec: ListSpec, now: datetime) -> BatchSpec:
@@ -235,6 +257,8 @@ class Reading:
 
 
 def _blank(lines: int) -> str:
+    if lines <= 1:
+        return "has no recipients"
     return f"has no recipients: its first {lines:,} lines are blank"
 
 

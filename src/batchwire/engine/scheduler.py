@@ -28,6 +28,7 @@ _RESCUES = 6  # in the time after which a worker is dead
 _ORPHAN_AGE = timedelta(hours=24)
 _TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
+RESTING = (Status.PREPARATION_PAUSED, Status.DELIVERY_PAUSED)
 _TO_PREPARE = (Status.PREPARATION_READY, Status.PREPARATION_RUNNING)
 
 log = structlog.get_logger()
@@ -88,9 +89,8 @@ class Scheduler:
         await self._prepare(
             [b for b in batches if b.state.status in _TO_PREPARE and not self._late(b)]
         )
-        resting = (Status.PREPARATION_PAUSED, Status.DELIVERY_PAUSED)
         self.is_idle = not self._delivery.batch_ids and all(
-            b.state.status in resting and b.resume_at is None for b in batches
+            b.state.status in RESTING and b.resume_at is None for b in batches
         )
 
     async def _rescue(self) -> None:

@@ -307,7 +307,10 @@ class Line:
             self.pace.throttled(self._clock.monotonic(), max(waits, default=None))
         if Verdict.CONFIGURATION in verdicts:
             refused = next(a for a in answers if a.verdict is Verdict.CONFIGURATION)
-            said = refused.error_message or "refuses our credentials or account"
+            said = (
+                refused.error_message
+                or "refuses our credentials or account, or has another URL"
+            )
             self.refusal = f"{said} ({refused.error_code})"
             self._hunger.set()
 
