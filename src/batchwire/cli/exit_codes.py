@@ -44,7 +44,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.STORE: "The database cannot be used, or another engine works on it.",
     ExitCode.BROKER: "The broker cannot be used, or a topic is not as it should be.",
     ExitCode.INTERNAL: "A defect of the program itself.",
-    ExitCode.INTERRUPTED: "Ended by Ctrl-C or SIGTERM; what is done is recorded.",
+    ExitCode.INTERRUPTED: "Ended by Ctrl-C or SIGTERM; what is done is recorded."
+    " `serve` ends with 0 once it is drained, as it should.",
 }
 
 _BY_ERROR: dict[type[BatchwireError], ExitCode] = {
