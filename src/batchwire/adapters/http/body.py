@@ -1,7 +1,7 @@
 """
 Request bodies, compiled: everything but the values of a message is encoded once.
 
-What is left to do for a message is one ``%`` over its values, without a frame of
+What is left to do for a message is one ``%`` over its values, with hardly a frame of
 Python: a call costs more here than the work (the caches are cold).
 """
 
