@@ -52,4 +52,6 @@ async def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004 - itself and the list
+        sys.exit("give the list: python examples/embedded.py list.csv")
     asyncio.run(main(Path(sys.argv[1])))

@@ -53,6 +53,7 @@ def test_without_waiting_the_batch_is_only_made(cli: Cli, people: Path) -> None:
     assert done.returncode == 0
     assert "b1: preparation_ready" in done.stdout
     assert "batchwire serve" in done.stderr
+    assert "no engine works on this database" in cli("show", "b1").stderr
     assert cli("serve", "--until-idle").returncode == 0
     assert json.loads(cli("show", "b1", "--json").stdout)["status"] == "completed"
 

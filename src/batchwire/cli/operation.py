@@ -42,7 +42,7 @@ def carry_out(
     output.line(headline(batch))
     is_waiting = batch.state.status.name.endswith("READY")
     if is_waiting and not has_engine:
-        output.note("no engine works on this database; `batchwire serve` starts one")
+        output.no_engine()
 
 
 def _metadata(selection: Selection | None) -> dict[str, str]:

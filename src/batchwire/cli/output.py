@@ -14,6 +14,11 @@ def line(text: str = "") -> None:
     print(text)  # noqa: T201 - this is the program's output
 
 
+def no_engine() -> None:
+    """Say on standard error that what is asked for waits for an engine."""
+    note("no engine works on this database; `batchwire serve` starts one")
+
+
 def note(text: str) -> None:
     """Print a line for the person at the terminal, on standard error."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -8,6 +8,7 @@ from batchwire.cli.options import BatchId, Json
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.observed import ObservedBatch
+from batchwire.engine.scheduler import RESTING
 
 app = typer.Typer(add_completion=False)
 
@@ -17,7 +18,11 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
     """Show where a batch stands and what became of its recipients."""
 
     async def read(app: App) -> Batch | ObservedBatch:
-        return await observed.found(app, batch_id)
+        found = await observed.found(app, batch_id)
+        is_moving = isinstance(found, Batch) and _is_moving(found)
+        if is_moving and not json and not await app.store.has_engine():
+            output.no_engine()
+        return found
 
     batch = session.on_database(ctx, read)
     if isinstance(batch, ObservedBatch):
@@ -33,6 +38,11 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
     output.table(["", ""], [[name, text] for name, text in _facts(batch) if text])
     output.line()
     views.ledger(batch)
+
+
+def _is_moving(batch: Batch) -> bool:
+    status = batch.state.status
+    return not (status.has_ended or status in RESTING)
 
 
 def _facts(batch: Batch) -> list[tuple[str, str]]:

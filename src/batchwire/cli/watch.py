@@ -22,9 +22,7 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
                 one = await observed.follow(app, batch_id, stop, is_quiet=json)
             return observed.result(one, as_json=json)
         if not batch.state.status.has_ended and not await app.store.has_engine():
-            output.note(
-                "no engine works on this database; `batchwire serve` starts one"
-            )
+            output.no_engine()
         with session.stopping() as stop:
             batch = await following.follow(app, batch_id, stop, is_quiet=json)
         return following.result(batch, as_json=json)

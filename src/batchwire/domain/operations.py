@@ -83,7 +83,7 @@ def operate(
     if command.operation is Operation.RETRY and not_after and not_after <= now:
         obstacle = "not_after has passed"
     if command.operation is Operation.RETRY and state.is_purged:
-        obstacle = f"its recipients were purged at {state.purged_at}"
+        obstacle = f"its recipients were purged at {state.purged_at:%Y-%m-%d %H:%M:%SZ}"
     if obstacle:
         return _refused(batch, command, asked, obstacle)
     close = Outcome.ABORTED if command.operation is Operation.ABORT else None
