@@ -210,13 +210,17 @@ class Delivery:
         await self._after(runs)
 
     async def _written(self, flushes: list[Flush]) -> list[Flushed]:
-        """Flush; what then may be stored and is not settled is never flushed again."""
+        """
+        Flush; what then may be stored and is not settled is never flushed again.
+
+        Where it raises nothing is stored, unless that is what is in doubt.
+        """
         self._is_settled = False
         try:
             return await self._store.flush(self._heart.owner, flushes)
         except StoreInDoubt:
             raise
-        except StoreError:
+        except Exception:
             self._is_settled = True
             raise
 
