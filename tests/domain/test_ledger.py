@@ -55,7 +55,7 @@ def test_threads_pack_and_unpack_at_the_same_time() -> None:
 def test_what_cannot_be_unpacked_is_damage(
     read: Callable[[bytes], object], data: bytes
 ) -> None:
-    with pytest.raises(StoreDamaged, match=r"a packed chunk .* from a backup"):
+    with pytest.raises(StoreDamaged, match=r"what is stored packed .* from a backup"):
         read(data)
 
 

@@ -230,3 +230,13 @@ def test_a_provider_without_a_rate_that_throttles_gets_less_than_went() -> None:
     pace.throttled(11.0, None)
     assert pace.allowed(1.0) == pytest.approx(700, rel=0.02)
     assert not pace.is_free
+
+
+def test_a_throttling_right_after_a_window_began_is_judged_by_the_one_before() -> None:
+    pace = SharedPace("p", Rate(parts_per_s=0.0), lambda: None)
+    pace.set(None, is_shared=False)
+    for tenth in range(22):
+        pace.uncounted += 100
+        pace.measure(10.0 + tenth / 10)
+    pace.throttled(12.12, None)
+    assert pace.allowed(1.0) == pytest.approx(700, rel=0.15)

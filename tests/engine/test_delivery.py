@@ -348,7 +348,9 @@ async def test_a_chunk_that_cannot_be_read_ends_the_engine_and_costs_nothing_els
 
     store.flush = damaged  # type: ignore[method-assign,assignment]
     await service.take(numbers(100), chunk_size=20)
-    with pytest.raises(StoreDamaged, match="batch b1, chunk 2: a packed chunk cannot"):
+    with pytest.raises(
+        StoreDamaged, match="batch b1, chunk 2: what is stored packed cannot"
+    ):
         await asyncio.wait_for(service.run(), 20)
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 40
     assert await service.flaws() == []

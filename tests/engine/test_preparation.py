@@ -13,7 +13,7 @@ from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.engine import preparation
 from batchwire.engine.preparation import Preparation
-from batchwire.errors import StoreBusy
+from batchwire.errors import StoreBusy, StoreInDoubt
 from batchwire.testing.builders import (
     FastClock,
     FlakyStore,
@@ -152,3 +152,44 @@ async def test_a_patient_batch_is_prepared_however_many_urgent_ones_come(
 
 async def _has_chunks(store: SqlStore, batch_id: str) -> bool:
     return sum((await store.batch(batch_id)).counts) > 0
+
+
+async def test_a_list_that_cannot_be_read_back_fails_its_batch_in_a_sentence(
+    store: SqlStore, clock: FastClock
+) -> None:
+    class Damaged(FlakyStore):
+        async def list_blocks(self, _: str) -> AsyncIterator[bytes]:
+            yield b"nonsense"
+
+    damaged = Damaged(store, lambda _: False)
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider}, engine_store=damaged)
+    await service.take(PEOPLE)
+    async with service.running():
+        batch = await service.until(Status.PREPARATION_FAILED)
+    assert batch.state.reason.startswith("what is stored packed cannot be read")
+
+
+async def test_after_a_commit_in_doubt_it_goes_on_behind_what_is_stored(
+    store: SqlStore, clock: FastClock
+) -> None:
+    is_lost = False
+
+    class Doubtful(FlakyStore):
+        async def add_chunks(self, *args: Any) -> Status:  # noqa: ANN401 - as the store's
+            nonlocal is_lost
+            status = await store.add_chunks(*args)
+            if not is_lost:
+                is_lost = True
+                raise StoreInDoubt("it went away during a commit")
+            return status
+
+    doubtful = Doubtful(store, lambda _: False)
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider}, engine_store=doubtful)
+    await service.take(numbers(200), chunk_size=5)
+    await service.run()
+    assert is_lost
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 200
+    assert set(provider.sent_to.values()) == {1}
+    assert await service.flaws() == []

@@ -22,7 +22,6 @@ from batchwire.domain.identifiers import (
 )
 from batchwire.domain.lifecycle import Status
 from batchwire.engine.intake import Submission
-from batchwire.engine.scheduler import RESTING
 
 app = typer.Typer(add_completion=False)
 
@@ -213,7 +212,7 @@ _GIVEN = [f for f in Submission.__struct_fields__ if f not in _COMPLETED]
 
 async def _tell_of_others(app: App, ours: Batch) -> None:
     """Name the batches that this engine carries on beside the one it is started for."""
-    running = [s for s in Status if not (s.has_ended or s in RESTING)]
+    running = [s for s in Status if not (s.has_ended or s.is_paused)]
     for batch in await app.store.batches(running):
         name = batch.spec.batch_id
         if name != ours.spec.batch_id:

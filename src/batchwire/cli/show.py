@@ -8,7 +8,6 @@ from batchwire.cli.options import BatchId, Json
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.observed import ObservedBatch
-from batchwire.engine.scheduler import RESTING
 
 app = typer.Typer(add_completion=False)
 
@@ -19,9 +18,11 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
 
     async def read(app: App) -> Batch | ObservedBatch:
         found = await observed.found(app, batch_id)
-        is_moving = isinstance(found, Batch) and _is_moving(found)
-        if is_moving and not json and not await app.store.has_engine():
-            output.no_engine()
+        if isinstance(found, Batch) and not json:
+            status = found.state.status
+            rests = status.has_ended or status.is_paused
+            if not rests and not await app.store.has_engine():
+                output.no_engine()
         return found
 
     batch = session.on_database(ctx, read)
@@ -38,11 +39,6 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
     output.table(["", ""], [[name, text] for name, text in _facts(batch) if text])
     output.line()
     views.ledger(batch)
-
-
-def _is_moving(batch: Batch) -> bool:
-    status = batch.state.status
-    return not (status.has_ended or status in RESTING)
 
 
 def _facts(batch: Batch) -> list[tuple[str, str]]:

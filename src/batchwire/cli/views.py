@@ -10,6 +10,11 @@ from batchwire.domain.lifecycle import Phase, Status
 from batchwire.domain.outcome import Outcome
 
 EXECUTION = "managed"
+_REFUSED = (
+    Outcome.INVALID,
+    Outcome.DUPLICATE,
+    Outcome.SUPPRESSED,
+)  # before any attempt
 
 
 def view(batch: Batch) -> dict[str, Any]:
@@ -66,8 +71,8 @@ def progress(batch: Batch) -> float:
 
 def is_good(batch: Batch) -> bool:
     """Whether a batch that ended did so by completing, and somebody could be sent to."""
-    is_sendable = batch.counts[Outcome.INVALID] < sum(batch.counts)
-    return batch.state.status is Status.COMPLETED and is_sendable
+    refused = sum(batch.counts[outcome] for outcome in _REFUSED)
+    return batch.state.status is Status.COMPLETED and refused < sum(batch.counts)
 
 
 def ledger(batch: Batch) -> None:

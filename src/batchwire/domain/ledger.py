@@ -106,12 +106,12 @@ def unpack_payload(data: bytes) -> Payload:
 
 
 def unpack_numbers(data: bytes) -> list[str]:
-    """Read the numbers of a payload alone, for half of the time."""
+    """Read the numbers of a payload alone, for two thirds of the time."""
     return _unpack(_outline_decoder, data).numbers.split("\n")
 
 
 def unpack_parts(data: bytes) -> bytes:
-    """Read the parts of a payload alone, for a tenth of the time."""
+    """Read the parts of a payload alone, for a third of the time."""
     return _unpack(_outline_decoder, data).parts
 
 
@@ -120,13 +120,30 @@ def unpack_segment(data: bytes) -> Segment:
     return _unpack(_segment_decoder, data)
 
 
+def decompress(data: bytes) -> bytes:
+    """
+    Decompress what is stored: a chunk's, or a block of a list.
+
+    Raises:
+        StoreDamaged: it is nothing that was compressed.
+
+    """
+    try:
+        return zstandard.ZstdDecompressor().decompress(data)
+    except zstandard.ZstdError as error:
+        raise _damaged(error) from error
+
+
 def _unpack(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
     try:
-        return decoder.decode(zstandard.ZstdDecompressor().decompress(data))
-    except (zstandard.ZstdError, msgspec.MsgspecError) as error:
-        raise StoreDamaged(
-            f"a packed chunk cannot be read ({error}); restore the database from a backup"
-        ) from error
+        return decoder.decode(decompress(data))
+    except msgspec.MsgspecError as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> StoreDamaged:
+    problem = f"what is stored packed cannot be read ({error})"
+    return StoreDamaged(f"{problem}; restore the database from a backup")
 
 
 class ChunkState:

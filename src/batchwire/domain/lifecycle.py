@@ -43,6 +43,11 @@ class Status(StrEnum):
         return self in _ENDED
 
     @property
+    def is_paused(self) -> bool:
+        """Whether it rests until somebody resumes it, or the time to try again comes."""
+        return self in {Status.PREPARATION_PAUSED, Status.DELIVERY_PAUSED}
+
+    @property
     def phase(self) -> Phase:
         """The phase the name tells; the terminal statuses keep their batch's last."""
         if self.startswith("preparation"):

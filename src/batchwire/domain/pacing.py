@@ -8,6 +8,7 @@ MIN_RATE = 1.0
 _CUT = 0.7  # of the measured rate, when a provider throttles
 _RECOVERY = 1.1  # a second without throttling
 _FREE_AGAIN = 4.0  # times the rate of the last cut
+_MEASURED_S = 0.5  # a window that is younger says little
 _MOST_HOLD_S = 300.0  # however long a provider asks us to wait
 
 
@@ -28,6 +29,7 @@ class Pace:
         self._filled_at = 0.0
         self._hold_until = 0.0
         self._recovered_at = 0.0
+        self._measured = 0.0  # parts per second of the window before
         self._measured_from = 0.0
         self._measured_parts = 0
 
@@ -65,7 +67,9 @@ class Pace:
 
     def measure(self, parts: int, now: float) -> None:
         """Count parts that went: a provider that throttles gets less than they were."""
-        if now - self._measured_from > 1:
+        elapsed_s = now - self._measured_from
+        if elapsed_s > 1:
+            self._measured = self._measured_parts / elapsed_s
             self._measured_from, self._measured_parts = now, 0
         self._measured_parts += parts
 
@@ -80,7 +84,10 @@ class Pace:
         """Slow down: the provider said that we are too fast."""
         if self._cut_at and now - self._recovered_at < 1 and retry_after_s is None:
             return  # answers to what was in flight at the last cut
-        measured = self._measured_parts / max(now - self._measured_from, 0.1)
+        measured = self._measured
+        elapsed_s = now - self._measured_from
+        if elapsed_s > _MEASURED_S or not measured:
+            measured = self._measured_parts / max(elapsed_s, 0.1)
         self._limit = max(MIN_RATE, (measured or self._limit or MIN_RATE) * _CUT)
         self._cut_at = self._limit
         self._recovered_at = self._filled_at = now

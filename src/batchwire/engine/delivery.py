@@ -218,10 +218,8 @@ class Delivery:
         self._is_settled = False
         try:
             return await self._store.flush(self._heart.owner, flushes)
-        except StoreInDoubt:
-            raise
-        except Exception:
-            self._is_settled = True
+        except Exception as error:
+            self._is_settled = not isinstance(error, StoreInDoubt)
             raise
 
     async def _rest(self, until: float) -> None:

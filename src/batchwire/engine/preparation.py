@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import structlog
-import zstandard
 
 from batchwire.domain import operations, recipient_list
 from batchwire.domain.batch import Batch
@@ -20,7 +19,13 @@ from batchwire.domain.chunk import Prepared
 from batchwire.domain.counts import count
 from batchwire.domain.duplicates import Confirmation, Suspects
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import Segment, segment, unpack_numbers, unpack_parts
+from batchwire.domain.ledger import (
+    Segment,
+    decompress,
+    segment,
+    unpack_numbers,
+    unpack_parts,
+)
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient_list import Rows
@@ -162,9 +167,8 @@ class Preparation:
             yield rest
 
     async def _pieces(self) -> AsyncIterator[str]:
-        decompressor = zstandard.ZstdDecompressor()
         async for block in self._store.list_blocks(self._spec.list.list_id):
-            text = decompressor.decompress(block).decode()
+            text = decompress(block).decode()
             for piece in recipient_list.pieces(text, self._spec.list):
                 yield piece
 

@@ -28,7 +28,6 @@ _RESCUES = 6  # in the time after which a worker is dead
 _ORPHAN_AGE = timedelta(hours=24)
 _TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
-RESTING = (Status.PREPARATION_PAUSED, Status.DELIVERY_PAUSED)
 _TO_PREPARE = (Status.PREPARATION_READY, Status.PREPARATION_RUNNING)
 
 log = structlog.get_logger()
@@ -90,7 +89,7 @@ class Scheduler:
             [b for b in batches if b.state.status in _TO_PREPARE and not self._late(b)]
         )
         self.is_idle = not self._delivery.batch_ids and all(
-            b.state.status in RESTING and b.resume_at is None for b in batches
+            b.state.status.is_paused and b.resume_at is None for b in batches
         )
 
     async def _rescue(self) -> None:
@@ -171,7 +170,9 @@ class Scheduler:
             error = None if task.cancelled() else task.exception()
             if isinstance(error, StaleLease):
                 log.warning("lease_lost", batch_id=batch_id, error=str(error))
-            elif isinstance(error, StoreInDoubt) or getattr(error, "retryable", False):
+            elif isinstance(error, StoreError) and (
+                error.retryable or isinstance(error, StoreInDoubt)
+            ):  # it goes on behind what is stored, whatever that is
                 log.warning("store_unavailable", batch_id=batch_id, error=str(error))
             elif error is not None:
                 log.error("preparation_raised", batch_id=batch_id, exc_info=error)

@@ -87,9 +87,9 @@ class Delivery:
         self._listener.lost(partitions)
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
-        gone = {(each.topic, each.number) for each in partitions}
         if not self._held:  # what is still on its way here is not taken by that
             return
+        gone = {(each.topic, each.number) for each in partitions}
         self._held = [each for each in self._held if _home(each) not in gone]
         if not self._held:
             self.is_taken.set()

@@ -101,9 +101,7 @@ class Member:
         while not self._is_leaving.is_set():
             try:
                 self._be_member()
-            except (
-                Exception
-            ):  # a bug, ours or the client's: the next client reads again
+            except Exception:  # a bug: what was not finished the next client reads
                 log.exception("subscription_raised", topic=self._settings.topic)
             finally:
                 self._client.close()

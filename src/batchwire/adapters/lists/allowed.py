@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-import zstandard
-
 from batchwire.adapters.lists import files, web
 from batchwire.adapters.lists.places import allowed_place
 from batchwire.adapters.lists.web import WebLimits
+from batchwire.domain.ledger import decompress
 from batchwire.errors import UnreadableList
 from batchwire.ports.recipient_lists import UPLOAD_PREFIX, UPLOADED
 from batchwire.ports.store import Store
@@ -48,7 +47,7 @@ class AllowedLists:
         if list_id.startswith(UPLOAD_PREFIX):  # a batch's own list is nobody else's
             async for block in self._store.list_blocks(list_id):
                 is_there = True
-                yield zstandard.decompress(block)
+                yield decompress(block)
         if not is_there:
             problem = "there is no such uploaded list (any more)"
             remedy = "Upload it again: `batchwire lists add`"
