@@ -9,17 +9,16 @@ by anybody holds from the next cycle on.
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 
 import structlog
 
 from batchwire.domain import counts as numbers, operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.events import Fact
-from batchwire.domain.lifecycle import Status, Trigger
-from batchwire.domain.outcome import Outcome
+from batchwire.domain.lifecycle import Status
 from batchwire.domain.rationing import Rate, of_batch, of_provider
 from batchwire.domain.shared_pace import SharedPace
+from batchwire.engine.ending import Ending
 from batchwire.engine.heart import Heart
 from batchwire.engine.load import Load, Run
 from batchwire.engine.rationing import Rationing
@@ -58,6 +57,7 @@ class Delivery:
         self._lines: dict[str, Line] = {}
         self._runs: dict[str, Run] = {}
         self._sharing = Sharing(clock, settings)
+        self._ending = Ending(store, clock)
         self.rationing = Rationing(store, clock)
         self._hunger = asyncio.Event()  # some line runs low
         self._is_settled = True  # all that was flushed is known to be stored
@@ -162,7 +162,7 @@ class Delivery:
             for one in reversed(slices):
                 one.load.take_back(one)
         for run in self._runs.values():
-            self._stop(run)
+            run.stop()
         until = self._clock.monotonic() + self._settings.drain_timeout_s
         try:
             await self._last_cycle(until)
@@ -309,92 +309,12 @@ class Delivery:
             stored = sum(len(s.outcomes) for u in flush.updates for s in u.segments)
             answered = sum(load.untold for load in run.loads.values())
             run.escaped = run.in_flight + answered + stored
-            self._stop(run)
-
-    def _stop(self, run: Run) -> None:
-        run.is_stopping = True
-        run.wanted = 0
-        run.line.withdraw(lambda load: load.run is run)
+            run.stop()
 
     async def _after(self, runs: list[Run]) -> None:
-        """End what is at its end, and stop what cannot go on."""
+        """Let go of what is at its end."""
         for run in runs:
-            if run.is_stopping:
-                await self._leave(run)
-            elif run.line.is_blocked:
-                await self._pause(run)
-            elif not run.loads and run.is_exhausted:
-                await self._end(run)
-            else:
-                await self._check_stall(run)
-
-    async def _leave(self, run: Run) -> None:
-        """Let go of a stopped batch once its last answer is stored."""
-        if run.loads:
-            return
-        batch_id = run.batch.spec.batch_id
-        if run.has_claimed and not run.is_complete and not self._is_draining:
-            await self._store.change(
-                batch_id, lambda b: operations.settle(b, run.escaped)
-            )
-        self._forget(batch_id)
-
-    async def _pause(self, run: Run) -> None:
-        """Pause a batch whose provider cannot be used; try again where that helps."""
-        line, now = run.line, self._clock.now()
-        if line.refusal:
-            reason, resume_at = f"{line.traits.name}: {line.refusal}", None
-        else:
-            reason = f"{line.traits.name} does not answer"
-            resume_at = now + timedelta(seconds=line.circuit.delay_s)
-        await self._enter(run, Trigger.PROVIDER_STOPPED, reason, resume_at)
-        run.escaped = run.in_flight
-        self._stop(run)
-
-    async def _end(self, run: Run) -> None:
-        if run.counts[Outcome.OPEN]:  # others hold it
-            run.progress_at = self._clock.monotonic()
-            return
-        batch_id = run.batch.spec.batch_id
-        batch = await self._store.change(
-            batch_id, lambda b: operations.end(b, self._clock.now())
-        )
-        self._forget(batch_id)
-        log.info(
-            "batch_status_update",
-            batch_id=batch_id,
-            status=batch.state.status,
-            **{k: n for k, n in numbers.named(batch.counts).items() if n},
-        )
-
-    def _forget(self, batch_id: str) -> None:
-        del self._runs[batch_id]
-        self.rationing.forget(of_batch(batch_id))
-
-    async def _check_stall(self, run: Run) -> None:
-        now = self._clock.monotonic()
-        if run.limited_by() or not run.loads:  # others hold it, or it waits its turn
-            run.progress_at = now
-        if now - run.progress_at > run.batch.spec.timeout_s:
-            reason = f"no progress for {run.batch.spec.timeout_s} s"
-            await self._enter(run, Trigger.EXPIRED, reason, None)
-
-    async def _enter(
-        self, run: Run, trigger: Trigger, reason: str, resume_at: object
-    ) -> None:
-        await self._store.change(
-            run.batch.spec.batch_id,
-            lambda b: operations.enter(
-                b,
-                trigger,
-                self._clock.now(),
-                reason=reason,
-                resume_at=resume_at,  # type: ignore[arg-type]
-            ),
-        )
-        log.warning(
-            "batch_status_update",
-            batch_id=run.batch.spec.batch_id,
-            trigger=trigger,
-            reason=reason,
-        )
+            if await self._ending.is_over(run, is_draining=self._is_draining):
+                batch_id = run.batch.spec.batch_id
+                del self._runs[batch_id]
+                self.rationing.forget(of_batch(batch_id))

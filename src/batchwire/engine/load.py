@@ -257,6 +257,12 @@ class Run:
             self.pace.take(chosen.parts(), now)
         return chosen
 
+    def stop(self) -> None:
+        """Intend nothing more, and take back what was not submitted yet."""
+        self.is_stopping = True
+        self.wanted = 0
+        self.line.withdraw(lambda load: load.run is self)
+
     def is_held_back(self) -> bool:
         """Whether its own rate lets nothing more go at the moment."""
         return self.pace is not None and self.pace.is_limiting(self.clock.monotonic())
