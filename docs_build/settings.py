@@ -9,7 +9,8 @@ _HEAD = """\
 What counts, from the strongest: the command line, the environment, the file, the
 default. The file is `--config PATH`, else what `BATCHWIRE_CONFIG` names, else
 `batchwire.yaml` in the working directory, if there is one. `batchwire config show` prints
-what is in force and who set it; `batchwire config check` finds everything that is wrong.
+what is in force and who set it; `batchwire config check` finds everything that is wrong in
+it. Secrets are not read by that: one that is missing is named when its provider is used.
 
 A key is written with dots here and nested in the YAML file. `<name>` is a name that you
 choose. An environment variable that is empty is not set; a group may be given whole, as
