@@ -433,7 +433,7 @@ async def test_a_provider_without_a_rate_that_throttles_is_used_as_it_allows(
     provider = ScriptedProvider(script, concurrency=8)
     service = Service(store, clock, {"scripted": provider})
     await service.take(numbers(6000), timeout_s=100_000)
-    began = clock.monotonic()
     await service.run()
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 6000
-    assert clock.monotonic() - began < 6000 / 300 * 3
+    # At a pace that has fallen to its least, one part a second, this mean is 1.
+    assert sum(seconds.values()) / len(seconds) > 10
