@@ -28,6 +28,9 @@ NUMBER_COLUMNS = (
 )
 _PIECE = 32 * 1024  # characters
 _DELIMITERS = ",;\t|"
+_BESIDE_MARKS = {  # by delimiter: every byte that ends neither a field nor a row
+    mark: bytes(set(range(256)) - {ord(mark), ord("\n")}) for mark in _DELIMITERS
+}
 _NUMBER_CHARACTERS = frozenset("+0123456789 -.()/")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -238,13 +241,12 @@ def _plain_columns(text: str, spec: ListSpec) -> list[Any] | None:
     width = len(spec.columns)
     if width == 1 or '"' in text or "\r" in text:
         return None
-    # Every newline begins a cell; it is plain if these are those of the first column.
-    cells = text.replace("\n", f"{spec.delimiter}\n").split(spec.delimiter)
-    columns = [cells[at::width] for at in range(width)]
-    size = text.count("\n") + 1
-    columns[0] = "".join(columns[0]).split("\n")
-    is_plain = len(columns[0]) == size and len(cells) == size * width
-    return columns if is_plain else None
+    marks = text.encode().translate(None, _BESIDE_MARKS[spec.delimiter])
+    row = spec.delimiter.encode() * (width - 1) + b"\n"
+    if marks + b"\n" != row * (text.count("\n") + 1):
+        return None
+    cells = text.replace("\n", spec.delimiter).split(spec.delimiter)
+    return [cells[at::width] for at in range(width)]
 
 
 def _parsed_columns(
