@@ -127,6 +127,9 @@ def message(position: int = 0, attempt: int = 1) -> Message:
         (Verdict.UNCERTAIN, OnUncertain.DROP, 1, False, (Outcome.FAILED, 1)),
         (Verdict.UNCERTAIN, OnUncertain.RESEND, 1, False, (Outcome.OPEN, 1 | REPEAT)),
         (Verdict.UNCERTAIN, OnUncertain.RESEND, 1, True, (Outcome.UNCERTAIN, 1)),
+        (Verdict.TRANSIENT, OnUncertain.RESEND, 1, True, (Outcome.UNCERTAIN, 1)),
+        (Verdict.TRANSIENT, OnUncertain.RESEND, 1, False, (Outcome.OPEN, 1)),
+        (Verdict.PERMANENT, OnUncertain.RESEND, 1, True, (Outcome.FAILED, 1)),
     ],
 )
 def test_the_judge_rules(

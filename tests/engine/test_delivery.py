@@ -437,3 +437,125 @@ async def test_a_provider_without_a_rate_that_throttles_is_used_as_it_allows(
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 6000
     # At a pace that has fallen to its least, one part a second, this mean is 1.
     assert sum(seconds.values()) / len(seconds) > 10
+
+
+async def test_a_repeat_that_fails_for_the_moment_leaves_the_doubt(
+    store: SqlStore, clock: FastClock
+) -> None:
+    said = [
+        Answer(Verdict.UNCERTAIN, error_code="http_504"),
+        Answer(Verdict.TRANSIENT, error_code="http_503"),
+    ]
+    provider = ScriptedProvider(lambda _: said.pop(0))
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(1), on_uncertain=OnUncertain.RESEND)
+    await service.run()
+    assert (await store.batch("b1")).counts[Outcome.UNCERTAIN] == 1
+    assert provider.keys == {"b1:0:1": 2}
+
+
+class AllOrNone(ScriptedProvider):
+    """Refuses whoever is bad, and everybody who comes with one."""
+
+    async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        """See the port."""
+        answers = await super().submit(messages)
+        if len(messages) == 1 or {a.verdict for a in answers} == {Verdict.ACCEPTED}:
+            return answers
+        return [Answer(Verdict.PERMANENT, in_company=True)] * len(messages)
+
+
+def bad(message: Message) -> Answer:
+    """Refuse every eighth."""
+    return ACCEPTED if message.position % 8 else Answer(Verdict.PERMANENT)
+
+
+async def test_whoever_spoils_a_request_is_refused_alone_and_all_others_are_sent(
+    store: SqlStore, clock: FastClock
+) -> None:
+    accepted: Counter[str] = Counter()
+
+    class Counting(AllOrNone):
+        async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+            answers = await super().submit(messages)
+            for message, given in zip(messages, answers, strict=True):
+                accepted[message.to] += given.verdict is Verdict.ACCEPTED
+            return answers
+
+    provider = Counting(bad, batch_size=64, concurrency=2)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(200))
+    await service.run()
+    batch = await store.batch("b1")
+    assert (batch.counts[Outcome.ACCEPTED], batch.counts[Outcome.FAILED]) == (175, 25)
+    assert sorted(accepted.values()) == [0] * 25 + [1] * 175
+    assert await service.flaws() == []
+
+
+async def test_a_pause_holds_amid_the_halves_of_a_refused_request(
+    store: SqlStore, clock: FastClock
+) -> None:
+    flush, cycles = store.flush, 0
+
+    async def counted(owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+        nonlocal cycles
+        found = await flush(owner, flushes)
+        cycles += 1
+        return found
+
+    store.flush = counted  # type: ignore[method-assign]
+    provider = AllOrNone(bad, hold_after=64, batch_size=64, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(64))
+    async with service.running():
+        await until(lambda: len(provider.submitted) > 64)  # the first half waits
+        await service.operate(Operation.PAUSE)
+        known = cycles + 2
+        await until(lambda: cycles >= known)
+        provider.let_go()
+        await service.until(Status.DELIVERY_PAUSED)
+        await asyncio.sleep(0.1)
+        assert len(provider.submitted) == 64 + 32
+        await service.operate(Operation.RESUME)
+        batch = await service.until(Status.COMPLETED)
+    assert (batch.counts[Outcome.ACCEPTED], batch.counts[Outcome.FAILED]) == (56, 8)
+    assert await service.flaws() == []
+
+
+async def test_whoever_opts_out_gets_nothing_more_of_a_batch_under_way(
+    store: SqlStore, clock: FastClock
+) -> None:
+    people = numbers(40)
+    slow = ScriptedProvider(rate_parts_per_s=0.4, burst_parts=1, concurrency=1)
+    quick = ScriptedProvider(lambda _: OPTED_OUT, name="quick")
+    service = Service(store, clock, {"scripted": slow, "quick": quick})
+    await service.take(people, batch_id="slow", timeout_s=100_000)
+    async with service.running():
+        await until(lambda: slow.submitted)
+        await service.take([people[39], people[37]], batch_id="out", provider="quick")
+        batch = await service.until(Status.COMPLETED, batch_id="slow")
+    assert batch.counts[Outcome.SUPPRESSED] == 2
+    assert batch.counts[Outcome.ACCEPTED] == 38
+    assert not {people[39], people[37]} & set(slow.sent_to)
+    assert await service.flaws("slow") == []
+
+
+class Unopenable(ScriptedProvider):
+    """Has a bug."""
+
+    async def open(self) -> None:
+        """See the port."""
+        raise ValueError("what was that")
+
+
+async def test_a_provider_that_cannot_be_opened_stops_its_own_batch_only(
+    store: SqlStore, clock: FastClock
+) -> None:
+    providers = {"scripted": ScriptedProvider(), "odd": Unopenable(name="odd")}
+    service = Service(store, clock, providers)
+    await service.take(numbers(3), batch_id="a", provider="odd")
+    await service.take(numbers(3), batch_id="b")
+    async with service.running():
+        await service.until(Status.COMPLETED, batch_id="b")
+        batch = await service.until(Status.DELIVERY_PAUSED, batch_id="a")
+    assert "odd cannot be opened: what was that" in batch.state.reason

@@ -289,13 +289,15 @@ class Judge(msgspec.Struct, frozen=True):
         attempt = min(message.attempt, MAX_ATTEMPT)
         if answer.verdict is Verdict.ACCEPTED:
             return Outcome.ACCEPTED, attempt
-        if answer.verdict is Verdict.UNCERTAIN:
+        is_transient = answer.verdict is Verdict.TRANSIENT
+        # Of a repeat the first submission may have been accepted all the same.
+        if answer.verdict is Verdict.UNCERTAIN or (is_transient and repeated):
             if self.on_uncertain is OnUncertain.DROP:
                 return Outcome.FAILED, attempt
             if self.on_uncertain is OnUncertain.RESEND and not repeated:
                 return Outcome.OPEN, attempt | REPEAT
             return Outcome.UNCERTAIN, attempt
-        if answer.verdict is Verdict.TRANSIENT and attempt < self.max_attempts:
+        if is_transient and attempt < self.max_attempts:
             return Outcome.OPEN, attempt
         return Outcome.FAILED, attempt
 

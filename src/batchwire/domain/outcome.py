@@ -69,7 +69,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
     ``error_code`` is the provider's own code (``"21610"``), or ours where it gave none
     (``"http_503"``, ``"timeout"``). ``retry_after_s`` comes with a throttled verdict.
-    ``suppress`` says that the number opted out or does not exist.
+    ``suppress`` says that the number opted out or does not exist. ``in_company``: a
+    request of several was refused for good as a whole; none was taken, and perhaps one
+    is to blame.
     """
 
     verdict: Verdict
@@ -78,3 +80,4 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     error_message: str = ""
     retry_after_s: float | None = None
     suppress: bool = False
+    in_company: bool = False

@@ -25,7 +25,12 @@ from batchwire.engine.rationing import Rationing
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.sharing import Sharing
 from batchwire.engine.submission import Line
-from batchwire.errors import ProviderSettingsRefused, StoreError, StoreInDoubt
+from batchwire.errors import (
+    ProviderError,
+    ProviderSettingsRefused,
+    StoreError,
+    StoreInDoubt,
+)
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 from batchwire.ports.store import Flush, Flushed, Store
@@ -102,7 +107,14 @@ class Delivery:
         line = Line(
             provider, pace, self._clock, self._settings, self._hunger, self._heart
         )
-        await line.open()
+        try:
+            await line.open()
+        except ProviderError:
+            raise
+        except Exception as error:  # a bug of its own stops nobody else's batch
+            log.exception("provider_raised", provider=name)
+            message = f"provider {name} cannot be opened: {error}"
+            raise ProviderSettingsRefused(message) from error
         return line
 
     def _pace(self, batch: Batch) -> SharedPace | None:
@@ -207,6 +219,7 @@ class Delivery:
                 run.line.offer(chosen.get(run.batch.spec.batch_id, []))
                 self._load(run, flush, one)
         self._is_settled = True
+        self._opt_out({number for flush in flushes for number in flush.suppress})
         await self._after(runs)
 
     async def _written(self, flushes: list[Flush]) -> list[Flushed]:
@@ -301,6 +314,13 @@ class Delivery:
         run.is_exhausted = found.next_due_s is None
         wait_s = _LOOK_S if found.next_due_s is None else found.next_due_s
         run.claim_at = self._clock.monotonic() + wait_s
+
+    def _opt_out(self, numbers: set[str]) -> None:
+        """Submit no more to numbers that are stored as suppressed now, of any batch."""
+        if numbers:
+            for run in self._runs.values():
+                for load in run.loads.values():
+                    load.opt_out(numbers)
 
     def _stopped(self, run: Run, flush: Flush, found: Flushed) -> None:
         """Stop a batch that somebody paused or ended: what is in flight escapes."""

@@ -6,12 +6,20 @@ its chunk is to be intended, what was answered, and what of that is to be stored
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
 from batchwire.domain.batch import Batch
 from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import Counts
-from batchwire.domain.ledger import MAX_ATTEMPT, Judge, Segment, segment, unpack_payload
+from batchwire.domain.ledger import (
+    MAX_ATTEMPT,
+    Judge,
+    Segment,
+    segment,
+    unpack_numbers,
+    unpack_payload,
+)
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.domain.pacing import backoff_s
 from batchwire.domain.shared_pace import SharedPace
@@ -20,6 +28,8 @@ from batchwire.engine.submission import Line, Slice
 from batchwire.errors import StoreDamaged
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import ChunkUpdate, Claim
+
+T = TypeVar("T")
 
 
 class Load:
@@ -49,13 +59,28 @@ class Load:
         self.told: list[Segment] = []  # packed, and not known to be stored
         self.writing = 0  # how many of these the flush under way stores
         self._messages: list[Message] = []
-        if claim.suppressed:
-            self._suppress(claim.suppressed)
+        self._suppress(claim.suppressed)
+
+    def opt_out(self, numbers: Collection[str]) -> None:
+        """
+        End who has one of these numbers and is not intended yet.
+
+        Raises:
+            StoreDamaged: what is stored of them cannot be read.
+
+        """
+        if self.unintended:
+            own = self._read(unpack_numbers)
+            ahead = self.open[self.intended :]
+            self._suppress({place for place in ahead if own[place] in numbers})
 
     def _suppress(self, suppressed: Collection[int]) -> None:
         """End suppressed numbers; who may have been accepted before is uncertain."""
         places = [place for place in self.open if place in suppressed]
+        if not places:
+            return
         self.open = [place for place in self.open if place not in suppressed]
+        self._messages = []
         doubtful = set(self.state.doubtful())
         entries = [
             (
@@ -66,8 +91,7 @@ class Load:
             for place in places
         ]
         errors = {p: self.state.errors[p] for p in doubtful.intersection(places)}
-        if entries:
-            self.told.append(segment(self._now_ms(), self.fence, entries, errors))
+        self.told.append(segment(self._now_ms(), self.fence, entries, errors))
 
     @property
     def is_stopping(self) -> bool:
@@ -109,19 +133,22 @@ class Load:
 
         """
         if not self._messages:
-            batch_id = self.run.batch.spec.batch_id
-            try:
-                payload = unpack_payload(self.payload)
-            except StoreDamaged as error:
-                place = f"batch {batch_id}, chunk {self.number}"
-                raise StoreDamaged(f"{place}: {error}") from error
+            stamp = (self.run.batch.spec.batch_id, self.base)
+            payload = self._read(unpack_payload)
             self._messages = self.run.recipe.messages(
-                (batch_id, self.base), payload, self.state, self.open
+                stamp, payload, self.state, self.open
             )
         made = self._messages[first:stop]
         if stop == len(self.open):
             self._messages = []
         return made
+
+    def _read(self, unpack: Callable[[bytes], T]) -> T:
+        try:
+            return unpack(self.payload)
+        except StoreDamaged as error:
+            place = f"batch {self.run.batch.spec.batch_id}, chunk {self.number}"
+            raise StoreDamaged(f"{place}: {error}") from error
 
     def accepted(self, messages: list[Message], answers: Sequence[Answer]) -> None:
         """Take the answers to messages that were all accepted."""

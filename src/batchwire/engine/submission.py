@@ -273,6 +273,8 @@ class Line:
         """
         Keep what is answered; put back what surely was not taken.
 
+        Who was refused in company goes again in halves, until who is to blame is alone.
+
         A transient failure while the circuit opens is no attempt. That of a trial is
         one: else recipients that always fail would keep the circuit open for ever.
         """
@@ -280,6 +282,11 @@ class Line:
             log.error("provider_miscounted", provider=self.traits.name)
             answers = [_lost("answer_count")] * len(messages)
         self._judge_provider({answer.verdict for answer in answers}, answers)
+        if len(messages) > 1 and all(answer.in_company for answer in answers):
+            middle = len(messages) // 2
+            self._put_back(load, messages[middle:])
+            self._put_back(load, messages[:middle])
+            return
         again = _AGAIN
         if self.circuit.is_tripped and not is_trial:
             again |= {Verdict.TRANSIENT}
@@ -289,9 +296,17 @@ class Line:
                 back.append(message)
             else:
                 load.note(message, answer)
-        if back and not load.is_stopping:
-            self._line.appendleft(load.back(back))
-            self.waiting += len(back)
+        self._put_back(load, back)
+
+    def _put_back(
+        self,
+        load: Any,  # noqa: ANN401
+        messages: list[Message],
+    ) -> None:
+        """Put at the front what surely was not taken: it goes next, in one call."""
+        if messages and not load.is_stopping:
+            self._line.appendleft(load.back(messages))
+            self.waiting += len(messages)
             self._offered.set()
 
     def _judge_provider(

@@ -50,8 +50,7 @@ class Provider(Protocol):
         Called concurrently. Never raises for what a network or a provider does: that
         is a verdict. Conservative: only what surely never reached the provider is
         ``CONNECTION``; whatever is lost after that is ``UNCERTAIN``. Never sends a
-        message twice by itself, unless the provider refused it for good in company.
-        Ends within the provider's own time-outs.
+        message twice by itself. Ends within the provider's own time-outs.
         """
         ...
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -130,34 +129,16 @@ async def test_a_list_carries_every_message_of_a_request(
     assert ids == ["id-b1:0:1", "id-b1:1:1"]
 
 
-async def test_whoever_spoils_a_whole_list_is_refused_alone(
+async def test_a_list_refused_as_a_whole_is_refused_in_company_and_one_alone_is_not(
     server: FaultServer, make: Make, message: Build
 ) -> None:
-    taken: Counter[str] = Counter()
-
-    async def all_or_none(request: Received, transport: asyncio.Transport) -> None:
-        items = json.loads(request.body)["messages"]
-        if any(item["to"] == ProviderContract.REFUSED for item in items):
-            await answer(400, b'{"code": 21610}')(request, transport)
-        else:
-            taken.update(item["key"] for item in items)
-            await many_messages(request, transport)
-
-    server.will(*[all_or_none] * 20)
-    spoilt = {3, 8}
-    messages = [
-        message(n, ProviderContract.REFUSED if n in spoilt else f"+44770090{n:04d}")
-        for n in range(10)
-    ]
-    many = {**LIST, "batch_size": 10, "code_table": "twilio"}
-    answers = await submit(make(server.url, **many), *messages)
-    for n, given in enumerate(answers):
-        if n in spoilt:
-            assert (given.verdict, given.suppress) == (Verdict.PERMANENT, True)
-        else:
-            assert given.provider_message_id == f"id-{messages[n].key}"
-    assert taken == Counter(m.key for n, m in enumerate(messages) if n not in spoilt)
-    assert len(server.requests) < 20
+    server.will(*[answer(400, b'{"code": 21610}')] * 2)
+    provider = make(server.url, **LIST, code_table="twilio")
+    both = await submit(provider, message(0), message(1))
+    assert both == [Answer(Verdict.PERMANENT, in_company=True)] * 2
+    (alone,) = await submit(provider, message(0))
+    assert (alone.verdict, alone.suppress) == (Verdict.PERMANENT, True)
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -261,6 +242,18 @@ async def test_an_open_provider_shows_no_secret(
     provider = make("http://127.0.0.1:9/", {"TOKEN": "s3cret"}, auth=auth)
     await provider.open()
     assert "s3cret" not in repr(provider) + repr(vars(provider))
+
+
+async def test_a_secret_that_an_answer_repeats_is_not_kept(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    said = b"no s3cret of ours"
+    server.will(answer(401, b'{"error": "' + said + b'", "code": "' + said + b'"}'))
+    paths = {"error_message": ["error"], "error_code": ["code"]}
+    auth = {"kind": "bearer", "token_env": "TOKEN"}
+    provider = make(server.url, {"TOKEN": "s3cret"}, auth=auth, answer=paths)
+    (given,) = await submit(provider, message())
+    assert (given.error_message, given.error_code) == ("no … of ours", "no … of ours")
 
 
 @pytest.mark.parametrize(

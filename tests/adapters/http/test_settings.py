@@ -23,6 +23,10 @@ def test_url_and_body_are_enough() -> None:
     [
         ({"url": "sms.example/v1"}, "is no URL"),
         ({"url": "ftp://sms.example/"}, "is no URL"),
+        ({"url": "https://exa mple.com/x"}, "is no URL: invalid"),
+        ({"url": "http://sms.example:99999/x"}, "is no URL: invalid port"),
+        ({"timeout_s": 1e300}, "less than or equal"),
+        ({"max_answer_bytes": 10**20}, "less than or equal"),
         ({"url": "https://me:secret@sms.example/"}, "use auth"),
         ({"body": {"to": "<too>"}}, "no placeholder <too>; there are <to>"),
         ({"body": {"a": [{"b": "<phone>"}]}}, "no placeholder <phone>"),

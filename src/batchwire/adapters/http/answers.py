@@ -25,6 +25,7 @@ from batchwire.adapters.http.settings import HttpSettings
 from batchwire.domain.outcome import Answer, Message, Verdict
 
 _LONGEST_TEXT: Final = 200
+_LONGEST_CODE: Final = 100
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NOT_SHORT: Final = (*_UNREADABLE, IndexError)
 _decode = msgspec.json.Decoder().decode
@@ -44,10 +45,17 @@ class _Reply(msgspec.Struct, frozen=True, gc=False):
 
 
 class AnswerReader:
-    """The part of the settings that reads answers, compiled."""
+    """
+    The part of the settings that reads answers, compiled.
 
-    def __init__(self, settings: HttpSettings) -> None:
+    ``hide`` takes our secrets out of what is kept and shown.
+    """
+
+    def __init__(
+        self, settings: HttpSettings, hide: Callable[[str], str] = str
+    ) -> None:
         said = settings.answer
+        self._hide = hide
         self._id = AnswerPath.parse(said.message_id) if said.message_id else None
         self._short = None if said.accepted or not self._id else _short(self._id)
         self._codes_at = tuple(map(AnswerPath.parse, said.error_code))
@@ -132,7 +140,7 @@ class AnswerReader:
         throttled = ruling.verdict is Verdict.THROTTLED
         return Answer(
             ruling.verdict,
-            error_code=code or f"http_{reply.status}",
+            error_code=self._hide(code)[:_LONGEST_CODE] or f"http_{reply.status}",
             error_message=self._text(reply, message, n),
             retry_after_s=retry_after_s(reply.header) if throttled else None,
             suppress=ruling.suppress and (reply.is_success or reply.is_about_one),
@@ -148,7 +156,7 @@ class AnswerReader:
         if is_redirect and (location := header_text(reply.header, "location")):
             text = f"redirects are not followed; does url have to be {location}?"
         number = message.to.removeprefix("+")
-        return text.replace(number, f"…{number[-2:]}")[:_LONGEST_TEXT]
+        return self._hide(text).replace(number, f"…{number[-2:]}")[:_LONGEST_TEXT]
 
 
 def _first(paths: Sequence[AnswerPath], reply: _Reply, n: int) -> str:

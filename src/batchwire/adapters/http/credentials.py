@@ -54,12 +54,20 @@ Auth = Annotated[
 ]
 
 
-def secrets_of(provider: str, environment: Mapping[str, str]) -> Secrets:
-    """Return what looks up the environment variables of ``provider``, or refuses."""
+def secrets_of(
+    provider: str, environment: Mapping[str, str]
+) -> tuple[Secrets, Callable[[str], str]]:
+    """
+    Return what looks up the environment variables of ``provider``, or refuses.
+
+    And what hides in a text, which is kept and shown, the values that were looked up.
+    """
+    given: list[str] = []
 
     def secret(name: str) -> str:
         value = environment.get(name, "")
         if value and value.isprintable():  # the client's own error would quote it
+            given.append(value)
             return value
         flaw = "has a line break or control character" if value else "is not set"
         problem = (
@@ -68,7 +76,12 @@ def secrets_of(provider: str, environment: Mapping[str, str]) -> Secrets:
         )
         raise ProviderSettingsRefused(problem)
 
-    return secret
+    def hide(text: str) -> str:
+        for value in given:
+            text = text.replace(value, "…")
+        return text
+
+    return secret, hide
 
 
 def auth_headers(auth: Auth, secret: Secrets) -> dict[str, str]:

@@ -4,6 +4,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pyreqwest.http import Url
 
 from batchwire.adapters.http.paths import AnswerPath
 
@@ -27,6 +28,11 @@ def _url(text: str) -> str:
     if parts.username or parts.password:
         problem = "credentials do not belong in the URL; use auth"
         raise ValueError(problem)
+    try:
+        Url(text)  # as the client will read it
+    except ValueError as error:
+        problem = f"{text!r} is no URL: {error}"
+        raise ValueError(problem) from None
     return text
 
 

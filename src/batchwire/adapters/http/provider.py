@@ -14,7 +14,7 @@ from batchwire.adapters.http.client import blank_request, build_client
 from batchwire.adapters.http.credentials import secrets_of
 from batchwire.adapters.http.losses import answer_of_loss
 from batchwire.adapters.http.settings import HttpSettings
-from batchwire.domain.outcome import Answer, Message
+from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.ports.provider import ProviderTraits
 
 
@@ -42,8 +42,8 @@ class HttpProvider:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._settings = settings
-        self._secret = secrets_of(name, environment)
-        self._answers = AnswerReader(settings)
+        self._secret, hide = secrets_of(name, environment)
+        self._answers = AnswerReader(settings, hide)
         self._key_header = settings.idempotency_header
         self._session: _Session | None = None
         self._traits = ProviderTraits(
@@ -79,10 +79,9 @@ class HttpProvider:
 
     async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
         """
-        Send one request for 1 … ``batch_size`` messages.
+        Send one request for 1 … ``batch_size`` messages; never again by itself.
 
-        One that is refused for good as a whole goes again in two halves, and so on,
-        until who is to blame is refused alone. Nothing else is sent again.
+        Where it is refused for good as a whole, that is said of all, ``in_company``.
         """
         if self._session is None:
             problem = "open() comes before submit()"
@@ -102,13 +101,8 @@ class HttpProvider:
         status = response.status
         answers = self._answers.read(status, response.get_header, said, messages)
         if len(messages) > 1 and self._answers.refuses_company(status, said, answers):
-            return await self._halves(messages)
+            return [Answer(Verdict.PERMANENT, in_company=True)] * len(messages)
         return answers
-
-    async def _halves(self, messages: Sequence[Message]) -> Sequence[Answer]:
-        middle = len(messages) // 2
-        first = await self.submit(messages[:middle])
-        return [*first, *await self.submit(messages[middle:])]
 
     async def close(self) -> None:
         """Close the connections. Idempotent; ``open`` may follow."""

@@ -17,6 +17,8 @@ from batchwire.adapters.http.fields import (
 from batchwire.adapters.http.placeholders import MESSAGES, SECRET, names_in
 from batchwire.adapters.http.rulings import Ruling
 
+_DAY_S = 86_400
+
 
 class Accepted(StrictModel):
     """Which 2xx answers took the message, where the status alone does not say so."""
@@ -98,19 +100,29 @@ class HttpSettings(StrictModel):
         " says that it does, and uncertain messages may be sent again.",
     )
     connect_timeout_s: float = Field(
-        default=5.0, gt=0, description="Seconds for name, TCP and TLS together."
+        default=5.0,
+        gt=0,
+        le=_DAY_S,
+        description="Seconds for name, TCP and TLS together.",
     )
     timeout_s: float = Field(
-        default=30.0, gt=0, description="Seconds for the whole exchange."
+        default=30.0,
+        gt=0,
+        le=_DAY_S,
+        description="Seconds for the whole exchange.",
     )
     keep_alive_s: float = Field(
         default=4.0,
         ge=0,
+        le=_DAY_S,
         description="Seconds an idle connection is kept. Less than the provider keeps"
         " it: a message that meets a closing connection is uncertain.",
     )
     max_answer_bytes: int = Field(
-        default=1_048_576, ge=1, description="Longest answer that is read, in bytes."
+        default=1_048_576,
+        ge=1,
+        le=1 << 30,
+        description="Longest answer that is read, in bytes.",
     )
     concurrency: int = Field(
         default=32, ge=1, description="Most requests under way at once."
