@@ -53,6 +53,10 @@ def test_a_list_that_preparation_cannot_read_fails_the_batch(
     assert json.loads(done.stdout)["status"] == "preparation_failed"
 
 
+def test_what_is_no_utf_8_on_the_command_line_is_refused(cli: Cli) -> None:
+    refused(cli("send", "l.csv", "--template", "Hi \udcff"), 2, "udcff", "not UTF-8")
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [("nowhere.csv", "No such file"), (".", "directory"), ("/proc/self/mem", "")],

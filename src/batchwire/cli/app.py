@@ -108,8 +108,17 @@ def options(
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; returns the exit code, and never raises."""
     return failures.told(
-        lambda: typer.main.get_command(app).main(
-            args=list(arguments), prog_name="batchwire", standalone_mode=False
-        ),
-        as_json="--json" in arguments,
+        lambda: _carry_out(list(arguments)), as_json="--json" in arguments
+    )
+
+
+def _carry_out(arguments: list[str]) -> object:
+    for argument in arguments:
+        try:
+            argument.encode()  # what is stored and told is UTF-8, names of files too
+        except UnicodeEncodeError:
+            problem = f"{ascii(argument)} is not UTF-8"
+            raise typer.BadParameter(problem) from None
+    return typer.main.get_command(app).main(
+        args=arguments, prog_name="batchwire", standalone_mode=False
     )
