@@ -117,7 +117,7 @@ def _carry_out(arguments: list[str]) -> object:
         try:
             argument.encode()  # what is stored and told is UTF-8, names of files too
         except UnicodeEncodeError:
-            problem = f"{ascii(argument)} is not UTF-8"
+            problem = f"{argument!a} is not UTF-8"
             raise typer.BadParameter(problem) from None
     return typer.main.get_command(app).main(
         args=arguments, prog_name="batchwire", standalone_mode=False
