@@ -6,6 +6,7 @@ from collections import defaultdict
 import pytest
 from tests.events.world import World, config
 
+from batchwire.domain.dead_letter import Disposition
 from batchwire.domain.record import Record
 from batchwire.errors import DeadLettersExceeded, StoreBusy, StoreDamaged
 from batchwire.events.arrivals import Received
@@ -327,6 +328,28 @@ async def test_an_operation_behind_a_parked_one_of_its_batch_waits_its_turn(
         is_well = True
         await world.passing(lambda: len(done) == 2)
     assert done == ["pause", "resume"]
+
+
+async def test_what_cannot_be_read_behind_a_parked_one_is_told_why(
+    world: World,
+) -> None:
+    topic = ScriptedSubscription()
+    newer = {"ce_id": "2", "ce_type": "io.x.batch_status_update.v2"}
+    async with world.running(world.consumer(topic)):
+        topic.give(record("batch_operation", operation("pause"), ce_id="1"))
+        topic.give(record("batch_status_update", update(), **newer))
+        await until(lambda: topic.positions == {topic.partitions[0]: 2})
+        told = list[Disposition]()
+
+        async def have_come() -> bool:
+            told[:] = [letter.disposition for letter in await world.letters()]
+            return len(told) == 2
+
+        while not await have_come():
+            await world.clock.advance(5)
+            await asyncio.sleep(0.01)
+    expected = [Disposition.UNKNOWN_BATCH, Disposition.UNSUPPORTED_TYPE]
+    assert sorted(told) == expected
 
 
 async def test_one_poison_batch_holds_up_only_itself(world: World) -> None:

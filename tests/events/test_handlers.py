@@ -4,16 +4,22 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.events.world import World
 
 from batchwire.adapters.sql import log
 from batchwire.domain.batch import BatchSpec, ListFormat, OnUncertain
+from batchwire.domain.dead_letter import DeadLetter, Disposition
 from batchwire.domain.events import Event, EventType
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.observed import ObservedState, fold
+from batchwire.domain.operations import Command
 from batchwire.domain.record import Record
+from batchwire.engine.control import Control, Selection
 from batchwire.errors import BatchConflict, UnknownBatch
+from batchwire.messages.dead_letter import first_at_ms, to_redrive
 from batchwire.testing.builders import until
 from batchwire.testing.events import (
     ScriptedSubscription,
@@ -360,3 +366,82 @@ async def test_a_report_without_a_time_has_that_of_its_record(world: World) -> N
     state = await world.observed()
     assert state is not None
     assert state.at == datetime.fromtimestamp(0.001, UTC)
+
+
+async def test_a_retry_takes_up_whom_its_metadata_names(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    async def operate(_: Control, __: Command, chosen: Selection) -> None:
+        told = (chosen.outcome.name, chosen.error_class, chosen.error_code)
+        asked.append(told)
+
+    await consumed(world, record(REQUEST, request()))
+    monkeypatch.setattr(Control, "operate", operate)
+    named = {"outcome": "uncertain", "error_class": "uncertain", "error_code": "504"}
+    outcomes = await consumed(
+        world,
+        record(OPERATION, operation("retry"), ce_id="1"),
+        record(OPERATION, operation("retry", metadata=named), ce_id="2"),
+        record(OPERATION, operation("retry", metadata={"outcome": "all"}), ce_id="3"),
+    )
+    assert asked == [("FAILED", "", ""), ("UNCERTAIN", "uncertain", "504")]
+    assert outcomes == {"ok": 2, "dead": 1}
+    (letter,) = await world.letters()
+    assert "failed, expired, uncertain can be retried" in letter.message
+
+
+@pytest.mark.parametrize("progress", [0, 1])
+async def test_a_progress_without_a_fraction_is_no_contradiction(
+    world: World, progress: int
+) -> None:
+    await consumed(
+        world,
+        record(STATUS, update(progress=progress), ce_id="1"),
+        record(OPERATION, operation("pause"), ce_id="2"),
+    )
+    assert await world.store.verify("b1") == []
+
+
+async def test_a_structured_event_says_that_its_batch_is_observed(
+    world: World,
+) -> None:
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/x",
+        "type": "io.x.batch_request.v1",
+        "execution": "observed",
+        "data": request(),
+    }
+    kind = (("content-type", b"application/cloudevents+json"),)
+    one = Record(key=b"b1", value=msgspec.json.encode(event), headers=kind)
+    assert await consumed(world, one) == {"ok": 1}
+    assert await world.observed() is not None
+
+
+async def test_a_redriven_update_without_a_time_is_as_old_as_it_was(
+    world: World,
+) -> None:
+    first = replace(record(STATUS, update(updated_at=None), ce_id="1"), at_ms=1000)
+    done = record(STATUS, update(status="completed", updated_at=None), ce_id="2")
+    again = replace(to_redrive(letter_of(first)), at_ms=3000)
+    await consumed(world, replace(done, at_ms=2000), again)
+    state = await world.observed()
+    assert state is not None
+    assert state.status == "completed"
+    assert first_at_ms(to_redrive(letter_of(again))) == 1000
+
+
+def letter_of(one: Record) -> DeadLetter:
+    """Make a dead letter of a record."""
+    return DeadLetter(
+        event_id="1",
+        batch_id="b1",
+        disposition=Disposition.MANUAL,
+        message="no handler",
+        record=one,
+        topic="t",
+        failed_at=NOON,
+    )

@@ -33,7 +33,7 @@ def test_every_described_header_is_written_but_legacy_and_redrive(
 ) -> None:
     written = {header for header, _ in encode(SAMPLES[name], FULL).headers}
     described = headers.schema_of(name)["properties"].keys()
-    redriven = {"x-dlq-event-id", "x-dlq-replay-count"}
+    redriven = {"x-dlq-event-id", "x-dlq-first-at-ms", "x-dlq-replay-count"}
     assert described - written == {"event_type"} | redriven
     assert written <= described
 

@@ -93,7 +93,8 @@ class ObservedBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 def reported(state: ObservedState, report: Report) -> Fact:
     """Make the fact of a report; it changes nothing where a newer one is known."""
-    told = msgspec.structs.asdict(report)
+    # As it is read back: many write a progress of 0 or 1 without a fraction.
+    told = {**msgspec.structs.asdict(report), "progress": float(report.progress)}
     if is_stale(state, report):
         return Fact(type=EventType.STATUS, data={**told, "stale": True})
     return Fact(type=EventType.STATUS, delta=told)

@@ -14,13 +14,15 @@ from typing import Any
 import msgspec
 
 from batchwire.domain.batch import OnUncertain
+from batchwire.domain.lifecycle import Operation
 from batchwire.domain.observed import Announcement, Report
 from batchwire.domain.operations import VIA_TOPIC, Command
-from batchwire.engine.control import Control
+from batchwire.engine.control import RETRYABLE, Control, Selection
 from batchwire.engine.intake import Intake, Submission
 from batchwire.errors import MalformedMessage, UnknownBatch, UnsupportedType
 from batchwire.events.arrivals import Received
 from batchwire.messages.codec import Decoded
+from batchwire.messages.dead_letter import first_at_ms
 from batchwire.messages.message import MessageType
 from batchwire.messages.recipients import Recipient
 from batchwire.messages.requests import (
@@ -101,6 +103,7 @@ class BatchHandlers:
         Raises:
             IllegalOperation: it does not fit.
             BatchConflict: its request_id was another operation's.
+            MalformedMessage: a retry of an outcome that cannot be retried.
 
         """
         message = _decoded(received).message
@@ -115,7 +118,7 @@ class BatchHandlers:
             via=VIA_TOPIC,
         )
         try:
-            await self._control.operate(command)
+            await self._control.operate(command, _selection(message))
         except UnknownBatch:
             return Note(msgspec.to_builtins(command))
         return Handled()
@@ -172,11 +175,26 @@ async def status_update(received: Received) -> Effect:
             success=message.success,
             failed=message.failed,
             error_message=message.error_message,
-            at=message.updated_at or _moment(received.record.at_ms),
+            at=message.updated_at or _moment(first_at_ms(received.record)),
             number=decoded.sequence or 0,
             source=decoded.source,
         )
     )
+
+
+def _selection(message: BatchOperationRequest) -> Selection | None:
+    """Read whom a retry is to take up, as ``batchwire retry`` tells another system."""
+    if message.operation is not Operation.RETRY:
+        return None
+    names = ("outcome", "error_class", "error_code")
+    told = message.metadata or {}
+    asked = {n: _text(f"metadata.{n}", told.get(n, "")) for n in names}
+    known = {one.name.lower(): one for one in RETRYABLE}
+    outcome = known.get(asked["outcome"] or RETRYABLE[0].name.lower())
+    if outcome is None:
+        problem = f"is {asked['outcome']!a}; one of {', '.join(known)} can be retried"
+        raise MalformedMessage("metadata.outcome", problem)
+    return Selection(outcome, asked["error_class"], asked["error_code"])
 
 
 def _decoded(received: Received) -> Decoded:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from batchwire.errors import StoreError
-from batchwire.events.arrivals import Received, receive
+from batchwire.events.arrivals import receive
 from batchwire.events.lanes import Item
 from batchwire.ports.clock import Clock
 from batchwire.ports.inbox import Inbox, Parked
@@ -59,9 +60,12 @@ class Parking:
 
 
 def _item(parked: Parked) -> Item:
-    decoded = receive(parked.record).decoded
+    read = receive(parked.record)
+    told = msgspec.structs.replace(
+        read, event_id=parked.event_id, batch_id=parked.batch_id
+    )
     return Item(
-        Received(parked.record, parked.event_id, parked.batch_id, decoded),
+        told,
         f"parked:{parked.batch_id}".encode(),
         attempts=parked.attempts,
         parked_id=parked.parked_id,

@@ -111,6 +111,7 @@ def _request(spec: BatchSpec) -> BatchMessageRequest:
         timeout=spec.timeout_s,
         not_after=spec.not_after,
         created_at=spec.created_at,
+        extra={"recipients_count": spec.list.records},
     )
 
 

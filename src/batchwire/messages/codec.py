@@ -37,6 +37,7 @@ _TRACES = frozenset(
         "tracestate",
         "ce_tracestate",
         "execution",
+        "ce_execution",
     }
 )
 _BINARY = b"application/json"
@@ -118,9 +119,9 @@ def _traced(headers: Mapping[str, bytes | None]) -> dict[str, Any]:
         "sequence": _sequence(read_header(headers, "ce_sequence")),
         "correlation_id": read_header(headers, "ce_correlationid"),
         "causation_id": read_header(headers, "ce_causationid"),
-        "traceparent": _trace(headers, "traceparent"),
-        "tracestate": _trace(headers, "tracestate"),
-        "is_observed": read_header(headers, "execution") == OBSERVED,
+        "traceparent": _extension(headers, "traceparent"),
+        "tracestate": _extension(headers, "tracestate"),
+        "is_observed": _extension(headers, "execution") == OBSERVED,
     }
 
 
@@ -141,8 +142,8 @@ def _is_structured(headers: Mapping[str, bytes | None]) -> bool:
     return content_type.strip().lower() == cloud_event.CONTENT_TYPE
 
 
-def _trace(headers: Mapping[str, bytes | None], name: str) -> str:
-    """Read trace context; structured mode has it as an extension attribute."""
+def _extension(headers: Mapping[str, bytes | None], name: str) -> str:
+    """Read a header that structured mode has as an extension attribute."""
     return read_header(headers, name) or read_header(headers, f"ce_{name}")
 
 

@@ -14,8 +14,10 @@ from batchwire.messages.times import format_time
 
 _OURS = ("__dlq.errors.", "x-dlq-")
 _EVENT_ID = "x-dlq-event-id"
+_FIRST_AT = "x-dlq-first-at-ms"
 _REPLAYS = "x-dlq-replay-count"
 _DISPOSITION = "x-dlq-disposition"
+_DIGITS = 13  # of a time in Unix milliseconds, until the year 2286
 _EVENT_ID_LONGEST = 255  # characters
 _MESSAGE_LONGEST = 1000  # characters
 
@@ -33,9 +35,13 @@ def to_redrive(letter: DeadLetter) -> Record:
     Return the record that goes to its topic again, key, value and headers as they were.
 
     Its event id goes along: a record without any of its own is known by its place, and
-    gets another one.
+    gets another one. So does the time of the record, for events that tell none.
     """
-    again = ((_EVENT_ID, letter.event_id), (_REPLAYS, str(letter.replays + 1)))
+    again = (
+        (_EVENT_ID, letter.event_id),
+        (_FIRST_AT, str(first_at_ms(letter.record))),
+        (_REPLAYS, str(letter.replays + 1)),
+    )
     told = tuple((name, text.encode()) for name, text in again)
     headers = (*letter.record.headers, *told)
     return msgspec.structs.replace(letter.record, headers=headers, place=None)
@@ -51,6 +57,12 @@ def redriven_as(record: Record) -> str:
     """Give the event id that a redriven record had before; empty where it was not."""
     told = dict(record.headers).get(_EVENT_ID) or b""
     return told.decode(errors="replace").replace("\0", "")[:_EVENT_ID_LONGEST]
+
+
+def first_at_ms(record: Record) -> int:
+    """Give when a record was first on its topic, Unix milliseconds; 0 is unknown."""
+    told = dict(record.headers).get(_FIRST_AT) or b""
+    return int(told) if told.isdigit() and len(told) <= _DIGITS else record.at_ms
 
 
 def _told(letter: DeadLetter) -> Iterator[tuple[str, str]]:

@@ -60,6 +60,7 @@ _COMMON: Mapping[str, str] = {
     "traceparent": "W3C trace context.",
     "tracestate": "W3C trace context.",
     "x-dlq-event-id": "Of a redriven dead letter: the event it was before.",
+    "x-dlq-first-at-ms": "Of a redriven dead letter: when it came, Unix milliseconds.",
     "x-dlq-replay-count": "Of a redriven dead letter: how often it was redriven.",
 }
 _DEAD_LETTER: Mapping[str, str] = {

@@ -104,7 +104,9 @@ class ScriptedSubscription:
         for one in records:
             place = Place(here.topic, partition, self._ends[here])
             self._ends[here] += 1
-            placed.append(msgspec.structs.replace(one, place=place, at_ms=1))
+            placed.append(
+                msgspec.structs.replace(one, place=place, at_ms=one.at_ms or 1)
+            )
         self.again(*placed)
         return placed
 

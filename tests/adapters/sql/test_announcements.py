@@ -26,6 +26,7 @@ from batchwire.errors import IllegalOperation
 from batchwire.events.relay import Relay
 from batchwire.messages.announcement import Announcer
 from batchwire.messages.codec import decode
+from batchwire.messages.requests import BatchMessageRequest
 from batchwire.testing.builders import (
     FastClock,
     ScriptedProvider,
@@ -92,6 +93,15 @@ async def take(store: SqlStore, clock: ManualClock, via: str = "") -> None:
     await Intake(store, clock).take(
         submission("b1", provider="scripted"), pieces("+447810000001\n"), via=via
     )
+
+
+async def test_who_reads_of_a_batch_hears_how_many_recipients_it_has(
+    store: SqlStore, database: Database, clock: ManualClock
+) -> None:
+    await take(store, clock)
+    message = decode((await told(database, clock))[0]).message
+    assert isinstance(message, BatchMessageRequest)
+    assert message.recipients_count == 1
 
 
 async def test_every_event_for_the_wire_is_told_with_its_number(
