@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -315,3 +316,17 @@ def _resident_kb() -> int:
     time.sleep(0.5)  # the thread that sends has read what it reads
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_without_a_thread_calls_return_and_so_does_close(
+    connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    events = connected()
+    events.on_sms_batch_paused("b1")
+    assert not events.is_healthy()
+    assert not events.close(0.1)
+    assert (events.metrics().kept, events.metrics().waiting) == (1, 1)

@@ -204,10 +204,12 @@ class BatchEventIntegration:
             lambda: outbox.waiting_rows,
             parts.clock,
         )
-        with suppress(
+        try:
+            sender.start()
+        except (
             RuntimeError
-        ):  # at the end of the process there is no new thread:
-            sender.start()  # the next process sends
+        ) as error:  # as at the end of the process: the next one sends
+            log.warning("sender_not_started", error=str(error))
         return _Running(outbox, sender, outbox.append)
 
     def _forget_parent(self) -> None:

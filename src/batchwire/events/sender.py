@@ -65,6 +65,8 @@ class Sender:
 
         For another thread than the sender's own.
         """
+        if self._thread.ident is None:  # there was no thread to be had
+            return False
         self._until = self._clock.monotonic() + timeout_s
         # A relay that is stopped amid a page has it published twice.
         while self.is_alive and self._waiting() and not self._is_late:

@@ -171,3 +171,14 @@ def test_a_spool_where_nothing_waits_leaves_no_file(directory: Path) -> None:
     assert list(directory.iterdir()) == []
     with pytest.raises(SpoolFull):
         outbox.append(report(2))
+
+
+def test_how_much_is_sent_has_its_place_before_the_disk_can_be_full(
+    directory: Path,
+) -> None:
+    spool = Spool(directory, SMALL)
+    spool.append(report(0))
+    (told,) = directory.glob("*/sent")
+    length = told.stat().st_size
+    assert drained(outbox_of(directory, spool)) == [report(0)]
+    assert told.stat().st_size == length > 0

@@ -31,6 +31,9 @@ class Folder:
         self._lock_fd = lock_fd
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self._sent_fd = os.open(path / _SENT, flags, 0o600)
+        if not os.fstat(self._sent_fd).st_size:
+            with suppress(OSError):  # has its block before the disk is full of events
+                self.sent = 0
 
     @classmethod
     def make(cls, spool: Path) -> "Folder":
