@@ -62,6 +62,12 @@ def test_csv_rows_are_read_by_name() -> None:
     assert rows.problems == {2: "too_many_fields"}
 
 
+def test_columns_without_a_name_are_passed_over() -> None:
+    spec = describe("to,,name,\n", "l1", "", "")
+    rows = read("+441,x,Ann,\n+442,,Bob,y\n", spec, ("name",), 2)
+    assert (rows.numbers, rows.columns) == (["+441", "+442"], [["Ann", "Bob"]])
+
+
 def test_json_lines_are_read_by_name() -> None:
     spec = describe('{"to": "1"}', "l1", "", "")
     text = '{"to": "+441", "params": {"n": 7, "m": "x"}}\n\n"+442"\n'

@@ -327,7 +327,8 @@ def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
             source=source,
         ) from None
     names = tuple(name.strip() for name in header)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    # No template can name a column without a name.
+    twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise UnreadableList(
             f"has two columns of the name {twice[0]!r}",

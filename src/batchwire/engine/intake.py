@@ -222,6 +222,11 @@ class Reading:
             return self._described
         source = self._submission.source
         head = recipient_list.without_mark(self._buffer, source)
+        if b"\r" in head and b"\n" not in head:
+            raise self._unreadable(
+                "has line ends of CR alone, as of old Macs",
+                "Save it with LF or CRLF (for example: tr '\\r' '\\n')",
+            )
         end = recipient_list.cut(head, is_csv=False) or len(head)
         text = recipient_list.text_of(head[:end], first_line=1, source=source)
         if not text.strip():
