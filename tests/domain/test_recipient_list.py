@@ -68,6 +68,11 @@ def test_columns_without_a_name_are_passed_over() -> None:
     assert (rows.numbers, rows.columns) == (["+441", "+442"], [["Ann", "Bob"]])
 
 
+def test_a_row_that_ends_before_its_number_has_an_empty_one() -> None:
+    spec = describe("name,to\n", "l1", "", "")
+    assert read("Ann,+441\nTotal\n", spec, ("name",), 2).numbers == ["+441", ""]
+
+
 def test_json_lines_are_read_by_name() -> None:
     spec = describe('{"to": "1"}', "l1", "", "")
     text = '{"to": "+441", "params": {"n": 7, "m": "x"}}\n\n"+442"\n'

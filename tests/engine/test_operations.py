@@ -9,6 +9,7 @@ from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.engine.control import Selection
+from batchwire.engine.settings import EngineSettings
 from batchwire.errors import IllegalOperation
 from batchwire.testing.builders import (
     ACCEPTED,
@@ -263,4 +264,27 @@ async def test_operations_raced_by_four_clients_have_one_history(
         batch = await service.until(Status.COMPLETED)
     assert batch.counts[Outcome.ACCEPTED] == 200
     assert set(provider.sent_to.values()) == {1}
+    assert await service.flaws() == []
+
+
+async def test_who_pauses_what_the_service_paused_keeps_it_paused(
+    store: SqlStore, clock: FastClock
+) -> None:
+    refused = Answer(Verdict.CONNECTION, error_code="refused")
+    provider = ScriptedProvider(lambda _: refused, concurrency=1)
+    service = Service(
+        store, clock, {"scripted": provider}, EngineSettings(circuit_failures=3)
+    )
+    await service.take(numbers(50), timeout_s=100_000)
+    async with service.running():
+        paused = await service.until(Status.DELIVERY_PAUSED)
+        assert paused.resume_at is not None
+        mine = await service.operate(Operation.PAUSE)
+        assert (mine.state.paused_by, mine.resume_at) == ("tester", None)
+        provider.script = lambda _: ACCEPTED
+        known = len(provider.submitted)
+        await asyncio.sleep(1.5)  # 75 s of its clock: the service tries within 30
+        assert len(provider.submitted) == known
+        await service.operate(Operation.RESUME)
+        await service.until(Status.COMPLETED)
     assert await service.flaws() == []

@@ -72,11 +72,13 @@ def operate(
     asked = _asked(command)
     if command.phase and command.phase != state.phase:
         return _refused(batch, command, asked, f"the batch is in {state.phase}")
-    if state.status in HOLDS[command.operation]:
+    # The service's own pause ends by itself; whoever pauses then makes it his.
+    takes_over = command.operation is Operation.PAUSE and batch.resume_at is not None
+    if state.status in HOLDS[command.operation] and not takes_over:
         repeat = {**asked, "effect": "none"}
         return Change(facts=(Fact(type=EventType.OPERATION, data=repeat),))
     trigger = _trigger(batch, command.operation, now)
-    to = target(state.status, trigger)
+    to = state.status if takes_over else target(state.status, trigger)
     if to is None:
         return _refused(batch, command, asked, f"the status is {state.status}")
     not_after = batch.spec.not_after
@@ -120,6 +122,8 @@ def enter(
     to = target(batch.state.status, trigger)
     if to is None:
         return Change()
+    if trigger is Trigger.PROVIDER_BACK and batch.resume_at is None:
+        return Change()  # somebody has paused it himself since
     close = Outcome.EXPIRED if to is Status.EXPIRED else None
     fact = move(batch, to, now, reason=reason, by=SERVICE)
     return Change(facts=(fact,), close_open_as=close, resume_at=resume_at)

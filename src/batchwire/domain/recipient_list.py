@@ -227,7 +227,7 @@ def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) 
         else [None] * len(numbers)
         for name in names
     ]
-    return Rows(list(numbers), wanted, problems)
+    return Rows([number or "" for number in numbers], wanted, problems)
 
 
 def _plain_columns(text: str, spec: ListSpec) -> list[Any] | None:
