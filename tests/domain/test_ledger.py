@@ -117,30 +117,39 @@ def message(position: int = 0, attempt: int = 1) -> Message:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "policy", "attempt", "repeated", "expected"),
+    ("verdict", "policy", "attempt", "doubt", "expected"),
     [
-        (Verdict.ACCEPTED, OnUncertain.HOLD, 1, False, (Outcome.ACCEPTED, 1)),
-        (Verdict.PERMANENT, OnUncertain.HOLD, 1, False, (Outcome.FAILED, 1)),
-        (Verdict.TRANSIENT, OnUncertain.HOLD, 2, False, (Outcome.OPEN, 2)),
-        (Verdict.TRANSIENT, OnUncertain.HOLD, 3, False, (Outcome.FAILED, 3)),
-        (Verdict.UNCERTAIN, OnUncertain.HOLD, 1, False, (Outcome.UNCERTAIN, 1)),
-        (Verdict.UNCERTAIN, OnUncertain.DROP, 1, False, (Outcome.FAILED, 1)),
-        (Verdict.UNCERTAIN, OnUncertain.RESEND, 1, False, (Outcome.OPEN, 1 | REPEAT)),
-        (Verdict.UNCERTAIN, OnUncertain.RESEND, 1, True, (Outcome.UNCERTAIN, 1)),
-        (Verdict.TRANSIENT, OnUncertain.RESEND, 1, True, (Outcome.UNCERTAIN, 1)),
-        (Verdict.TRANSIENT, OnUncertain.RESEND, 1, False, (Outcome.OPEN, 1)),
-        (Verdict.PERMANENT, OnUncertain.RESEND, 1, True, (Outcome.FAILED, 1)),
+        (Verdict.ACCEPTED, OnUncertain.HOLD, 1, "", (Outcome.ACCEPTED, 1)),
+        (Verdict.PERMANENT, OnUncertain.HOLD, 1, "", (Outcome.FAILED, 1)),
+        (Verdict.TRANSIENT, OnUncertain.HOLD, 2, "", (Outcome.OPEN, 2)),
+        (Verdict.TRANSIENT, OnUncertain.HOLD, 3, "", (Outcome.FAILED, 3)),
+        (Verdict.TRANSIENT, OnUncertain.RESEND, 1, "", (Outcome.OPEN, 1)),
+        (Verdict.UNCERTAIN, OnUncertain.HOLD, 1, "", (Outcome.UNCERTAIN, 1)),
+        (Verdict.UNCERTAIN, OnUncertain.DROP, 1, "", (Outcome.FAILED, 1)),
+        (Verdict.UNCERTAIN, OnUncertain.RESEND, 1, "", (Outcome.OPEN, 1 | REPEAT)),
+        (Verdict.UNCERTAIN, OnUncertain.RESEND, 1, "repeat", (Outcome.UNCERTAIN, 1)),
+        (Verdict.TRANSIENT, OnUncertain.RESEND, 1, "repeat", (Outcome.UNCERTAIN, 1)),
+        (Verdict.PERMANENT, OnUncertain.RESEND, 1, "repeat", (Outcome.UNCERTAIN, 1)),
+        (Verdict.ACCEPTED, OnUncertain.RESEND, 1, "repeat", (Outcome.ACCEPTED, 1)),
+        (Verdict.TRANSIENT, OnUncertain.HOLD, 2, "retry", (Outcome.UNCERTAIN, 2)),
+        (Verdict.PERMANENT, OnUncertain.HOLD, 2, "retry", (Outcome.UNCERTAIN, 2)),
+        (Verdict.PERMANENT, OnUncertain.DROP, 2, "retry", (Outcome.FAILED, 2)),
+        (Verdict.UNCERTAIN, OnUncertain.RESEND, 2, "retry", (Outcome.OPEN, 2 | REPEAT)),
     ],
 )
 def test_the_judge_rules(
     verdict: Verdict,
     policy: OnUncertain,
     attempt: int,
-    repeated: bool,  # noqa: FBT001 - a table
+    doubt: str,
     expected: tuple[Outcome, int],
 ) -> None:
-    judge = Judge(3, policy)
-    found = judge.outcome(message(0, attempt), Answer(verdict), repeated=repeated)
+    found = Judge(3, policy).outcome(
+        message(0, attempt),
+        Answer(verdict),
+        repeated=doubt == "repeat",
+        doubtful=bool(doubt),
+    )
     assert found == expected
 
 

@@ -288,3 +288,22 @@ async def test_who_pauses_what_the_service_paused_keeps_it_paused(
         await service.operate(Operation.RESUME)
         await service.until(Status.COMPLETED)
     assert await service.flaws() == []
+
+
+@pytest.mark.parametrize("verdict", [Verdict.TRANSIENT, Verdict.PERMANENT])
+async def test_a_retry_that_is_refused_leaves_the_doubt_of_before(
+    store: SqlStore, clock: FastClock, verdict: Verdict
+) -> None:
+    said = Answer(Verdict.UNCERTAIN, error_code="timeout")
+    provider = ScriptedProvider(lambda _: said)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(3), on_uncertain=OnUncertain.HOLD)
+    await service.run()
+    said = Answer(verdict, error_code="no")
+    await service.operate(Operation.RETRY, selection=Selection(Outcome.UNCERTAIN))
+    await service.run()
+    assert (await store.batch("b1")).counts[Outcome.UNCERTAIN] == 3
+    with pytest.raises(IllegalOperation, match="no recipient is failed"):
+        await service.operate(Operation.RETRY)
+    assert len(provider.submitted) == 6
+    assert await service.flaws() == []

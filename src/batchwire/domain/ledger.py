@@ -278,26 +278,26 @@ class Judge(msgspec.Struct, frozen=True):
     on_uncertain: OnUncertain
 
     def outcome(
-        self, message: Message, answer: Answer, *, repeated: bool
+        self, message: Message, answer: Answer, *, repeated: bool, doubtful: bool
     ) -> tuple[Outcome, int]:
         """
         Decide the outcome byte and the attempt byte of one answered submission.
 
-        ``repeated``: this submission already repeated an uncertain one. Throttled,
-        connection and configuration never come here: they are no attempts.
+        ``repeated``: this submission already repeated an uncertain one. ``doubtful``:
+        an earlier one may have been accepted; then only an acceptance ends the doubt.
+        Throttled, connection and configuration never come here: they are no attempts.
         """
         attempt = min(message.attempt, MAX_ATTEMPT)
         if answer.verdict is Verdict.ACCEPTED:
             return Outcome.ACCEPTED, attempt
-        is_transient = answer.verdict is Verdict.TRANSIENT
-        # Of a repeat the first submission may have been accepted all the same.
-        if answer.verdict is Verdict.UNCERTAIN or (is_transient and repeated):
+        is_lost = answer.verdict is Verdict.UNCERTAIN
+        if is_lost or doubtful:
             if self.on_uncertain is OnUncertain.DROP:
                 return Outcome.FAILED, attempt
-            if self.on_uncertain is OnUncertain.RESEND and not repeated:
+            if self.on_uncertain is OnUncertain.RESEND and is_lost and not repeated:
                 return Outcome.OPEN, attempt | REPEAT
             return Outcome.UNCERTAIN, attempt
-        if is_transient and attempt < self.max_attempts:
+        if answer.verdict is Verdict.TRANSIENT and attempt < self.max_attempts:
             return Outcome.OPEN, attempt
         return Outcome.FAILED, attempt
 
@@ -307,12 +307,14 @@ class Judge(msgspec.Struct, frozen=True):
         messages: Sequence[Message],
         answers: Sequence[Answer],
         repeated: Container[int] = frozenset(),
+        doubtful: Container[int] = frozenset(),
     ) -> Segment:
         """
         Pack the answers to messages of one chunk, in whatever order they came.
 
         ``stamp`` is (Unix milliseconds, fence, position of the chunk's first
-        recipient); ``repeated`` holds the positions in the chunk that were repeats.
+        recipient); ``repeated`` and ``doubtful`` hold positions in the chunk, as
+        ``outcome`` has them.
         """
         at_ms, fence, base = stamp
         positions = list(map(_positions, messages))
@@ -332,13 +334,14 @@ class Judge(msgspec.Struct, frozen=True):
             attempts = bytes(map(_attempts, messages))
         else:
             judged = [
-                self.outcome(m, a, repeated=p in repeated)
+                self.outcome(m, a, repeated=p in repeated, doubtful=p in doubtful)
                 for p, m, a in zip(places, messages, answers, strict=True)
             ]
+            unsure = Verdict.UNCERTAIN.value
             outcomes = bytes(outcome for outcome, _ in judged)
             attempts = bytes(attempt for _, attempt in judged)
             errors = {
-                p: (a.verdict.value, a.error_code)
+                p: (unsure if p in doubtful else a.verdict.value, a.error_code)
                 for p, a in zip(places, answers, strict=True)
                 if a.verdict is not Verdict.ACCEPTED
             }

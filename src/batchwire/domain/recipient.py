@@ -4,7 +4,8 @@ Telephone numbers of a list, brought to E.164 (``+`` and 7 … 15 digits), by th
 Two spellings of one number must become one, or a person gets two messages:
 
 - ``+49 171 …``, ``0049 171 …``, ``+49 (0)171 …``, ``tel:+49-171-…`` are international.
-  So are digits after the default region's own international prefix (``011`` in the US).
+  So are digits after the default region's own international prefix (``011`` in the US);
+  where that begins with ``00`` too, the reading that is a valid number.
 - Without a default region bare digits count as international if libphonenumber knows
   such a number (``49171…``); anything else is national, and nobody knows where.
 - With a default region bare digits are read as they are dialled there; with the
@@ -81,6 +82,11 @@ _E164 = (
 )
 _is_e164 = re.compile(_E164).fullmatch
 _run_of_e164 = re.compile(f"(?:{_E164}\n)*+").match
+
+# A spreadsheet makes 491711234567.0 or .00 of a number; a zero more would be a
+# stranger's. Two digits behind a dot may be a group as well, but not the only one.
+_END = r"(?=(?:[^\S\n]|[\u200b-\u200f\u2060\ufeff])*$)"
+_decimals = re.compile(rf"\.0{_END}|^(\+?[0-9]{{7,}})\.00{_END}", re.MULTILINE)
 
 _is_dialled = re.compile(r"\+?[0-9]++").fullmatch
 _SEPARATORS = (
@@ -183,7 +189,7 @@ class _Plan:
     def read(self, digits: str) -> str:
         """Read ``digits`` as dialled in this region."""
         if abroad := self.abroad.match(digits):
-            return _international("+" + digits[abroad.end() :])
+            return _abroad(digits, abroad.end())
         if digits.startswith(self.code):
             if not self.mobile.fullmatch(digits) and (own := self.own_mobile(digits)):
                 return own
@@ -259,8 +265,8 @@ def _others(lines: str) -> list[int]:
 def _clean(raw: Sequence[str]) -> list[str]:
     """Drop separators and write digits in ASCII, for all at once; none has a newline."""
     lines = "\n".join(raw) + "\n"
-    # A spreadsheet makes 491711234567.0 of a number; a zero more would be a stranger's.
-    lines = lines.replace(".0\n", "\n")
+    if ".0" in lines:
+        lines = _decimals.sub(r"\1", lines)
     return lines.translate(_CLEAN).split("\n")[:-1]
 
 
@@ -292,6 +298,27 @@ def _international(number: str) -> str:
     plan = _plan_of(number)
     without_trunk = plan.national(number[1 + len(plan.code) :]) if plan else ""
     return without_trunk or _check_size(number) or _ask(number, None)
+
+
+def _abroad(digits: str, end: int) -> str:
+    """
+    Read what begins with an international prefix, which ends at ``end``.
+
+    Where a region dials carriers by it (``0021 44 …`` in Brazil), lists still have plain
+    ``00``, which goes first: what is valid of both is the number.
+    """
+    read = _international("+" + digits[end:])
+    if not digits.startswith("00") or end == len("00"):
+        return read
+    readings = [_international("+" + digits[len("00") :]), read]
+    return next(filter(_is_valid, readings), Flaw.NOT_POSSIBLE)
+
+
+def _is_valid(number: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number))
+    except NumberParseException:  # a flaw, or no country
+        return False
 
 
 def _bare(digits: str) -> str:

@@ -168,8 +168,10 @@ class Load:
 
     def _pack(self) -> None:
         stamp = (self._now_ms(), self.fence, self.base)
-        judge, repeated = self.run.judge, self.state.repeated()
-        self.told.append(judge.segment(stamp, self.done, self.answers, repeated))
+        repeated, doubtful = self.state.repeated(), frozenset(self.state.doubtful())
+        self.told.append(
+            self.run.judge.segment(stamp, self.done, self.answers, repeated, doubtful)
+        )
         self.packed += len(self.done)
         self.done, self.answers = [], []
 

@@ -206,9 +206,8 @@ class BatchEventIntegration:
         )
         try:
             sender.start()
-        except (
-            RuntimeError
-        ) as error:  # as at the end of the process: the next one sends
+        except RuntimeError as error:
+            # As at the end of the process: the next one sends.
             log.warning("sender_not_started", error=str(error))
         return _Running(outbox, sender, outbox.append)
 
