@@ -144,8 +144,18 @@ def test_a_fact_that_does_not_fit_changes_nothing(
 
 
 def test_expiry_ends_what_is_open() -> None:
-    change = operations.enter(batch(Status.DELIVERY_RUNNING), Trigger.EXPIRED, NOON)
+    some = batch(
+        Status.DELIVERY_RUNNING, count(bytes([Outcome.OPEN, Outcome.ACCEPTED]))
+    )
+    change = operations.enter(some, Trigger.EXPIRED, NOON)
     assert change.close_open_as is Outcome.EXPIRED
+
+
+def test_where_nobody_is_open_nothing_expires() -> None:
+    done = batch(Status.DELIVERY_PAUSED, count(bytes([Outcome.ACCEPTED])))
+    assert operations.enter(done, Trigger.EXPIRED, NOON) == Change()
+    early = batch(Status.PREPARATION_READY, is_sealed=False)
+    assert operations.enter(early, Trigger.EXPIRED, NOON).facts
 
 
 ACC, BAD, INV, UNC, OPEN = (

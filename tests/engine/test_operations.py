@@ -1,6 +1,7 @@
 """Pause, resume, abort and retry of a batch at work."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -307,3 +308,41 @@ async def test_a_retry_that_is_refused_leaves_the_doubt_of_before(
         await service.operate(Operation.RETRY)
     assert len(provider.submitted) == 6
     assert await service.flaws() == []
+
+
+async def test_a_batch_of_which_nobody_is_left_completes_whatever_stops_others(
+    store: SqlStore, clock: FastClock
+) -> None:
+    def script(message: Message) -> Answer:
+        if message.batch_id == "good":
+            return ACCEPTED
+        return Answer(Verdict.CONFIGURATION, error_code="401")
+
+    provider = ScriptedProvider(script, hold_after=0, concurrency=40)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(10), "good")
+    await service.take(numbers(10, 100), "bad")
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 20)
+        provider.let_go()
+        await service.until(Status.DELIVERY_PAUSED, batch_id="bad")
+        await service.until(Status.COMPLETED, batch_id="good")
+
+
+async def test_a_paused_batch_of_which_nobody_is_left_does_not_expire(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=0, concurrency=10)
+    service = Service(store, clock, {"scripted": provider})
+    until_then = clock.now() + timedelta(seconds=60)
+    await service.take(numbers(10), not_after=until_then)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 10)
+        await service.operate(Operation.PAUSE)
+        provider.let_go()
+        await until(lambda: clock.now() > until_then + timedelta(seconds=30))
+        batch = await store.batch("b1")
+        assert batch.state.status is Status.DELIVERY_PAUSED
+        await service.operate(Operation.RESUME)
+        batch = await service.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == 10

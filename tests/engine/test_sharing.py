@@ -1,9 +1,13 @@
 """How far ahead messages are intended: what a crash would leave uncertain."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.lifecycle import Status
+from batchwire.domain.outcome import Answer, Message
 from batchwire.testing.builders import (
     FastClock,
     ScriptedProvider,
@@ -69,3 +73,69 @@ async def test_no_more_is_intended_than_the_rate_lets_go_soon(
         await service.until(Status.COMPLETED)
     assert waiting <= 300
     assert len(provider.submitted) == 5000
+
+
+class Slow(ScriptedProvider):
+    """Takes a while of the service's own time for each."""
+
+    def __init__(self, clock: FastClock, delay_s: float, **traits: Any) -> None:  # noqa: ANN401 - as the class
+        super().__init__(**traits)
+        self.delay_s = delay_s
+        self._clock = clock
+
+    async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        """See the port."""
+        answers = await super().submit(messages)
+        await self._clock.sleep(self.delay_s)
+        return answers
+
+
+def of_each(provider: ScriptedProvider) -> Counter[str]:
+    return Counter(message.batch_id for message in provider.submitted)
+
+
+async def test_a_batch_that_waits_its_turn_does_not_stall(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = Slow(clock, 0.5, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(300), "low", priority=0, timeout_s=10)
+    async with service.running():
+        await service.until(Status.DELIVERY_RUNNING, batch_id="low")
+        await until(lambda: of_each(provider)["low"])
+        await service.take(numbers(1000, 5000), "high", priority=9)
+        await until(lambda: of_each(provider)["high"] > 500)  # for 60 s of its clock
+        provider.delay_s = 0.0
+        await service.until(Status.COMPLETED, batch_id="high")
+        batch = await service.until(Status.COMPLETED, Status.EXPIRED, batch_id="low")
+    assert batch.state.status is Status.COMPLETED
+
+
+async def test_a_new_batch_takes_no_more_than_its_share(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = Slow(clock, 0.2, concurrency=8)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(5000), "a")
+    await service.take(numbers(500, 10_000), "slow", rate_parts_per_s=1.0)
+    async with service.running():
+        await until(lambda: of_each(provider)["a"] > 1500)
+        await service.take(numbers(5000, 20_000), "c")
+        await until(lambda: of_each(provider)["c"] > 500)
+        sent = of_each(provider)["a"]
+        await until(lambda: of_each(provider)["c"] > 1000)
+        assert of_each(provider)["a"] - sent > 250
+
+
+async def test_the_rate_of_a_batch_is_kept_after_the_provider_hung(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=5, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(200), rate_parts_per_s=2.0)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 6)
+        await clock.sleep(40.0)
+        provider.let_go()
+        await clock.sleep(1.0)
+        assert len(provider.submitted) < 6 + 20

@@ -124,9 +124,16 @@ def enter(
         return Change()
     if trigger is Trigger.PROVIDER_BACK and batch.resume_at is None:
         return Change()  # somebody has paused it himself since
+    if trigger is Trigger.EXPIRED and not may_expire(batch):
+        return Change()
     close = Outcome.EXPIRED if to is Status.EXPIRED else None
     fact = move(batch, to, now, reason=reason, by=SERVICE)
     return Change(facts=(fact,), close_open_as=close, resume_at=resume_at)
+
+
+def may_expire(batch: Batch) -> bool:
+    """Whether anybody is left for whom it may be too late."""
+    return not batch.state.is_sealed or batch.open_recipients > 0
 
 
 def end(batch: Batch, now: datetime) -> Change:

@@ -5,6 +5,7 @@ Pure arithmetic on a monotonic clock's seconds, handed in as ``now``.
 """
 
 MIN_RATE = 1.0
+LONGEST_BACKOFF_S = 300
 _CUT = 0.7  # of the measured rate, when a provider throttles
 _RECOVERY = 1.1  # a second without throttling
 _FREE_AGAIN = 4.0  # times the rate of the last cut
@@ -146,4 +147,4 @@ class Circuit:
 
 def backoff_s(attempt: int, jitter: float) -> float:
     """Wait before a further attempt after a transient failure; jitter 0 … 1."""
-    return min(300.0, 2.0 ** (attempt - 1)) * (0.5 + 0.5 * jitter)
+    return min(LONGEST_BACKOFF_S, 2.0 ** (attempt - 1)) * (0.5 + 0.5 * jitter)

@@ -36,6 +36,7 @@ from batchwire.ports.provider import Provider
 from batchwire.ports.store import Flush, Flushed, Store
 
 _PROGRESS_S = 1.0
+_SILENT_S = 1.0  # of the database, by which nothing is submitted any more
 _LOOK_S = 1.0  # at a batch of which others hold what is left
 
 _COMPLETE = frozenset({Status.COMPLETED, Status.DELIVERY_FAILED})
@@ -95,7 +96,7 @@ class Delivery:
         line = self._lines[name]
         line.try_again()
         run = Run(batch, line, self._pace(batch), self._clock)
-        run.turn = min((r.turn for r in self._runs.values()), default=0.0)
+        run.turn = line.turn
         self._runs[batch.spec.batch_id] = run
 
     async def _opened(self, name: str) -> Line:
@@ -226,14 +227,26 @@ class Delivery:
         """
         Flush; what then may be stored and is not settled is never flushed again.
 
-        Where it raises nothing is stored, unless that is what is in doubt.
+        Where it raises nothing is stored, unless that is what is in doubt. Whoever hears
+        nothing of the database may miss a pause: meanwhile nothing is submitted.
         """
         self._is_settled = False
+        loop = asyncio.get_running_loop()
+        silence = loop.call_later(_SILENT_S, self._hold, True)  # noqa: FBT003 - its argument
         try:
-            return await self._store.flush(self._heart.owner, flushes)
+            found = await self._store.flush(self._heart.owner, flushes)
         except Exception as error:
             self._is_settled = not isinstance(error, StoreInDoubt)
+            self._hold(is_held=True)
             raise
+        finally:
+            silence.cancel()
+        self._hold(is_held=False)
+        return found
+
+    def _hold(self, is_held: bool) -> None:  # noqa: FBT001 - a callback's argument
+        for line in self._lines.values():
+            line.is_held = is_held
 
     async def _rest(self, until: float) -> None:
         """Wait for the next cycle: until a line runs low, or the interval is over."""

@@ -33,10 +33,12 @@ class Ending:
         """
         if run.is_stopping:
             return await self._has_left(run, is_draining=is_draining)
-        if run.line.is_blocked:
-            await self._pause(run)
-        elif not run.loads and run.is_exhausted:
+        if not run.loads and not run.counts[Outcome.OPEN]:
             return await self._has_ended(run)
+        if run.line.is_blocked:
+            is_told = not any(load.untold for load in run.loads.values())
+            if is_told or run.under_way:  # else the next cycle tells whether it is over
+                await self._pause(run)
         else:
             await self._check_stall(run)
         return False
@@ -64,9 +66,6 @@ class Ending:
         run.stop()
 
     async def _has_ended(self, run: Run) -> bool:
-        if run.counts[Outcome.OPEN]:  # others hold it
-            run.progress_at = self._clock.monotonic()
-            return False
         batch_id = run.batch.spec.batch_id
         batch = await self._store.change(
             batch_id, lambda b: operations.end(b, self._clock.now())
@@ -81,7 +80,9 @@ class Ending:
 
     async def _check_stall(self, run: Run) -> None:
         now = self._clock.monotonic()
-        if run.limited_by() or not run.loads:  # others hold it, or it waits its turn
+        if (
+            run.limited_by() or not run.under_way
+        ):  # others hold it, or it waits its turn
             run.progress_at = now
         if now - run.progress_at > run.batch.spec.timeout_s:
             reason = f"no progress for {run.batch.spec.timeout_s} s"

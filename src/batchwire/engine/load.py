@@ -31,6 +31,8 @@ from batchwire.ports.store import ChunkUpdate, Claim
 
 T = TypeVar("T")
 
+_AHEAD_S = 0.5  # of its own rate, what of a batch may wait in the line
+
 
 class Load:
     """
@@ -102,6 +104,11 @@ class Load:
     def unintended(self) -> int:
         """Messages that may be intended next."""
         return len(self.open) - self.intended
+
+    @property
+    def under_way(self) -> int:
+        """Messages that are intended and not answered: in the line, or in flight."""
+        return self.intended - self.packed - len(self.done)
 
     @property
     def untold(self) -> int:
@@ -248,6 +255,11 @@ class Run:
         return sum(load.in_flight for load in self.loads.values())
 
     @property
+    def under_way(self) -> int:
+        """Messages that are intended and not answered: in the line, or in flight."""
+        return sum(load.under_way for load in self.loads.values())
+
+    @property
     def is_resting(self) -> bool:
         """Whether it may be left alone: nothing in memory, nothing wanted, all known."""
         has_work = bool(self.loads or self.opted_out or self.wanted)
@@ -279,7 +291,9 @@ class Run:
             waiting = self.unintended()
             if not waiting or self.pace.delay_s(now, waiting=waiting) > 0:
                 return None
-            most = min(most, max(1, int(self.pace.parts_per_s / 20)))
+            most = min(most, max(1, int(self.pace.parts_per_s / 20)), self._room())
+            if most <= 0:
+                return None
         slices = (load.intend(most) for load in self.loads.values())
         chosen = next(filter(None, slices), None)
         if chosen is not None and self.pace is not None:
@@ -294,7 +308,19 @@ class Run:
 
     def is_held_back(self) -> bool:
         """Whether its own rate lets nothing more go at the moment."""
-        return self.pace is not None and self.pace.is_limiting(self.clock.monotonic())
+        if self.pace is None:
+            return False
+        return self._room() <= 0 or self.pace.is_limiting(self.clock.monotonic())
+
+    def _room(self) -> int:
+        """
+        How many more may wait in the line where the batch has a rate of its own.
+
+        That rate is kept where they enter it: more would leave it all at once.
+        """
+        assert self.pace is not None  # noqa: S101 - asked where there is one
+        ahead = self.under_way - self.in_flight
+        return max(1, int(self.pace.parts_per_s * _AHEAD_S)) - ahead
 
     def limited_by(self) -> str:
         """Why this batch is not faster."""

@@ -117,7 +117,8 @@ class Scheduler:
 
     def _late(self, batch: Batch) -> bool:
         not_after = batch.spec.not_after
-        return not_after is not None and not_after <= self._clock.now()
+        is_late = not_after is not None and not_after <= self._clock.now()
+        return is_late and operations.may_expire(batch)
 
     async def _prepare(self, batches: Sequence[Batch]) -> None:
         """Prepare those whose turn it is; who yields goes on later, where he stood."""

@@ -60,6 +60,8 @@ class Sharing:
             if one is None:
                 ready.remove(run)
                 continue
+            # Who could not go for a while has no claim to what it did not use.
+            line.turn = run.turn = max(run.turn, line.turn)
             run.turn += one.left / run.weight
             room -= one.left
             self.chosen.setdefault(run.batch.spec.batch_id, []).append(one)

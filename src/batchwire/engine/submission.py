@@ -81,8 +81,10 @@ class Line:
         self.circuit = Circuit(settings.circuit_failures, settings.circuit_max_delay_s)
         self.waiting = 0  # messages in the line
         self.in_flight = 0  # messages submitted and not answered
+        self.turn = 0.0  # virtual time: the turn of the batch that was served last
         self.low_mark = 0  # with fewer messages than this it runs low
         self.ran_low = False  # since messages were last offered
+        self.is_held = False  # nothing may be submitted: a pause could have been missed
         self.refusal = ""  # why the provider cannot be used now: credentials
         self._hunger = hunger  # of whoever offers: the next messages are wanted now
         self._clock = clock
@@ -205,6 +207,7 @@ class Line:
         is_sure = self._heart.is_trusted
         if (
             not is_sure
+            or self.is_held
             or self.is_blocked
             or (self.circuit.is_tripped and self.in_flight)
         ):
@@ -228,7 +231,7 @@ class Line:
         return (
             bool(self._line)
             and self.pace.is_free
-            and not (self.circuit.is_tripped or self.refusal)
+            and not (self.is_held or self.circuit.is_tripped or self.refusal)
             and self._heart.is_trusted
         )
 

@@ -37,6 +37,7 @@ from batchwire.domain.counts import ZERO, Counts, add, count
 from batchwire.domain.ledger import ChunkState, Segment, unpack_numbers
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
+from batchwire.domain.pacing import LONGEST_BACKOFF_S
 from batchwire.ports.store import ChunkUpdate, Claim, Flush, Flushed
 
 _release = Bulk(
@@ -52,6 +53,7 @@ _release = Bulk(
 )
 # One text for all of them: to hand over each row, SQLite's driver lets go of the
 # interpreter, and takes it again from the thread that makes messages.
+_MOST_AHEAD_MS = 1000 * LONGEST_BACKOFF_S  # more than that: the clock was set back
 _leased = select(
     func.aggregate_strings(
         cast(chunks.c.number, String)
@@ -116,9 +118,11 @@ def flush(conn: Connection, owner: str, work: Flush, at_ms: int) -> Written:
     claims: tuple[Claim, ...] = ()
     next_due = None
     if work.claim and is_running:
-        claims = _claim(conn, row.id, owner, work.claim, at_ms)
+        claims = _claim(conn, row.id, owner, work.claim, (at_ms, at_ms))
         if len(claims) < work.claim:
             next_due = conn.execute(_next_due, {"b": row.id}).scalar()
+        if next_due is not None and next_due - at_ms > _MOST_AHEAD_MS:
+            claims += _claim(conn, row.id, owner, work.claim, (at_ms, next_due))
     due_s = None if next_due is None else max(0, next_due - at_ms) / 1000
     return Written(row, moved, stale, claims, due_s)
 
@@ -227,9 +231,11 @@ def _late(
 
 
 def _claim(
-    conn: Connection, batch: int, owner: str, most: int, at_ms: int
+    conn: Connection, batch: int, owner: str, most: int, times: tuple[int, int]
 ) -> tuple[Claim, ...]:
-    due = list(conn.execute(_due, {"b": batch, "now": at_ms, "most": most}))
+    """Lease what is due; ``times`` are now, and until when that is, in milliseconds."""
+    at_ms, due_ms = times
+    due = list(conn.execute(_due, {"b": batch, "now": due_ms, "most": most}))
     if not due:
         return ()
     _take.execute(conn, [(owner, at_ms, batch, d.number) for d in due])
