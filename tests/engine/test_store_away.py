@@ -148,3 +148,41 @@ async def test_chunks_are_free_though_the_resignation_was_not_stored(
     assert batch.state.status is Status.COMPLETED
     assert batch.counts[Outcome.OPEN] == 0
     assert await service.flaws() == []
+
+
+@pytest.mark.parametrize("is_stuck", [True, False])
+async def test_while_nothing_is_heard_of_the_store_nothing_is_submitted(
+    store: SqlStore, clock: FastClock, *, is_stuck: bool
+) -> None:
+    """Somebody may have paused the batch."""
+    is_away, back = False, asyncio.Event()
+
+    class Away(FlakyStore):
+        async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+            if is_away and not is_stuck:
+                raise StoreBusy("away")
+            if is_away:
+                await back.wait()
+            return await store.flush(owner, flushes)
+
+    class Slow(ScriptedProvider):
+        async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+            await asyncio.sleep(0.05)
+            return await super().submit(messages)
+
+    provider, away = Slow(concurrency=1), Away(store, lambda _: False)
+    service = Service(store, clock, {"scripted": provider}, engine_store=away)
+    await service.take(numbers(200))
+    async with service.running():
+        await until(lambda: len(provider.submitted) > 2)
+        is_away = True
+        await service.operate(Operation.PAUSE)
+        await asyncio.sleep(1.3)
+        known = len(provider.submitted)
+        await asyncio.sleep(0.5)
+        assert len(provider.submitted) == known < 40
+        is_away = False
+        back.set()
+        await until(lambda: _has_settled(store))
+    assert len(provider.submitted) == known
+    assert await service.flaws() == []

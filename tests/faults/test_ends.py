@@ -12,9 +12,10 @@ from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.events import EventType
 from batchwire.domain.lifecycle import Status
-from batchwire.domain.outcome import Outcome
+from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.errors import UnreadableList
 from batchwire.testing.builders import (
+    ACCEPTED,
     NOON,
     FastClock,
     ScriptedProvider,
@@ -146,6 +147,26 @@ async def test_a_jump_of_the_clock_in_delivery_loses_and_doubles_nobody(
         batch = await service.until(Status.COMPLETED, Status.EXPIRED)
     assert batch.counts[Outcome.ACCEPTED] == 400
     assert max(provider.sent_to.values()) == 1
+    assert await service.flaws() == []
+
+
+async def test_a_retry_does_not_wait_for_a_clock_that_was_set_back(
+    store: SqlStore, clock: JumpingClock
+) -> None:
+    def script(message: Message) -> Answer:
+        if message.position == 3 and message.attempt <= 5:
+            return Answer(Verdict.TRANSIENT, error_code="503")
+        return ACCEPTED
+
+    provider = ScriptedProvider(script, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(10), max_retries=9, timeout_s=100_000)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 14)
+        await asyncio.sleep(0.05)  # it is due in 8 … 16 s of the clock, as is stored
+        clock.jumped_s = -HOUR_S
+        await service.until(Status.COMPLETED)
+    assert len(provider.submitted) == 15
     assert await service.flaws() == []
 
 
