@@ -54,6 +54,28 @@ def test_a_list_that_preparation_cannot_read_fails_the_batch(
     assert json.loads(done.stdout)["status"] == "preparation_failed"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send", "l.csv", "--template", ""),
+        ("send", "l.csv", "--template", "Hi", "--request-id="),
+        ("recipients", "b1", "--number", ""),
+        ("send", "", "--template", "Hi"),
+    ],
+)
+def test_an_empty_value_is_not_taken_for_none(cli: Cli, words: tuple[str, ...]) -> None:
+    refused(cli(*words), 2, "is empty; is a variable of the shell not set?")
+
+
+@pytest.mark.parametrize(
+    "words", [("list", "--limit"), ("dlq", "list", "--limit"), ("dlq", "show")]
+)
+def test_a_number_that_no_database_keeps_is_refused(
+    cli: Cli, words: tuple[str, ...]
+) -> None:
+    refused(cli(*words, "9" * 23), 2, "less than or equal to")
+
+
 def test_what_is_no_utf_8_on_the_command_line_is_refused(cli: Cli) -> None:
     refused(cli("send", "l.csv", "--template", "Hi \udcff"), 2, "udcff", "not UTF-8")
 
@@ -72,7 +94,6 @@ def test_a_list_that_cannot_be_read(cli: Cli, source: str, words: str) -> None:
         ("Hi {{name", "column 4"),
         ("Hi {{}}", "without a name"),
         ("Hi {{surname}}", "no such column"),
-        ("", "empty"),
         (" \t\n", "is blank"),
         ("x" * 153 * 256, "takes 256 parts"),
     ],

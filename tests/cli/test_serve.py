@@ -24,7 +24,7 @@ LIMIT_S = 30.0
             ("--roles", "engine,api"),
             "there is no role 'api'; there are engine, consumer",
         ),
-        (("--roles", ""), "no role is named"),
+        (("--roles", ","), "no role is named"),
         (("--roles", "relay", "--workers", "2"), "--workers is for engines"),
         (("--roles", "relay", "--until-idle"), "--until-idle is for engines"),
         (("--roles", "engine", "--metrics-port", "0"), "--metrics-port shows"),

@@ -43,6 +43,15 @@ def test_a_shared_value_fills_what_a_recipient_lacks() -> None:
     assert prepared.segment is None
 
 
+def test_who_would_get_a_blank_text_is_refused() -> None:
+    recipe = Recipe(Template.compile("{{name}} {{code}}"), {}, "GB")
+    names: list[list[str | None]] = [["Ann", "", " "], ["", "\t", "1"]]
+    rows = Rows([f"+44781000000{n}" for n in range(3)], names, {})
+    prepared = recipe.prepare(rows, 5)
+    assert prepared.segment is not None
+    assert prepared.segment.errors == {1: ("invalid", "empty_text")}
+
+
 def test_messages_are_made_of_who_is_open() -> None:
     prepared = RECIPE.prepare(ROWS, 5)
     assert prepared.segment is not None

@@ -104,12 +104,16 @@ def test_counting_all_is_counting_each(chunk: list[str], bits: ReferenceBits) ->
 
 
 @pytest.mark.parametrize("char", ["a", "€", "я"])
-def test_more_parts_than_a_header_can_count_are_capped_in_the_byte_only(
+def test_more_parts_than_a_header_can_count_are_none_in_the_byte_only(
     char: str,
 ) -> None:
     text = char * (153 * 256)
-    assert count_all([text, "a"]) == bytes([255, 1])
+    assert count_all([text, "a"]) == bytes([0, 1])
     assert count(text).parts > MAX_PARTS
+
+
+def test_as_many_parts_as_a_header_can_count_can_be_sent() -> None:
+    assert count_all(["a" * (153 * 255), "a" * (153 * 255 + 1)]) == bytes([255, 0])
 
 
 ROOM = {

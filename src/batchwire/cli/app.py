@@ -6,7 +6,9 @@ them would take most of the 300 ms that ``batchwire --version`` may.
 """
 
 import importlib
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -112,8 +114,16 @@ def run(arguments: Sequence[str]) -> int:
     )
 
 
+_names_nothing = re.compile(r"--[a-z-]+=").fullmatch
+
+
 def _carry_out(arguments: list[str]) -> object:
-    for argument in arguments:
+    for before, argument in pairwise(["", *arguments]):
+        if not argument or _names_nothing(argument):
+            name = (argument or before).removesuffix("=")
+            what = f"what follows `{name}`" if name else "the first argument"
+            problem = f"{what} is empty; is a variable of the shell not set?"
+            raise typer.BadParameter(problem)
         try:
             argument.encode()  # what is stored and told is UTF-8, names of files too
         except UnicodeEncodeError:

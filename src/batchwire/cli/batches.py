@@ -7,7 +7,7 @@ import typer
 
 from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session
-from batchwire.cli.options import Json
+from batchwire.cli.options import Json, Limit
 from batchwire.cli.views import EXECUTION, progress, view
 from batchwire.domain import counts
 from batchwire.domain.batch import Batch
@@ -36,7 +36,7 @@ def command(
     status: Annotated[
         list[Status] | None, typer.Option(help="Only these; may be repeated.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 is all.")] = 0,
+    limit: Limit = 0,
     json: Json = False,
 ) -> None:
     """List the batches, ours and those that others execute, newest first."""

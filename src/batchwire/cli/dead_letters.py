@@ -6,13 +6,16 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from batchwire.bootstrap import App
 from batchwire.cli import output
+from batchwire.cli.options import WHOLE
 from batchwire.cli.values import time_of
 from batchwire.domain.dead_letter import DeadLetter, Disposition
 from batchwire.ports.dead_letters import Filter
 
 Ids = Annotated[
-    list[int] | None, typer.Argument(metavar="[ID]...", help="As `dlq list` shows.")
+    list[int] | None,
+    typer.Argument(metavar="[ID]...", max=WHOLE, help="As `dlq list` shows."),
 ]
 OfBatch = Annotated[str, typer.Option("--batch", help="Only those of this batch.")]
 OfDisposition = Annotated[
@@ -47,6 +50,21 @@ def chosen(
         disposition=disposition,
         since=time_of("--since", since),
     )
+
+
+async def must_exist(app: App, wanted: Filter) -> None:
+    """
+    Refuse ids of which there is no dead letter.
+
+    Raises:
+        BadParameter: names the first.
+
+    """
+    every = Filter(ids=wanted.ids, include_redriven=True)
+    found = await app.events.dead_letters.find(every) if wanted.ids else []
+    for lacking in sorted(set(wanted.ids) - {one.id for one in found}):
+        problem = f"there is no dead letter {lacking}; `batchwire dlq list` shows them"
+        raise typer.BadParameter(problem)
 
 
 def meant(wanted: Filter, *, everything: bool) -> Filter:

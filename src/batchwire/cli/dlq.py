@@ -8,7 +8,7 @@ import typer
 from batchwire.bootstrap import App
 from batchwire.cli import dead_letters, dlq_discard, dlq_redrive, output, session
 from batchwire.cli.dead_letters import OfBatch, OfDisposition, Since
-from batchwire.cli.options import Json
+from batchwire.cli.options import WHOLE, Json, Limit
 from batchwire.domain.dead_letter import DeadLetter
 from batchwire.ports.dead_letters import Filter
 
@@ -24,7 +24,7 @@ def show_all(  # noqa: PLR0913 - a parameter is an option
     batch: OfBatch = "",
     disposition: OfDisposition = None,
     since: Since = "",
-    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 is all.")] = 100,
+    limit: Limit = 100,
     include_redriven: Annotated[
         bool, typer.Option("--all", help="Those on their way again too.")
     ] = False,
@@ -58,7 +58,7 @@ def show_all(  # noqa: PLR0913 - a parameter is an option
 def show(
     ctx: typer.Context,
     letter_id: Annotated[
-        int, typer.Argument(metavar="ID", help="As `dlq list` shows.")
+        int, typer.Argument(metavar="ID", max=WHOLE, help="As `dlq list` shows.")
     ],
     *,
     is_raw: Annotated[
@@ -69,16 +69,13 @@ def show(
     """Show a dead letter whole: why, its headers, its value with numbers masked."""
     wanted = Filter(ids=(letter_id,), include_redriven=True)
 
-    async def read(app: App) -> tuple[list[DeadLetter], int]:
-        return await app.events.dead_letters.find(wanted), app.events.max_replays
+    async def read(app: App) -> tuple[DeadLetter, int]:
+        await dead_letters.must_exist(app, wanted)
+        (letter,) = await app.events.dead_letters.find(wanted)
+        return letter, app.events.max_replays
 
-    letters, max_replays = session.on_database(ctx, read)
-    if not letters:
-        problem = (
-            f"there is no dead letter {letter_id}; `batchwire dlq list` shows them"
-        )
-        raise typer.BadParameter(problem)
-    told = dead_letters.whole(letters[0], max_replays, is_raw=is_raw)
+    letter, max_replays = session.on_database(ctx, read)
+    told = dead_letters.whole(letter, max_replays, is_raw=is_raw)
     if json:
         output.as_json(told)
         return

@@ -28,6 +28,7 @@ def command(  # noqa: PLR0913 - a parameter is an option
     )
 
     async def discard(app: App) -> list[int]:
+        await dead_letters.must_exist(app, wanted)
         by = operation.operator(operator)
         return await app.events.redriver().discard(wanted, by, reason)
 

@@ -8,7 +8,7 @@ from batchwire.bootstrap import App
 from batchwire.cli import dead_letters, operation, output, session
 from batchwire.cli.dead_letters import Everything, Ids, OfBatch, OfDisposition, Since
 from batchwire.cli.exit_codes import ExitCode
-from batchwire.cli.options import Json, Operator
+from batchwire.cli.options import Json, Limit, Operator
 from batchwire.events.redrive import Redriven
 
 
@@ -20,7 +20,7 @@ def command(  # noqa: PLR0913 - a parameter is an option
     disposition: OfDisposition = None,
     since: Since = "",
     everything: Everything = False,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 is all.")] = 0,
+    limit: Limit = 0,
     rate: Annotated[
         float, typer.Option(min=0, help="At most so many a second; 0 is no limit.")
     ] = 0.0,
@@ -41,6 +41,7 @@ def command(  # noqa: PLR0913 - a parameter is an option
     )
 
     async def redrive(app: App) -> Redriven:
+        await dead_letters.must_exist(app, wanted)
         return await app.events.redriver().redrive(
             wanted,
             operation.operator(operator),

@@ -1,5 +1,6 @@
 """Every way a command can fail, as a sentence and an exit code; no traceback."""
 
+import errno
 import os
 import sys
 import traceback
@@ -12,6 +13,7 @@ from batchwire.cli.exit_codes import ExitCode, of_error
 from batchwire.errors import BatchwireError
 
 DEBUG_VARIABLE = "BATCHWIRE_DEBUG"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def told(command: Callable[[], object], *, as_json: bool) -> int:
@@ -25,24 +27,35 @@ def told(command: Callable[[], object], *, as_json: bool) -> int:
     except typer.TyperException as error:
         _tell("usage", _usage(error), as_json=as_json)
         return ExitCode.USAGE
-    except SystemExit:  # Typer's own answer to a broken pipe
-        return _hang_up()
-    except BrokenPipeError:
+    except (SystemExit, BrokenPipeError):  # the first is Typer's answer to the second
         return _hang_up()
     except Exception as error:  # noqa: BLE001 - the last line before the user
-        _tell("internal_error", _defect(error), as_json=as_json)
-        if os.environ.get(DEBUG_VARIABLE):
-            traceback.print_exc()
-        return ExitCode.INTERNAL
+        return _unknown(error, as_json=as_json)
     return ended if isinstance(ended, int) else ExitCode.OK
+
+
+def _unknown(error: Exception, *, as_json: bool) -> int:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _hang_up()  # what is printed from here on would fail as well
+        problem = f"cannot write what is told: {error.strerror}; free some space"
+        _tell("disk_full", problem, as_json=False)
+        return ExitCode.STORE
+    _tell("internal_error", _defect(error), as_json=as_json)
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    return ExitCode.INTERNAL
 
 
 def _tell(code: str, message: str, *, as_json: bool) -> None:
     if as_json:
         body = {"error": {"code": code, "message": message}}
-        print(msgspec.json.encode(body).decode(), flush=True)  # noqa: T201
-    else:
-        print(f"error: {message}", file=sys.stderr)  # noqa: T201
+        try:
+            print(msgspec.json.encode(body).decode(), flush=True)  # noqa: T201
+        except OSError:
+            _hang_up()
+        else:
+            return
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -1,6 +1,8 @@
 """Waiting for a batch: beside an engine of another process, or with our own."""
 
 import asyncio
+from collections.abc import Callable
+from itertools import count
 
 from batchwire.bootstrap import App
 from batchwire.cli import output, progress, views
@@ -10,6 +12,7 @@ from batchwire.domain.operations import SERVICE
 from batchwire.errors import ProviderSettingsRefused
 
 _LOOK_S = 0.2
+_LOOKS = 5  # at the batch, for one at whether an engine works
 
 
 async def deliver(
@@ -50,22 +53,28 @@ async def follow(
     stop: asyncio.Event,
     *,
     engine: asyncio.Task[None] | None = None,
+    goes_on_alone: Callable[[], bool] = lambda: False,
     is_quiet: bool = False,
 ) -> Batch:
     """
     Show the batch until it has ended, ``stop`` is set, or our own engine ended.
 
-    With our own engine also until only a person can help.
+    With our own engine also until only a person can help; beside others until none
+    works any more, unless ``goes_on_alone``.
     """
     with progress.show(is_quiet=is_quiet) as show:
-        while True:
+        for look in count():
             batch = await app.store.batch(batch_id)
             show.update(batch)
             if batch.state.status.has_ended or stop.is_set():
-                return batch
+                break
             if engine is not None and (engine.done() or is_stuck(batch)):
-                return batch
+                break
+            is_beside = engine is None and look % _LOOKS == 0
+            if is_beside and not await app.store.has_engine() and not goes_on_alone():
+                break
             await _wait(stop)
+    return batch
 
 
 def is_stuck(batch: Batch) -> bool:

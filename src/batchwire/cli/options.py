@@ -13,6 +13,12 @@ class Globals(NamedTuple):
     database: str | None = None
 
 
+WHOLE = (1 << 63) - 1
+"""The largest number that a database keeps."""
+
+Limit = Annotated[
+    int, typer.Option(min=0, max=WHOLE, help="At most so many; 0 is all.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id.")]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]

@@ -38,7 +38,12 @@ def json_line(value: object) -> None:
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; in a pipe plain columns, nothing cut off."""
     if sys.stdout.isatty():
-        shown = Table(*headers, box=None, pad_edge=False)
+        shown = Table(box=None, pad_edge=False)
+        # The first names what other commands take: never cut, never on two lines.
+        least = max((len(row[0]) for row in rows), default=0)
+        for header in headers:
+            shown.add_column(header, overflow="fold", min_width=least)
+            least = 0
         for row in rows:
             shown.add_row(*row)
         Console().print(shown)

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from batchwire.domain.identifiers import (
 )
 from batchwire.domain.lifecycle import Status
 from batchwire.engine.intake import Submission
+from batchwire.errors import EngineAlreadyRunning
 
 app = typer.Typer(add_completion=False)
 
@@ -89,7 +91,7 @@ def command(  # noqa: PLR0913 - a parameter is an option
         bool | None,
         typer.Option(
             "--wait/--no-wait",
-            help="Wait for the end. Else: yes, unless `serve` runs on the database.",
+            help="Wait for the end. Else: yes, unless an engine works already.",
         ),
     ] = None,
     json: Json = False,
@@ -170,15 +172,33 @@ class Sending:
             if is_waiting is False or (has_engine and is_waiting is None):
                 self._leave(batch, has_engine=has_engine)
                 return ExitCode.OK
-            return await self._wait(app, batch, has_engine=has_engine)
+            return await self._wait(app, batch)
 
-    async def _wait(self, app: App, batch: Batch, *, has_engine: bool) -> ExitCode:
-        wait = following.follow if has_engine else following.deliver
-        if not has_engine:
-            await _tell_of_others(app, batch)
-        batch_id = batch.spec.batch_id
+    async def _wait(self, app: App, batch: Batch) -> ExitCode:
+        """Follow it beside an engine, or be the engine where none works (any more)."""
         with session.stopping() as stop:
-            batch = await wait(app, batch_id, stop, is_quiet=self._as_json)
+            while True:
+                has_engine = await app.store.has_engine()
+                if not has_engine:
+                    for other in await _others(app, batch):
+                        name = other.spec.batch_id
+                        output.note(
+                            f"{name} goes on too ({other.state.status});"
+                            f" `batchwire pause {name}` holds it"
+                        )
+                wait = following.follow if has_engine else following.deliver
+                with suppress(EngineAlreadyRunning):  # somebody was faster
+                    batch = await wait(
+                        app, batch.spec.batch_id, stop, is_quiet=self._as_json
+                    )
+                if batch.state.status.has_ended or stop.is_set():
+                    break
+        if not has_engine and not await app.store.has_engine():
+            for other in await _others(app, batch):
+                output.note(
+                    f"{other.spec.batch_id} is not done ({other.state.status}), and"
+                    " nothing works on it now: `batchwire serve --until-idle` does"
+                )
         if not batch.state.status.has_ended and not self._as_json:
             goes_on = "the engine goes on with it; " if has_engine else ""
             output.note(f"interrupted; {goes_on}{_how(batch, has_engine=has_engine)}")
@@ -210,16 +230,11 @@ _COMPLETED = {"provider", "default_region", "on_uncertain", "chunk_size"}
 _GIVEN = [f for f in Submission.__struct_fields__ if f not in _COMPLETED]
 
 
-async def _tell_of_others(app: App, ours: Batch) -> None:
-    """Name the batches that this engine carries on beside the one it is started for."""
+async def _others(app: App, ours: Batch) -> list[Batch]:
+    """Find the batches that an engine carries on beside the one it is started for."""
     running = [s for s in Status if not (s.has_ended or s.is_paused)]
-    for batch in await app.store.batches(running):
-        name = batch.spec.batch_id
-        if name != ours.spec.batch_id:
-            output.note(
-                f"{name} goes on too ({batch.state.status}); `batchwire pause {name}`"
-                " holds it"
-            )
+    found = await app.store.batches(running)
+    return [one for one in found if one.spec.batch_id != ours.spec.batch_id]
 
 
 def _how(batch: Batch, *, has_engine: bool) -> str:

@@ -1,6 +1,7 @@
 """``batchwire topics``: the topics of the events, made and compared."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Annotated
 
 import typer
@@ -35,7 +36,10 @@ MinInsync = Annotated[
     ),
 ]
 Retention = Annotated[
-    float, typer.Option("--retention-days", help="Days that events are kept; -1: ever.")
+    float,
+    typer.Option(
+        "--retention-days", max=36_500, help="Days that events are kept; -1: ever."
+    ),
 ]
 
 
@@ -94,6 +98,8 @@ def _wanted(
     min_insync: int | None,
     retention_days: float,
 ) -> list[TopicSettings]:
+    if not isfinite(retention_days):
+        raise typer.BadParameter("--retention-days: not a number of days")
     config = settings.batch_events.build()
     events = TopicSettings(
         name=config.kafka.topic,

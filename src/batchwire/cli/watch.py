@@ -1,5 +1,7 @@
 """``batchwire watch``: follow a batch that an engine works on."""
 
+from functools import cache
+
 import typer
 
 from batchwire.bootstrap import App
@@ -21,10 +23,16 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
             with session.stopping() as stop:
                 one = await observed.follow(app, batch_id, stop, is_quiet=json)
             return observed.result(one, as_json=json)
-        if not batch.state.status.has_ended and not await app.store.has_engine():
-            output.no_engine()
+        alone = cache(output.no_engine)
+
+        def goes_on_alone() -> bool:
+            alone()
+            return True
+
         with session.stopping() as stop:
-            batch = await following.follow(app, batch_id, stop, is_quiet=json)
+            batch = await following.follow(
+                app, batch_id, stop, goes_on_alone=goes_on_alone, is_quiet=json
+            )
         return following.result(batch, as_json=json)
 
     raise typer.Exit(session.on_database(ctx, watch))

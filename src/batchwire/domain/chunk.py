@@ -17,7 +17,6 @@ from batchwire.domain.ledger import (
 )
 from batchwire.domain.outcome import Message, Outcome
 from batchwire.domain.recipient_list import Rows
-from batchwire.domain.segments import MAX_PARTS
 from batchwire.domain.template import Template
 
 INVALID = "invalid"  # the error class of recipients that preparation refuses
@@ -58,9 +57,11 @@ class Recipe(msgspec.Struct, frozen=True):
         flaws.update(normalised.invalid)
         numbers = normalised.numbers
         parts = self._parts(_filled_out(columns), len(numbers))
-        if MAX_PARTS in parts:
-            long = (i for i, n in enumerate(parts) if n == MAX_PARTS)
+        if 0 in parts:
+            long = (i for i, n in enumerate(parts) if not n)
             flaws.update(dict.fromkeys(long, "too_many_parts"))
+        for place in self._blank(rows, columns):
+            flaws.setdefault(place, "empty_text")
         if flaws:
             counted = bytearray(parts)
             for place in flaws:
@@ -73,6 +74,15 @@ class Recipe(msgspec.Struct, frozen=True):
             _counts(len(numbers), len(flaws)),
             sum(parts),
         )
+
+    def _blank(
+        self, rows: Rows, columns: Sequence[Sequence[str | None]]
+    ) -> Iterable[int]:
+        """Find whose text is blank, where the template has no text of its own."""
+        if "".join(self.template.literals).strip():
+            return ()
+        texts = self._rendered(_filled_out(columns), len(rows.numbers))
+        return (place for place, text in enumerate(texts) if not text.strip())
 
     def _parts(self, columns: Sequence[Sequence[str]], size: int) -> bytes:
         """

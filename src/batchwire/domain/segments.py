@@ -49,7 +49,7 @@ def count(text: str, *, reference_bits: ReferenceBits = 8) -> Parts:
 
 
 def count_all(texts: Sequence[str], *, reference_bits: ReferenceBits = 8) -> bytes:
-    """Count the parts of each text: a byte for each, capped at ``MAX_PARTS``."""
+    """Count the parts of each text: a byte for each, 0 for more than ``MAX_PARTS``."""
     outside = encoding.outside_basic(texts)
     if not any(outside) and max(map(len, texts), default=0) <= _GSM7.alone:
         return b"\x01" * len(texts)
@@ -60,7 +60,7 @@ def count_all(texts: Sequence[str], *, reference_bits: ReferenceBits = 8) -> byt
         else (1 if len(text) <= _GSM7.alone else -(-len(text) // room))
         for text, beyond in zip(texts, outside, strict=True)
     ]
-    return bytes([min(n, MAX_PARTS) for n in parts])
+    return bytes([n if n <= MAX_PARTS else 0 for n in parts])
 
 
 def split(text: str, *, reference_bits: ReferenceBits = 8) -> list[str]:

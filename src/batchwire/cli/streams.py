@@ -1,0 +1,49 @@
+"""The three standard streams, made such that no work ends because of them."""
+
+import os
+import sys
+from typing import Any, TextIO
+
+_STREAMS = ("stdin", "stdout", "stderr")
+
+
+class Unfailing:
+    """A stream whose reader may go away, or whose disk may fill up: then it is silent."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a stream has
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be written."""
+        try:
+            self._stream.flush()
+        except OSError:
+            return
+
+
+def secure() -> None:
+    """
+    Open those that are closed to nowhere, and let standard error never raise.
+
+    A file or socket of ours on a descriptor below 3 would be taken for one of them.
+    """
+    for descriptor, name in enumerate(_STREAMS):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - its name
+        if getattr(sys, name) is None:
+            mode = "w" if descriptor else "r"
+            stream = os.fdopen(descriptor, mode, encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+    sys.stderr = Unfailing(sys.stderr)

@@ -1,0 +1,88 @@
+"""Standard streams that are closed, broken or full: the work goes on, the code is true."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from batchwire.__main__ import main
+from batchwire.cli.exit_codes import ExitCode
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+LIST = "to\n" + "".join(f"+4478100{n:05}\n" for n in range(300))
+SEND = "batchwire send list.csv --template Hi --batch-id b1"
+
+
+def shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line of bash; ``batchwire`` is this program."""
+    script = f'batchwire() {{ "{sys.executable}" -m batchwire "$@"; }}\n{command}'
+    return subprocess.run(  # noqa: S603 - our own program
+        ["/bin/bash", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def full(folder: Path) -> Path:
+    """Give a folder with a list."""
+    (folder / "list.csv").write_text(LIST)
+    return folder
+
+
+def status(cli: Cli) -> str:
+    return str(json.loads(cli("show", "b1", "--json").stdout)["status"])
+
+
+@pytest.mark.parametrize("how", [">&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_batch_is_sent_whatever_the_streams_are(
+    cli: Cli, full: Path, how: str
+) -> None:
+    done = shell(full, f"{SEND} {how}")
+    assert (done.returncode, status(cli)) == (ExitCode.OK, "completed")
+
+
+def test_who_reads_no_further_ends_no_engine(cli: Cli, full: Path) -> None:
+    (full / "batchwire.yaml").write_text(
+        "providers: {sandbox: {kind: sandbox, rate_parts_per_s: 200}}\n"
+    )
+    command = f"({SEND} 2>&1 >/dev/null; echo $? > code) | head -c 1"
+    shell(full, command)
+    assert (full / "code").read_text().strip() == "0"
+    assert status(cli) == "completed"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [("list --json", ExitCode.STORE, "No space left"), ("show b0 --json", 5, "b0")],
+)
+def test_a_full_disk_behind_what_is_printed_is_a_sentence(
+    cli: Cli, full: Path, command: str, code: int, words: str
+) -> None:
+    cli(*SEND.split()[1:])
+    assert (
+        shell(full, "batchwire show b0 --json > /dev/full").returncode == ExitCode.BATCH
+    )
+    done = shell(full, f"batchwire {command} > /dev/full")
+    assert done.returncode == code
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("batchwire.cli.streams.secure", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == ExitCode.INTERRUPTED
