@@ -271,3 +271,32 @@ def test_a_broken_pipe_is_quiet(cli: Cli, slow: Path, folder: Path) -> None:
     )
     assert piped.stdout.split()[0] == "position"
     assert piped.stderr == ""
+
+
+def test_a_send_beside_another_is_left_behind_by_name_or_goes_on_alone(
+    cli: Cli, folder: Path, start: Start
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers: {sandbox: {kind: sandbox, rate_parts_per_s: 60}}\n"
+    )
+    (folder / "list.csv").write_text(
+        "to\n" + "".join(f"+44781{n:07}\n" for n in range(200))
+    )
+    words = ("send", "list.csv", "--template", "Hi", "--batch-id")
+    first = start(*words, "first")
+    until_running(cli, "first")
+    assert cli(*words, "left", "--no-wait").returncode == 0
+    waiting = start(*words, "waiting", "--wait", "--priority", "1")
+    _, told = first.communicate(timeout=30)
+    assert first.returncode == 0
+    assert "left is not done (delivery_running), and nothing works on it now" in told
+    waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    assert cli("show", "waiting", "--json").stdout.count('"completed"')
+
+
+def until_running(cli: Cli, batch_id: str) -> None:
+    deadline = time.monotonic() + 20
+    while "delivery_running" not in cli("show", batch_id, "--json").stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -79,3 +79,19 @@ def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:
     assert [backoff_s(n, 1.0) for n in (1, 2, 3)] == [1, 2, 4]
     assert backoff_s(3, 0.0) == 2
     assert backoff_s(100, 1.0) == 300
+
+
+def test_what_a_provider_asks_us_to_wait_does_not_count_as_slowness() -> None:
+    pace = Pace(50.0)
+    now = 0.0
+    for _ in range(100):
+        now += 0.02
+        pace.take(1, now)
+    pace.throttled(now, 1.0)
+    assert pace.limit == pytest.approx(35, rel=0.1)
+    now += 1.0
+    for _ in range(10):
+        now += 0.03
+        pace.take(1, now)
+    pace.throttled(now, 1.0)
+    assert pace.limit >= 20

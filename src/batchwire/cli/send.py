@@ -193,7 +193,8 @@ class Sending:
                     )
                 if batch.state.status.has_ended or stop.is_set():
                     break
-        if not has_engine and not await app.store.has_engine():
+        roles = {one.role for one in await app.store.living()}
+        if not has_engine and "engine" not in roles:
             for other in await _others(app, batch):
                 output.note(
                     f"{other.spec.batch_id} is not done ({other.state.status}), and"

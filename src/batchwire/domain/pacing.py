@@ -96,6 +96,9 @@ class Pace:
         self._hold_until = max(
             self._hold_until, now + (min(retry_after_s or 0.0, _MOST_HOLD_S))
         )
+        if self._hold_until > now:  # of which the window that follows knows nothing
+            self._measured = measured
+            self._measured_from, self._measured_parts = self._hold_until, 0
 
     def _recover(self, now: float) -> None:
         if not self._cut_at or now - self._recovered_at < 1:
