@@ -421,6 +421,17 @@ async def test_a_structured_event_says_that_its_batch_is_observed(
     assert await world.observed() is not None
 
 
+async def test_two_systems_may_number_their_events_alike(world: World) -> None:
+    outcomes = await consumed(
+        world,
+        record(STATUS, update("a1"), ce_id="1", ce_source="/billing"),
+        record(STATUS, update("b1"), ce_id="1", ce_source="/crm"),
+        record(STATUS, update("b1"), ce_id="1", ce_source="/crm"),
+    )
+    assert outcomes == {"ok": 2, "duplicate": 1}
+    assert await world.observed("b1") is not None
+
+
 async def test_a_redriven_update_without_a_time_is_as_old_as_it_was(
     world: World,
 ) -> None:

@@ -43,7 +43,7 @@ def read(
 def test_the_content_type_tells_a_structured_event(content_type: bytes) -> None:
     decoded = read(event(), content_type)
     assert decoded.message.batch_id == "b-1"
-    assert decoded.event_id == "e-1"
+    assert decoded.event_id == "//there e-1"
     assert decoded.source == "//there"
 
 

@@ -1,5 +1,6 @@
 """Messages to records and back."""
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -40,6 +41,7 @@ _TRACES = frozenset(
         "ce_execution",
     }
 )
+_is_uuid = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _BINARY = b"application/json"
 
 
@@ -84,7 +86,8 @@ def decode(record: Record) -> Decoded:
     """
     Return the message of a record, whoever wrote it, and its event id.
 
-    The event id is ``ce_id``; else it is made of the ``request_id``; else of the
+    The event id is ``ce_id``, with ``ce_source`` where it is no UUID: CloudEvents ids are
+    unique together with their source only (1.0, chapter "id"). Else it is made of the ``request_id``; else of the
     record's place, the first one where it was redriven. A ``request_id`` stands for one
     event only together with its type, because the specification's samples have one for a
     request, its status and its operation; requests of one ``request_id`` differ by their
@@ -106,7 +109,7 @@ def decode(record: Record) -> Decoded:
     traced = _traced(headers) if not headers.keys().isdisjoint(_TRACES) else {}
     return Decoded(
         message=message,
-        event_id=read_header(headers, "ce_id") or _own_id(message, record),
+        event_id=_given_id(headers) or _own_id(message, record),
         source=read_header(headers, "ce_source"),
         headers=record.headers,
         **traced,
@@ -145,6 +148,12 @@ def _is_structured(headers: Mapping[str, bytes | None]) -> bool:
 def _extension(headers: Mapping[str, bytes | None], name: str) -> str:
     """Read a header that structured mode has as an extension attribute."""
     return read_header(headers, name) or read_header(headers, f"ce_{name}")
+
+
+def _given_id(headers: Mapping[str, bytes | None]) -> str:
+    ce_id, source = read_header(headers, "ce_id"), read_header(headers, "ce_source")
+    is_alone = not ce_id or not source or _is_uuid(ce_id)
+    return ce_id if is_alone else f"{source} {ce_id}"
 
 
 def _own_id(message: AnyBatchMessage, record: Record) -> str:
