@@ -60,7 +60,10 @@ def command(
 
 
 def _details(data: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in data.items() if value)
+    told = (
+        (n, "" if value is True else f"={value}") for n, value in data.items() if value
+    )
+    return ", ".join(name + value for name, value in told)
 
 
 def _state(state: State | ObservedState) -> dict[str, Any]:
