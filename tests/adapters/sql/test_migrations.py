@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, insert, text
 
-from batchwire.adapters.sql import commits, migrate
+from batchwire.adapters.sql import commits, migrate, migrating
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
@@ -55,9 +54,7 @@ async def empty(request: pytest.FixtureRequest, path: Path) -> AsyncIterator[Dat
 
 def first_release(conn: Connection) -> None:
     """Make what the first release left: a paused batch, one to prepare, a suppression."""
-    config = migrate.configuration()
-    config.attributes["connection"] = conn
-    command.upgrade(config, FIRST)
+    migrating.run(conn, FIRST)
     tables = MetaData()
     tables.reflect(conn)
     kept = json.loads((RELEASES / f"{FIRST}.json").read_text(encoding="utf-8"))
@@ -118,7 +115,7 @@ async def test_what_is_compressed_is_not_compressed_again(postgres_url: str) -> 
 
 
 def test_the_head_is_that_of_the_scripts() -> None:
-    scripts = ScriptDirectory.from_config(migrate.configuration())
+    scripts = ScriptDirectory.from_config(migrating.configuration())
     assert scripts.get_heads() == [migrate.HEAD]
 
 

@@ -1,11 +1,8 @@
-"""The schema's migrations, by Alembic."""
+"""Which version the schema has, and the way to this program's (``migrating.py``)."""
 
-from pathlib import Path
+import importlib
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, column, table, update
+from sqlalchemy import Connection, column, inspect, select, table, update
 
 from batchwire.errors import UnknownSchema
 
@@ -14,13 +11,6 @@ COPYING = "copying"  # instead of a version, while a database is copied into thi
 _KNOWN = frozenset({"0001", "0002", "0003", HEAD})
 
 _version = table("alembic_version", column("version_num"))
-
-
-def configuration() -> Config:
-    """Make Alembic's configuration: the migrations beside this module."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
 
 
 def upgrade(conn: Connection, name: str) -> tuple[str, str]:
@@ -35,9 +25,8 @@ def upgrade(conn: Connection, name: str) -> tuple[str, str]:
     if before == HEAD:
         return HEAD, HEAD
     _must_be_known(before, name)
-    config = configuration()
-    config.attributes["connection"] = conn
-    command.upgrade(config, HEAD)
+    # Not an import statement: Alembic is loaded where there is something to migrate.
+    importlib.import_module("batchwire.adapters.sql.migrating").run(conn, HEAD)
     return before, HEAD
 
 
@@ -62,7 +51,9 @@ def check(conn: Connection, name: str) -> None:
 
 def current(conn: Connection) -> str:
     """Read the schema's version, empty where there is none."""
-    return MigrationContext.configure(conn).get_current_revision() or ""
+    if not inspect(conn).has_table(_version.name):
+        return ""
+    return conn.execute(select(_version.c.version_num)).scalar() or ""
 
 
 def mark(conn: Connection, revision: str) -> None:

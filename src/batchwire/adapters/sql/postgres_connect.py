@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-APPLICATION_NAME = "batchwire"
+from batchwire.adapters.sql.worker_rows import APPLICATION_NAME
 
 # A process takes 4 + 4 + 1 of the server's (by default 100) connections. More writers
 # wait for each other at the disk and at the rows of batches; readers are few.

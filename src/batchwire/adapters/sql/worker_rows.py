@@ -26,12 +26,12 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import times
-from batchwire.adapters.sql.postgres_connect import APPLICATION_NAME
 from batchwire.adapters.sql.tables import chunks, workers
 from batchwire.adapters.sql.times import millis
 from batchwire.errors import StaleLease
 from batchwire.ports.workers import Worker
 
+APPLICATION_NAME = "batchwire"  # of all our sessions of PostgreSQL
 ENGINE = "engine"
 RELAY = "relay"
 IS_TIME_OF_SERVER = "is_time_of_server"  # an execution option

@@ -6,7 +6,11 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 
 def send(address: str, topic: str, values: Iterable[bytes]) -> None:
-    """Send, and wait until every replica has acknowledged every value."""
+    """
+    Send, and wait until every replica has acknowledged every value.
+
+    Each value is its own key, so that many of them reach every partition.
+    """
     settings = {"bootstrap.servers": address, "enable.idempotence": True}
     producer = Producer(settings | {"log_level": 0})
     refused: list[KafkaError] = []
@@ -16,7 +20,7 @@ def send(address: str, topic: str, values: Iterable[bytes]) -> None:
             refused.append(error)
 
     for value in values:
-        producer.produce(topic, value, on_delivery=reported)
+        producer.produce(topic, value, value, on_delivery=reported)
         producer.poll(0)
     left = producer.flush(60)
     if left or refused:
