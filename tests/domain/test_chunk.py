@@ -52,6 +52,12 @@ def test_who_would_get_a_blank_text_is_refused() -> None:
     assert prepared.segment.errors == {1: ("invalid", "empty_text")}
 
 
+def test_a_text_that_smart_encoding_makes_blank_is_refused() -> None:
+    recipe = Recipe(Template.compile("\u200b{{x}}"), {}, "GB", smart_encoding=True)
+    prepared = recipe.prepare(Rows(["+447810000000"], [[""]], {}), 5)
+    assert prepared.counts[Outcome.INVALID] == 1
+
+
 def test_messages_are_made_of_who_is_open() -> None:
     prepared = RECIPE.prepare(ROWS, 5)
     assert prepared.segment is not None

@@ -106,8 +106,41 @@ def test_a_byte_order_mark_is_taken_off_or_refused() -> None:
         without_mark(b"\xff\xfet\0", "")
 
 
+@pytest.mark.parametrize("blank", [",,\n", "\xa0\n", "\u2028\n", " \r\n\n"])
+def test_what_is_blank_before_the_header_belongs_to_it(blank: str) -> None:
+    head = f"{blank}to,name,x\n"
+    assert describe(f"{head}+44,a,b\n", "l1", "", "").columns == ("to", "name", "x")
+    assert header_bytes(f"{head}+44,a,b\n", ",") == len(head.encode())
+
+
+def test_a_header_whose_quote_is_never_closed_is_refused() -> None:
+    with pytest.raises(UnreadableList, match="its header is not CSV"):
+        describe('to,"size\n+447810000001,a\n', "l1", "", "")
+
+
+def test_blank_lines_of_a_list_of_one_column_are_passed_over() -> None:
+    spec = describe("to\n", "l1", "", "")
+    assert read('"+441"\n   \n+442\n', spec, (), 2).numbers == ["+441", "+442"]
+
+
+def test_where_to_cut_behind_a_lone_quote_is_found_in_one_pass() -> None:
+    rows = b"+491711234567,Anna\n" * 50_000
+    buffer = b'1,5" pipe\n' + rows + b'2,"open\n' + rows
+    looked_at = 0
+
+    class Counted(bytes):
+        def count(self, sub: bytes, start: int = 0, end: int = -1) -> int:  # type: ignore[override]
+            nonlocal looked_at
+            looked_at += end - start
+            return bytes.count(self, sub, start, end)
+
+    assert cut(Counted(buffer), is_csv=True) == len(buffer)
+    assert cut(Counted(buffer[: len(rows) // 2]), is_csv=True) == 0
+    assert looked_at < 4 * len(buffer)
+
+
 def test_a_header_may_span_lines_and_follow_blank_ones() -> None:
-    assert header_bytes(b'\n"to\nx",b\n+44\n') == len(b'\n"to\nx",b\n')
+    assert header_bytes('\n"to\nx",b\n+44\n', ",") == len(b'\n"to\nx",b\n')
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "x\ny", 'q"q', ""]), min_size=2)))
@@ -149,6 +182,6 @@ def test_parts_of_rows_join_again() -> None:
 
 
 def test_a_lone_quote_in_the_header_takes_no_record_into_it() -> None:
-    head = b'a"b,to\n1,+447810000001\n'
-    assert header_bytes(head) == len(b'a"b,to\n')
-    assert header_bytes(b'"a\nb",to\n1,2\n') == len(b'"a\nb",to\n')
+    head = 'a"b,to\n1,+447810000001\n2,3" c\n'
+    assert header_bytes(head, ",") == len(b'a"b,to\n')
+    assert header_bytes('"a\nb",to\n1,2\n', ",") == len(b'"a\nb",to\n')

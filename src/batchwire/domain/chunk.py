@@ -79,7 +79,8 @@ class Recipe(msgspec.Struct, frozen=True):
         self, rows: Rows, columns: Sequence[Sequence[str | None]]
     ) -> Iterable[int]:
         """Find whose text is blank, where the template has no text of its own."""
-        if "".join(self.template.literals).strip():
+        own = "".join(self.template.literals)
+        if (encoding.smart_encode(own).text if self.smart_encoding else own).strip():
             return ()
         texts = self._rendered(_filled_out(columns), len(rows.numbers))
         return (place for place, text in enumerate(texts) if not text.strip())

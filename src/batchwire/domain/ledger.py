@@ -22,7 +22,6 @@ VERSION = 1
 REPEAT = 0x80  # attempt flag: the next submission repeats this attempt, same key
 MAX_ATTEMPT = 0x7F
 
-T = TypeVar("T")
 
 _ACCEPTED_BYTE = bytes([Outcome.ACCEPTED])
 _positions = attrgetter("position")
@@ -83,6 +82,8 @@ class _Outline(msgspec.Struct, frozen=True, array_like=True):
     parts: bytes
 
 
+T = TypeVar("T", Payload, Segment, _Outline)
+
 _outline_decoder = msgspec.msgpack.Decoder(_Outline)
 _payload_decoder = msgspec.msgpack.Decoder(Payload)
 _segment_decoder = msgspec.msgpack.Decoder(Segment)
@@ -115,6 +116,12 @@ def unpack_parts(data: bytes) -> bytes:
     return _unpack(_outline_decoder, data).parts
 
 
+def unpack_outline(data: bytes) -> tuple[list[str], bytes]:
+    """Read the numbers and the parts of a payload."""
+    outline = _unpack(_outline_decoder, data)
+    return outline.numbers.split("\n"), outline.parts
+
+
 def unpack_segment(data: bytes) -> Segment:
     """Read a segment back; ``StoreDamaged`` where it is none."""
     return _unpack(_segment_decoder, data)
@@ -136,12 +143,15 @@ def decompress(data: bytes) -> bytes:
 
 def _unpack(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
     try:
-        return decoder.decode(decompress(data))
+        value = decoder.decode(decompress(data))
     except msgspec.MsgspecError as error:
         raise _damaged(error) from error
+    if value.version != VERSION:
+        raise _damaged(f"it is of version {value.version}")
+    return value
 
 
-def _damaged(error: Exception) -> StoreDamaged:
+def _damaged(error: object) -> StoreDamaged:
     problem = f"what is stored packed cannot be read ({error})"
     return StoreDamaged(f"{problem}; restore the database from a backup")
 
@@ -166,6 +176,10 @@ class ChunkState:
             self._apply(segment)
 
     def _apply(self, segment: Segment) -> None:
+        places, size = segment.places(), len(segment.outcomes)
+        is_whole = len(places) == size == len(segment.attempts)
+        if not is_whole or (size and places[-1] >= len(self.recorded)):
+            raise _damaged(f"a segment of {size} does not fit its chunk")
         if segment.positions:
             for i, place in enumerate(segment.places()):
                 self.recorded[place] = segment.outcomes[i]

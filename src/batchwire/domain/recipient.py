@@ -72,21 +72,27 @@ MAX_DIGITS = 15
 _SHOWN = 64
 
 # A 0 right after the country code is the national trunk prefix (`+44 (0)20 …`), not
-# E.164, except where national numbers do begin with 0. The first branch is a short cut
-# (0.05 instead of 0.09 µs): without a 0 in the first four digits there is none.
+# E.164, except where national numbers do begin with 0, and then in their length. The
+# first branch is a short cut (0.05 instead of 0.09 µs): without a 0 in the first four
+# digits there is none.
 _E164 = (
     r"\+(?:[1-9]{4}[0-9]{3,11}+"
     r"|(?=[0-9]{7,15}+(?![0-9]))"
     r"(?>[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9][0-9]{2})"
-    r"(?:[1-9]|(?<=\+39)0|(?<=\+(?:22[569]|24[12]|250|378|881|992))0)[0-9]++)"
+    r"(?:[1-9]|(?<=\+39)0|(?<=\+(?:378|881|992))0|(?<=\+250)0(?=6)"
+    r"|(?<=\+22[59])0(?=[0-9]{9}\b)|(?<=\+242)0(?=[0-9]{8}\b)"
+    r"|(?<=\+(?:226|241))0(?=[0-9]{7}\b))[0-9]++)"
 )
 _is_e164 = re.compile(_E164).fullmatch
 _run_of_e164 = re.compile(f"(?:{_E164}\n)*+").match
 
 # A spreadsheet makes 491711234567.0 or .00 of a number; a zero more would be a
-# stranger's. Two digits behind a dot may be a group as well, but not the only one.
+# stranger's. Behind another dot that is a group; two digits may be one as well, but not
+# the only one.
 _END = r"(?=(?:[^\S\n]|[\u200b-\u200f\u2060\ufeff])*$)"
-_decimals = re.compile(rf"\.0{_END}|^(\+?[0-9]{{7,}})\.00{_END}", re.MULTILINE)
+_decimals = re.compile(
+    rf"^([^.\n]*)\.0{_END}|^(\+?[0-9]{{7,}})\.00{_END}", re.MULTILINE
+)
 
 _is_dialled = re.compile(r"\+?[0-9]++").fullmatch
 _SEPARATORS = (
@@ -189,13 +195,31 @@ class _Plan:
     def read(self, digits: str) -> str:
         """Read ``digits`` as dialled in this region."""
         if abroad := self.abroad.match(digits):
-            return _abroad(digits, abroad.end())
+            return self._from_abroad(digits, abroad.end())
         if digits.startswith(self.code):
             if not self.mobile.fullmatch(digits) and (own := self.own_mobile(digits)):
                 return own
             if not self.general.fullmatch(digits):
                 return _ask(digits, self.region)
         return self.national(digits) or _ask(digits, self.region)
+
+    def _from_abroad(self, digits: str, end: int) -> str:
+        """
+        Read what begins with an international prefix, which ends at ``end``.
+
+        Where a region dials carriers by it (``0021 44 …`` in Brazil), lists still have
+        plain ``00``. Of the two readings the number is what alone is valid, and no other
+        than our own where it may be ours.
+        """
+        read = _international("+" + digits[end:])
+        if not digits.startswith("00") or end == len("00"):
+            return read
+        plain = "+" + digits[len("00") :]
+        valid = set(filter(_is_valid, (plain, read)))
+        may_be_ours = digits.startswith("00" + self.code)
+        if len(valid) > 1 or (may_be_ours and plain not in valid):
+            return Flaw.NOT_POSSIBLE
+        return next(iter(valid), Flaw.NOT_POSSIBLE)
 
     def national(self, digits: str) -> str:
         """Read a national number; empty if it is not plain."""
@@ -266,7 +290,7 @@ def _clean(raw: Sequence[str]) -> list[str]:
     """Drop separators and write digits in ASCII, for all at once; none has a newline."""
     lines = "\n".join(raw) + "\n"
     if ".0" in lines:
-        lines = _decimals.sub(r"\1", lines)
+        lines = _decimals.sub(r"\1\2", lines)
     return lines.translate(_CLEAN).split("\n")[:-1]
 
 
@@ -293,32 +317,22 @@ def _describe(text: str) -> Flaw:
 
 
 def _international(number: str) -> str:
-    if _is_e164(number):
-        return number
     plan = _plan_of(number)
-    without_trunk = plan.national(number[1 + len(plan.code) :]) if plan else ""
+    digits = number[1 + len(plan.code) :] if plan else ""
+    if _is_e164(number) and (not plan or plan.general.fullmatch(digits)):
+        return number
+    without_trunk = plan.national(digits) if plan else ""
     return without_trunk or _check_size(number) or _ask(number, None)
 
 
-def _abroad(digits: str, end: int) -> str:
-    """
-    Read what begins with an international prefix, which ends at ``end``.
-
-    Where a region dials carriers by it (``0021 44 …`` in Brazil), lists still have plain
-    ``00``, which goes first: what is valid of both is the number.
-    """
-    read = _international("+" + digits[end:])
-    if not digits.startswith("00") or end == len("00"):
-        return read
-    readings = [_international("+" + digits[len("00") :]), read]
-    return next(filter(_is_valid, readings), Flaw.NOT_POSSIBLE)
-
-
 def _is_valid(number: str) -> bool:
+    """Whether it is a valid number, with nothing in it that is to be left out."""
     try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(number))
+        parsed = phonenumbers.parse(number)
     except NumberParseException:  # a flaw, or no country
         return False
+    is_whole = phonenumbers.format_number(parsed, PhoneNumberFormat.E164) == number
+    return is_whole and phonenumbers.is_valid_number(parsed)
 
 
 def _bare(digits: str) -> str:

@@ -8,7 +8,7 @@ end where a record ends, so each block can be read by itself.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -113,12 +113,12 @@ def cut(buffer: bytes, *, is_csv: bool) -> int:
     end = buffer.rfind(b"\n") + 1
     if not is_csv or buffer.count(b'"', 0, end) % 2 == 0:
         return end
-    odd = end
-    while odd and buffer.count(b'"', 0, odd) % 2:
-        odd = buffer.rfind(b"\n", 0, odd - 1) + 1
-    if odd or len(buffer) < MAX_LINE_BYTES:
-        return odd
-    return end
+    even, is_odd = end, 1
+    while even and is_odd:
+        before = buffer.rfind(b"\n", 0, even - 1) + 1
+        is_odd ^= buffer.count(b'"', before, even) & 1
+        even = before
+    return even if even or len(buffer) < MAX_LINE_BYTES else end
 
 
 def describe(head: str, list_id: str, source: str, number_column: str) -> ListSpec:
@@ -147,19 +147,22 @@ def describe(head: str, list_id: str, source: str, number_column: str) -> ListSp
     )
 
 
-def header_bytes(head: bytes) -> int:
-    """Find where a CSV's header ends: blank lines before it belong to it."""
-    end = 0
-    while end < len(head) and not head[:end].strip():
-        newline = head.find(b"\n", end)
-        end = newline + 1 if newline >= 0 else len(head)
-    first = end
-    while head.count(b'"', 0, end) % 2:  # a name in quotes may go over several lines
-        newline = head.find(b"\n", end)
-        if newline < 0:
-            return first  # a lone quote opens nothing
-        end = newline + 1
-    return end
+def header_bytes(head: str, delimiter: str) -> int:
+    """
+    Find where a CSV's header ends: blank lines before it belong to it.
+
+    ``head`` is what ``describe`` has read it from.
+    """
+    size = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        for line in io.StringIO(head, newline=""):
+            size += len(line.encode())
+            yield line
+
+    _header_row(lines(), delimiter)
+    return size
 
 
 def pieces(text: str, spec: ListSpec) -> Iterator[str]:
@@ -268,7 +271,7 @@ def _parsed_columns(
         ) from None
     width = len(spec.columns)
     problems: dict[int, str] = {}
-    if set(map(len, rows)) != {width}:
+    if width == 1 or set(map(len, rows)) != {width}:
         rows = [row for row in rows if row and (len(row) > 1 or row[0].strip())]
         problems = {
             i: "too_many_fields" for i, row in enumerate(rows) if len(row) > width
@@ -316,9 +319,8 @@ def _as_text(value: object) -> str | None:
 
 
 def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
-    lines = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
     try:
-        header = next((row for row in lines if any(map(str.strip, row))), [])
+        header = _header_row(io.StringIO(head, newline=""), delimiter)
     except csv.Error as error:
         raise UnreadableList(
             f"its header is not CSV: {error}",
@@ -337,6 +339,12 @@ def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
             source=source,
         )
     return names
+
+
+def _header_row(lines: Iterable[str], delimiter: str) -> list[str]:
+    """Read the first row that is not blank, and nothing behind it."""
+    rows = csv.reader(lines, strict=True, delimiter=delimiter)
+    return next((row for row in rows if any(map(str.strip, row))), [])
 
 
 def _number_column(header: Sequence[str], asked: str, source: str) -> int:

@@ -185,7 +185,8 @@ class Reading:
         """Take further bytes; returns the blocks that are whole."""
         self._hash.update(piece)
         self._buffer += piece
-        if len(self._buffer) < BLOCK_BYTES:
+        is_whole = b"\n" in self._buffer or len(self._buffer) > MAX_LINE_BYTES
+        if len(self._buffer) < BLOCK_BYTES or not is_whole:
             return []
         described = self._describe()
         end = recipient_list.cut(
@@ -238,7 +239,7 @@ class Reading:
             text, self.list_id, source, self._submission.number_column
         )
         if self._described.format is ListFormat.CSV:
-            length = recipient_list.header_bytes(head)
+            length = recipient_list.header_bytes(text, self._described.delimiter)
             self._line += head.count(b"\n", 0, length)
             head = head[length:]
         self._described = msgspec.structs.replace(

@@ -124,6 +124,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
     state: ChunkState
     counts: Counts
+    parts: int
     fence: int
     intent: int
 

@@ -123,6 +123,27 @@ async def test_two_stores_cannot_both_be_the_engine(
     await store.become_engine("me", 30.0)
 
 
+async def test_a_link_to_a_file_is_the_same_file(
+    store: SqlStore, path: Path, clock: ManualClock
+) -> None:
+    link = path.with_name("link.db")
+    link.symlink_to(path.name)
+    other = SqlStore(SqliteDatabase(str(link)), clock)
+    await store.become_engine("me", 30.0)
+    with pytest.raises(EngineAlreadyRunning):
+        await other.become_engine("other", 30.0)
+    await other.close()
+
+
+async def test_a_percent_sign_in_a_name_is_one(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = SqlStore(SqliteDatabase(str(tmp_path / "a%20b.db")), clock)
+    await store.open()
+    await store.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["a%20b.db"]  # noqa: ASYNC240
+
+
 async def test_the_right_to_be_the_engine_ends_with_its_process(
     store: SqlStore, path: Path
 ) -> None:

@@ -1,8 +1,9 @@
 """The migrations build the schema that the code works with, on both databases."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,26 @@ async def test_a_newer_schema_is_refused(empty: Database) -> None:
 async def test_upgrading_what_is_up_to_date_changes_nothing(empty: Database) -> None:
     await empty.upgrade()
     assert await empty.upgrade() == (migrate.HEAD, migrate.HEAD)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE notes (text)",
+        "CREATE TABLE events (text)",
+        f"CREATE TABLE alembic_version AS SELECT '{migrate.HEAD}' AS version_num",
+    ],
+)
+async def test_a_file_of_another_program_is_refused_and_left_as_it_is(
+    tmp_path: Path, script: str
+) -> None:
+    path = tmp_path / "notes.db"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.executescript(script)
+        before = list(theirs.iterdump())
+    database = SqliteDatabase(str(path))
+    with pytest.raises(UnknownSchema, match=r"notes.db: is another program's; name"):
+        await database.open()
+    await database.close()
+    with closing(sqlite3.connect(path)) as theirs:
+        assert list(theirs.iterdump()) == before

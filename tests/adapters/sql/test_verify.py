@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from batchwire.adapters.sql.store import SqlStore
-from batchwire.domain.ledger import VERSION, Payload, pack
+from batchwire.domain.ledger import VERSION, Payload, pack, segment
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.contracts.store import StoreContract, answers
 
 make = StoreContract()
-TWO = pack(Payload(VERSION, "+447700900001\n+447700900002", (), b"\1\1")).hex()
+NUMBERS = "+447700900001\n+447700900002"
+TWO = pack(Payload(VERSION, NUMBERS, (), b"\1\1")).hex()
+NEXT = pack(Payload(9, NUMBERS, (), b"\1\1")).hex()
+BEYOND = pack(segment(0, 1, [(4, Outcome.ACCEPTED, 1)])).hex()
 
 
 @pytest.fixture
@@ -83,10 +86,25 @@ async def found_after(store: SqlStore, path: Path, statement: str) -> str:
             "UPDATE results SET data = 'nonsense'",
             "of chunks 0 to 15 one cannot be read",
         ),
+        (
+            "UPDATE results SET data = x'{beyond}'",
+            "a segment of 1 does not fit its chunk",
+        ),
+        ("UPDATE payloads SET data = x'{next}' WHERE number = 1", "it is of version 9"),
+        ("UPDATE chunks SET size = 3 WHERE number = 0", "3 recipients, 4 packed"),
+        ("DELETE FROM chunks WHERE number = 0", "chunk 0 is missing (chunk 1 follows)"),
+        ("UPDATE chunks SET parts = 99 WHERE number = 1", "chunk 1 has 99 parts, 4"),
+        ("UPDATE batches SET parts = 99", "the batch has 99 parts, its chunks say 8"),
+        (
+            "UPDATE batches SET status = 'aborted'",
+            "the batch is aborted, its stored state says delivery_paused",
+        ),
+        ("UPDATE batches SET state = 7", "the stored state cannot be read"),
+        ("UPDATE events SET hash = 7 WHERE sequence = 2", "event 3"),
     ],
 )
 async def test_what_was_changed_is_named(
     delivered: SqlStore, path: Path, statement: str, sentence: str
 ) -> None:
-    statement = statement.format(two=TWO)
+    statement = statement.format(two=TWO, beyond=BEYOND, next=NEXT)
     assert sentence in await found_after(delivered, path, statement)

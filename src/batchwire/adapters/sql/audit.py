@@ -11,14 +11,17 @@ from batchwire.adapters.sql.tables import OUTCOMES, chunks
 from batchwire.domain import observed
 from batchwire.domain.counts import ZERO, add, count, named
 from batchwire.domain.events import GENESIS, Event, State, step
-from batchwire.domain.ledger import unpack_numbers
+from batchwire.domain.ledger import unpack_outline
 from batchwire.domain.observed import ObservedState
+from batchwire.domain.outcome import Outcome
 from batchwire.errors import StoreDamaged
+from batchwire.ports.store import Chunk
 
 S = TypeVar("S", State, ObservedState)
 
 _MANY = 500
 _FEW = 16
+_UNSENT = frozenset({Outcome.INVALID, Outcome.DUPLICATE})  # by preparation
 
 
 def contradictions(conn: Connection, batch_id: str) -> list[str]:
@@ -27,8 +30,15 @@ def contradictions(conn: Connection, batch_id: str) -> list[str]:
     if seen is not None:
         return list(_of_log(conn, seen, ObservedState(), observed.step))
     row = row_of(conn, batch_id)
-    of_counts = _of_sums if state_of(row).is_purged else _of_ledger
-    return [*_of_log(conn, row, State(), step), *of_counts(conn, batch_id)]
+    found = list(_of_log(conn, row, State(), step))
+    try:
+        state = state_of(row)
+    except (TypeError, ValueError) as error:
+        return [*found, f"the stored state cannot be read: {error}"]
+    if row.status != state.status:
+        found.append(f"the batch is {row.status}, its stored state says {state.status}")
+    of_counts = _of_sums if state.is_purged else _of_ledger
+    return [*found, *of_counts(conn, batch_id)]
 
 
 def _of_log(
@@ -43,10 +53,11 @@ def _of_log(
             try:
                 event = log.event_of(one)
                 state = step(state, event)
-            except ValueError as error:  # msgspec's and datetime's are ValueErrors
+                is_same = event.digest(before) == one.hash
+            except (TypeError, ValueError) as error:  # msgspec's are ValueErrors
                 yield f"event {sequence} ({one.type}) cannot be read: {error}"
                 continue
-            if event.digest(before) != one.hash:
+            if not is_same:
                 yield f"event {sequence} ({one.type}) was changed, or one before"
     if previous != row.last_hash:
         yield f"the log ends at event {sequence}, but the batch has gone further"
@@ -56,28 +67,42 @@ def _of_log(
 
 def _of_ledger(conn: Connection, batch_id: str) -> Iterator[str]:
     row = row_of(conn, batch_id)
-    total, after = ZERO, -1
+    total, parts, after = ZERO, 0, -1
     while True:
         try:
             some = list(chunk_rows.read(conn, row.id, after, _FEW))
-            held = [len(unpack_numbers(chunk.payload)) for chunk in some]
+            packed = [unpack_outline(chunk.payload) for chunk in some]
         except (KeyError, TypeError, ValueError, StoreDamaged) as error:
             yield f"of chunks {after + 1} to {after + _FEW} one cannot be read: {error}"
             return
         if not some:
             break
-        for chunk, size in zip(some, held, strict=True):
-            found = count(chunk.state.outcomes())
-            if size != sum(found):
-                yield f"chunk {chunk.number} has {sum(found)} recipients, {size} packed"
-            if found != chunk.counts:
-                yield (
-                    f"chunk {chunk.number} counts {_told(chunk.counts)},"
-                    f" its segments say {_told(found)}"
-                )
-            total = add(total, found)
-        after = some[-1].number
+        for chunk, (numbers, parts_each) in zip(some, packed, strict=True):
+            if chunk.number != after + 1:
+                yield f"chunk {after + 1} is missing (chunk {chunk.number} follows)"
+            after = chunk.number
+            yield from _of_chunk(chunk, len(numbers), parts_each)
+            total = add(total, count(chunk.state.outcomes()))
+            parts += chunk.parts
     yield from _of_total(batch_of(row).counts, total)
+    if parts != row.parts:
+        yield f"the batch has {row.parts} parts, its chunks say {parts}"
+
+
+def _of_chunk(chunk: Chunk, size: int, parts: bytes) -> Iterator[str]:
+    outcomes = chunk.state.outcomes()
+    found = count(outcomes)
+    if not size == len(parts) == sum(found):
+        yield f"chunk {chunk.number} has {sum(found)} recipients, {size} packed"
+        return
+    if found != chunk.counts:
+        yield (
+            f"chunk {chunk.number} counts {_told(chunk.counts)},"
+            f" its segments say {_told(found)}"
+        )
+    sent = sum(n for n, o in zip(parts, outcomes, strict=True) if o not in _UNSENT)
+    if sent != chunk.parts:
+        yield f"chunk {chunk.number} has {chunk.parts} parts, {sent} packed"
 
 
 def _of_sums(conn: Connection, batch_id: str) -> Iterator[str]:

@@ -89,6 +89,7 @@ def read(
             payload=data[row.number],
             state=ChunkState(row.size, parts.get(row.number, ()), closed),
             counts=tuple(getattr(row, name) for name in OUTCOMES),
+            parts=row.parts,
             fence=row.fence,
             intent=row.intent,
         )

@@ -22,6 +22,7 @@ def upgrade(conn: Connection, name: str) -> tuple[str, str]:
 
     """
     before = current(conn)
+    _must_be_ours(conn, before, name)
     if before == HEAD:
         return HEAD, HEAD
     _must_be_known(before, name)
@@ -59,6 +60,18 @@ def current(conn: Connection) -> str:
 def mark(conn: Connection, revision: str) -> None:
     """Let every program find this version."""
     conn.execute(update(_version).values(version_num=revision))
+
+
+def _must_be_ours(conn: Connection, revision: str, name: str) -> None:
+    """Refuse another program's tables; a schema of PostgreSQL may have both."""
+    there = set(inspect(conn).get_table_names()) - {_version.name}
+    if revision in _KNOWN:
+        is_ours = "batches" in there
+    else:
+        is_ours = bool(revision) or not there or conn.dialect.name == "postgresql"
+    if not is_ours:
+        message = f"database {name}: is another program's; name another database"
+        raise UnknownSchema(message)
 
 
 def _must_be_known(revision: str, name: str) -> None:

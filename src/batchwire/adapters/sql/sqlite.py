@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -168,7 +169,8 @@ class SqliteDatabase:
     def _lock(self, kind: int) -> int | None:
         """Take the file lock; an engine's is exclusive. The kernel drops it with us."""
         with translated(self._path):
-            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+            file = Path(self._path).resolve()  # one file, whatever links lead to it
+            lock = os.open(f"{file}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from batchwire.errors import (
@@ -61,7 +61,7 @@ def connect(path: str, *, is_writer: bool, busy_timeout_s: float) -> Engine:
     (``BEGIN IMMEDIATE``): what it read is still true when it writes.
     """
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=path),  # as it is: in a text %20 is a blank
         pool_size=1 if is_writer else READERS,
         max_overflow=0,
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
