@@ -1,8 +1,7 @@
 """The page of what becomes of a recipient, and of what a provider says."""
 
 from batchwire.domain.counts import count, failed, success
-from batchwire.domain.outcome import Outcome, Verdict
-from batchwire.engine.control import RETRYABLE
+from batchwire.domain.outcome import RETRYABLE, Outcome, Verdict
 from docs_build.markdown import code, comments, table
 
 _HEAD = """\

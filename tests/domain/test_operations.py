@@ -21,6 +21,8 @@ from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import NOON, spec
 
+ONE_FAILED = count(bytes([Outcome.FAILED]))
+
 
 def batch(
     status: Status,
@@ -31,6 +33,13 @@ def batch(
 ) -> Batch:
     state = State(status=status, phase=status.phase, is_sealed=is_sealed)
     return Batch(spec=spec(**fields), state=state, counts=counts, parts=0)
+
+
+def test_no_retry_fits_where_nobody_could_be_sent_again() -> None:
+    assert operations.fits(batch(Status.COMPLETED, ONE_FAILED)) == (Operation.RETRY,)
+    assert operations.fits(batch(Status.COMPLETED)) == ()
+    unsealed = batch(Status.PREPARATION_FAILED, is_sealed=False)
+    assert Operation.RETRY in operations.fits(unsealed)
 
 
 def command(operation: Operation, phase: Phase = Phase.NONE) -> Command:
@@ -53,7 +62,7 @@ def ask(on: Batch, operation: Operation, phase: Phase = Phase.NONE) -> Change:
 def test_an_operation_moves_holds_or_is_refused(
     status: Status, operation: Operation
 ) -> None:
-    change = ask(batch(status), operation)
+    change = ask(batch(status, ONE_FAILED), operation)
     if status in HOLDS[operation]:
         (kept,) = change.facts
         assert kept.type is EventType.OPERATION
@@ -85,7 +94,7 @@ def test_an_operation_for_the_other_phase_is_refused() -> None:
 
 def test_an_obstacle_is_told_alone_where_the_status_is_not_what_is_wrong() -> None:
     change = operations.operate(
-        batch(Status.COMPLETED),
+        batch(Status.COMPLETED, ONE_FAILED),
         command(Operation.RETRY),
         NOON,
         obstacle="nobody failed",

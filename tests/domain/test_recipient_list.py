@@ -113,6 +113,17 @@ def test_what_is_blank_before_the_header_belongs_to_it(blank: str) -> None:
     assert header_bytes(f"{head}+44,a,b\n", ",") == len(head.encode())
 
 
+def test_a_record_that_breaks_the_format_is_named_by_where_it_begins() -> None:
+    spec = describe("to,n\n", "l1", "a.csv", "")
+    with pytest.raises(UnreadableList, match=r"a\.csv, line 4: is not CSV"):
+        read('1,a\n2,"b\nc"\n3,"d\n4,e\n5,f\n', spec, ("n",), 1)
+
+
+def test_utf_16_without_a_mark_is_not_taken_for_latin_1() -> None:
+    with pytest.raises(UnreadableList, match="line 1: has NUL bytes"):
+        text_of("to\nö".encode("utf-16-le"), first_line=1, source="")
+
+
 def test_a_header_whose_quote_is_never_closed_is_refused() -> None:
     with pytest.raises(UnreadableList, match="its header is not CSV"):
         describe('to,"size\n+447810000001,a\n', "l1", "", "")

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 
 
 class Retryable(StrEnum):
-    """Outcomes that a retry takes up again; see ``engine.control.RETRYABLE``."""
+    """Outcomes that a retry takes up again; see ``domain.outcome.RETRYABLE``."""
 
     FAILED = "failed"
     EXPIRED = "expired"

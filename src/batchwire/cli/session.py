@@ -98,7 +98,10 @@ def stopping() -> Iterator[asyncio.Event]:
         if stop.is_set():
             if sys.stderr.isatty():
                 sys.stderr.write("\x1b[?25h\n")  # a progress bar hides the cursor
-                sys.stderr.flush()
+            sys.stderr.write(
+                "ended at once; the next start goes on where this one was\n"
+            )
+            sys.stderr.flush()
             os._exit(ExitCode.INTERRUPTED)
         stop.set()
 

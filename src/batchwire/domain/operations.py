@@ -22,7 +22,7 @@ from batchwire.domain.lifecycle import (
     fitting,
     target,
 )
-from batchwire.domain.outcome import Outcome
+from batchwire.domain.outcome import RETRYABLE, Outcome
 from batchwire.errors import IllegalOperation
 
 SERVICE = "batchwire"  # the operator_id of what the service does by itself
@@ -96,8 +96,10 @@ def operate(
 
 def fits(batch: Batch) -> tuple[Operation, ...]:
     """Which operations change this batch now, in the order of the enum."""
-    none = {Operation.RETRY} if batch.state.is_purged else set()
-    return tuple(one for one in fitting(batch.state.status) if one not in none)
+    state = batch.state
+    has_nobody = state.is_sealed and not any(batch.counts[one] for one in RETRYABLE)
+    none = {Operation.RETRY} if state.is_purged or has_nobody else set()
+    return tuple(one for one in fitting(state.status) if one not in none)
 
 
 def purge(batch: Batch, before: datetime, now: datetime, *, by: str) -> Change:

@@ -30,6 +30,9 @@ class Outcome(IntEnum):
     UNCERTAIN = 10  # submitted, answer unknown: moved on by retry
 
 
+RETRYABLE = (Outcome.FAILED, Outcome.EXPIRED, Outcome.UNCERTAIN)
+
+
 class Verdict(StrEnum):
     """The class of a provider's answer to one submission."""
 

@@ -9,6 +9,7 @@ end where a record ends, so each block can be read by itself.
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -65,7 +66,8 @@ def text_of(data: bytes, *, first_line: int, source: str) -> str:
 
     """
     try:
-        text = data.decode()
+        if b"\0" not in data:
+            return data.decode()
     except UnicodeDecodeError as error:
         line = first_line + data.count(b"\n", 0, error.start)
         raise UnreadableList(
@@ -74,15 +76,12 @@ def text_of(data: bytes, *, first_line: int, source: str) -> str:
             line=line,
             source=source,
         ) from None
-    if "\0" in text:
-        line = first_line + text.count("\n", 0, text.index("\0"))
-        raise UnreadableList(
-            "has NUL bytes: this is a binary file",
-            remedy="Give a CSV, JSON Lines or plain text file",
-            line=line,
-            source=source,
-        )
-    return text
+    raise UnreadableList(
+        "has NUL bytes: this is a binary file, or UTF-16",
+        remedy="Give a CSV, JSON Lines or plain text file in UTF-8",
+        line=first_line + data.count(b"\n", 0, data.index(b"\0")),
+        source=source,
+    )
 
 
 def without_mark(head: bytes, source: str) -> bytes:
@@ -266,7 +265,7 @@ def _parsed_columns(
         raise UnreadableList(
             f"is not CSV: {error}",
             remedy="Quote fields as RFC 4180 says: a quote inside quotes is doubled",
-            line=first_line + lines.line_num - 1,
+            line=first_line + _lines_before_flaw(text, spec),
             source=spec.source,
         ) from None
     width = len(spec.columns)
@@ -278,6 +277,18 @@ def _parsed_columns(
         }
         rows = _padded(rows, width)
     return list(zip(*rows, strict=True)) or [()] * width, problems
+
+
+def _lines_before_flaw(text: str, spec: ListSpec) -> int:
+    """Count the lines before the record that the reader cannot read."""
+    lines = csv.reader(
+        io.StringIO(text, newline=""), strict=True, delimiter=spec.delimiter
+    )
+    before = 0
+    with suppress(csv.Error):
+        for _ in lines:
+            before = lines.line_num
+    return before
 
 
 def _padded(rows: list[list[str]], width: int) -> list[Any]:

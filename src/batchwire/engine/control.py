@@ -18,7 +18,6 @@ from batchwire.errors import RecipientsPurged, StaleBatch
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Rewrite, Store
 
-RETRYABLE = (Outcome.FAILED, Outcome.EXPIRED, Outcome.UNCERTAIN)
 _TRIES = 5
 
 log = structlog.get_logger()

@@ -196,6 +196,7 @@ class Reading:
             raise self._unreadable(
                 f"a record is longer than {MAX_LINE_BYTES:,} bytes",
                 "Check that lines end with a newline and quotes are closed",
+                self._line,
             )
         block, self._buffer = self._buffer[:end], self._buffer[end:]
         return [self._checked(block)] if block else []
@@ -258,8 +259,9 @@ class Reading:
         self._line += lines
         return self._compressor.compress(block)
 
-    def _unreadable(self, problem: str, remedy: str) -> UnreadableList:
-        return UnreadableList(problem, remedy=remedy, source=self._submission.source)
+    def _unreadable(self, problem: str, remedy: str, line: int = 0) -> UnreadableList:
+        source = self._submission.source
+        return UnreadableList(problem, remedy=remedy, line=line, source=source)
 
 
 def _blank(lines: int) -> str:

@@ -17,7 +17,8 @@ from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.observed import Announcement, Report
 from batchwire.domain.operations import VIA_TOPIC, Command
-from batchwire.engine.control import RETRYABLE, Control, Selection
+from batchwire.domain.outcome import RETRYABLE
+from batchwire.engine.control import Control, Selection
 from batchwire.engine.intake import Intake, Submission
 from batchwire.errors import MalformedMessage, UnknownBatch, UnsupportedType
 from batchwire.events.arrivals import Received

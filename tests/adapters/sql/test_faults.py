@@ -3,14 +3,16 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from batchwire.adapters.sql.sqlite import SqliteDatabase
-from batchwire.adapters.sql.sqlite_connect import translated
+from batchwire.adapters.sql.sqlite_connect import connect, translated
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain import operations
 from batchwire.domain.lifecycle import Status
@@ -195,3 +197,29 @@ def test_an_error_of_the_lock_file_becomes_ours(
 ) -> None:
     with pytest.raises(kind), translated("the.db"):
         raise error
+
+
+def test_no_space_for_the_files_beside_it_is_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    with pytest.raises(StoreUnreachable, match="check the disk"), translated("the.db"):
+        raise error
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    with pytest.raises(StoreFull, match="the disk is full"), translated("the.db"):
+        raise error
+
+
+def test_who_opens_a_file_that_another_process_makes_waits_for_it(path: Path) -> None:
+    """SQLite refuses a write-ahead log at once while somebody writes without one."""
+    first = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    first.execute("BEGIN IMMEDIATE")
+    first.execute("CREATE TABLE its (own)")
+    done = threading.Timer(0.3, first.close)
+    done.start()
+    engine = connect(str(path), is_writer=True, busy_timeout_s=30.0)
+    with engine.connect() as conn:
+        assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    done.join()
+    engine.dispose()

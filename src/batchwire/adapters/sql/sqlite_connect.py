@@ -1,9 +1,12 @@
 """Connecting: transactions that mean it, and errors in our own words."""
 
 import errno
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,9 +25,11 @@ from batchwire.errors import (
 BUSY_TIMEOUT_S = 10.0
 _REMEDY = "restore it from a backup"
 READERS = 4
+_LEAST_FREE = 64 * 1024  # bytes, of which the index of the write-ahead log takes half
 
+_WAL = "PRAGMA journal_mode=WAL"
+_WAL_TRY_S = 0.02
 _PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=4000",
     "PRAGMA journal_size_limit=67108864",
@@ -72,6 +77,7 @@ def connect(path: str, *, is_writer: bool, busy_timeout_s: float) -> Engine:
     def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
         connection.isolation_level = None  # the driver begins nothing by itself
         cursor = connection.cursor()
+        _write_ahead(cursor, time.monotonic() + busy_timeout_s)
         for pragma in (*_PRAGMAS, _WRITER_CACHE if is_writer else _READER_CACHE):
             cursor.execute(pragma)
         cursor.close()
@@ -81,6 +87,20 @@ def connect(path: str, *, is_writer: bool, busy_timeout_s: float) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _write_ahead(cursor: sqlite3.Cursor, until: float) -> None:
+    """Have a write-ahead log; while another process begins one, SQLite does not wait."""
+    while True:
+        try:
+            cursor.execute(_WAL)
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= until:
+                raise
+            time.sleep(_WAL_TRY_S)
+        else:
+            return
 
 
 @contextmanager
@@ -111,7 +131,16 @@ def _of_file(path: str, error: OSError) -> StoreError:
 
 def _ours(path: str, error: BaseException | None) -> StoreError:
     name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_IOERR") and _is_full(path):  # for the files beside it
+        name = "SQLITE_FULL"
     for prefix, (kind, problem) in _BY_CODE.items():
         if name.startswith(prefix):
             return kind(f"database {path}: {problem}")
     return StoreError(f"database {path}: {error}")
+
+
+def _is_full(path: str) -> bool:
+    try:
+        return shutil.disk_usage(Path(path).parent).free < _LEAST_FREE
+    except OSError:
+        return False
