@@ -559,3 +559,57 @@ async def test_a_provider_that_cannot_be_opened_stops_its_own_batch_only(
         await service.until(Status.COMPLETED, batch_id="b")
         batch = await service.until(Status.DELIVERY_PAUSED, batch_id="a")
     assert "odd cannot be opened: what was that" in batch.state.reason
+
+
+async def test_who_opts_out_at_the_moment_of_a_pause_is_recorded_once(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """What is put back of one call has gaps, where others were answered."""
+
+    class Partly(ScriptedProvider):
+        async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+            is_first = not self.submitted
+            answers = await super().submit(messages)
+            if not is_first:
+                return answers
+            throttled = Answer(Verdict.THROTTLED, retry_after_s=100.0)
+            refused = Answer(Verdict.PERMANENT, error_code="21610", suppress=True)
+            special = {3: throttled, 8: refused, 9: throttled}
+            return [special.get(m.position, ACCEPTED) for m in messages]
+
+    provider = Partly(hold_after=0, concurrency=1, batch_size=10)
+    slow = EngineSettings(flush_interval_ms=20_000)
+    service = Service(store, clock, {"scripted": provider}, slow)
+    await service.take(numbers(100))
+    async with service.running():
+        await until(lambda: provider.submitted)
+        await asyncio.sleep(0.1)
+        provider.let_go()
+        await service.operate(Operation.PAUSE)
+        await until(lambda: _is_settled(store))
+        await service.operate(Operation.RESUME)
+        batch = await service.until(Status.COMPLETED)
+    assert (batch.counts[Outcome.ACCEPTED], batch.counts[Outcome.FAILED]) == (99, 1)
+    assert await service.flaws() == []
+
+
+async def _is_settled(store: SqlStore) -> bool:
+    """Whether the pause is over on this side: nothing is held any more."""
+    return not [chunk async for chunk in store.chunks("b1", is_leased=True)]
+
+
+async def test_a_process_that_stood_still_expires_nothing(
+    store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = ScriptedProvider(hold_after=3, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(30), timeout_s=300)
+    async with service.running():
+        await until(lambda: len(provider.submitted) > 3)
+        await asyncio.sleep(0.1)
+        told = clock.monotonic
+        monkeypatch.setattr(clock, "monotonic", lambda: told() + 400.0)
+        await asyncio.sleep(0.1)
+        provider.let_go()
+        batch = await service.until(Status.COMPLETED, Status.EXPIRED)
+    assert batch.state.status is Status.COMPLETED

@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from batchwire.adapters.sql.store import SqlStore
-from batchwire.domain.lifecycle import Status
+from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Answer, Message
 from batchwire.testing.builders import (
     FastClock,
+    FlakyStore,
     ScriptedProvider,
     Service,
     numbers,
@@ -139,3 +142,50 @@ async def test_the_rate_of_a_batch_is_kept_after_the_provider_hung(
         provider.let_go()
         await clock.sleep(1.0)
         assert len(provider.submitted) < 6 + 20
+
+
+@pytest.mark.parametrize("clock", [1.0], indirect=True)
+async def test_a_share_is_that_of_the_priority_though_chunks_are_claimed_meanwhile(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = Slow(clock, 0.002, concurrency=16)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(60_000), "low", priority=0)
+    await service.take(numbers(60_000, 100_000), "high", priority=3)
+    async with service.running():
+        await until(lambda: len(of_each(provider)) == 2)
+        before = of_each(provider)
+        await until(lambda: len(provider.submitted) - before.total() > 25_000)
+        later = of_each(provider) - before
+        for batch_id in ("low", "high"):
+            await service.operate(Operation.ABORT, batch_id)
+    assert 0.09 < later["low"] / later.total() < 0.13  # 1 of 9
+
+
+@pytest.mark.parametrize("clock", [1.0], indirect=True)
+async def test_a_line_that_ran_low_for_good_wakes_nobody(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """A provider without work beside a slow one; a pause beside a hung submission."""
+    slow, idle = ScriptedProvider(hold_after=3), ScriptedProvider(name="idle")
+    counting = FlakyStore(store, lambda _: False)
+    providers = {"scripted": slow, "idle": idle}
+    service = Service(store, clock, providers, engine_store=counting)
+
+    async def calls_a_second() -> int:
+        before = counting.calls
+        await asyncio.sleep(1.0)
+        return counting.calls - before
+
+    await service.take(numbers(2000))
+    async with service.running():
+        await until(lambda: len(slow.submitted) > 3)
+        await service.take(numbers(10, 5000), "small", provider="idle")
+        await service.until(Status.COMPLETED, batch_id="small")
+        beside_idle = await calls_a_second()
+        await service.operate(Operation.PAUSE)
+        await asyncio.sleep(0.3)
+        paused = await calls_a_second()
+        slow.let_go()
+    assert beside_idle < 100
+    assert paused < 100

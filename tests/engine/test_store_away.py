@@ -1,14 +1,16 @@
 """A store that is away for a while: nothing is lost, nobody is submitted twice."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from sqlalchemy import Connection
 
 from batchwire.adapters.sql import worker_rows
 from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.errors import StoreBusy
 from batchwire.ports.store import Flush, Flushed
@@ -185,4 +187,45 @@ async def test_while_nothing_is_heard_of_the_store_nothing_is_submitted(
         back.set()
         await until(lambda: _has_settled(store))
     assert known == later == len(provider.submitted) < 40
+    assert await service.flaws() == []
+
+
+async def test_while_another_batch_keeps_the_store_nothing_is_submitted(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """The cycle that would hear of a pause is not over then."""
+    is_asked, back = asyncio.Event(), asyncio.Event()
+
+    class Away(FlakyStore):
+        async def change(
+            self, batch_id: str, decide: Callable[[Batch], Change]
+        ) -> Batch:
+            batch = await store.batch(batch_id)
+            if batch_id == "small" and batch.state.status is Status.DELIVERY_RUNNING:
+                is_asked.set()
+                await back.wait()
+            return await store.change(batch_id, decide)
+
+    class Slow(ScriptedProvider):
+        async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+            await asyncio.sleep(0.02)
+            return await super().submit(messages)
+
+    provider, away = Slow(concurrency=1), Away(store, lambda _: False)
+    providers = {"scripted": provider, "other": ScriptedProvider(name="other")}
+    service = Service(store, clock, providers, engine_store=away)
+    await service.take(numbers(5000))
+    async with service.running():
+        await until(lambda: len(provider.submitted) > 2)
+        await service.take(numbers(1, 9000), "small", provider="other")
+        await is_asked.wait()
+        await asyncio.sleep(1.1)
+        known = len(provider.submitted)
+        await asyncio.sleep(0.3)
+        later = len(provider.submitted)
+        back.set()
+        await service.until(Status.COMPLETED, batch_id="small")
+        await until(lambda: len(provider.submitted) > later)
+        await service.operate(Operation.ABORT)
+    assert known == later
     assert await service.flaws() == []

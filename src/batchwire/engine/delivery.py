@@ -8,7 +8,8 @@ by anybody holds from the next cycle on.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import structlog
 
@@ -221,7 +222,8 @@ class Delivery:
                 self._load(run, flush, one)
         self._is_settled = True
         self._opt_out({number for flush in flushes for number in flush.suppress})
-        await self._after(runs)
+        with self._held_in_silence():
+            await self._after(runs)
 
     async def _written(self, flushes: list[Flush]) -> list[Flushed]:
         """
@@ -231,18 +233,27 @@ class Delivery:
         nothing of the database may miss a pause: meanwhile nothing is submitted.
         """
         self._is_settled = False
+        try:
+            with self._held_in_silence():
+                found = await self._store.flush(self._heart.owner, flushes)
+        except Exception as error:
+            self._is_settled = not isinstance(error, StoreInDoubt)
+            raise
+        self._hold(is_held=False)
+        return found
+
+    @contextmanager
+    def _held_in_silence(self) -> Iterator[None]:
+        """Hold the lines where this fails, or takes too long, until the next flush."""
         loop = asyncio.get_running_loop()
         silence = loop.call_later(_SILENT_S, self._hold, True)  # noqa: FBT003 - its argument
         try:
-            found = await self._store.flush(self._heart.owner, flushes)
-        except Exception as error:
-            self._is_settled = not isinstance(error, StoreInDoubt)
+            yield
+        except Exception:
             self._hold(is_held=True)
             raise
         finally:
             silence.cancel()
-        self._hold(is_held=False)
-        return found
 
     def _hold(self, is_held: bool) -> None:  # noqa: FBT001 - a callback's argument
         for line in self._lines.values():
@@ -251,11 +262,7 @@ class Delivery:
     async def _rest(self, until: float) -> None:
         """Wait for the next cycle: until a line runs low, or the interval is over."""
         self._hunger.clear()
-        lines = [line for line in self._lines.values() if not line.is_blocked]
-        ready = [run for run in self._runs.values() if not run.is_held_back()]
-        if any(one.ran_low for one in lines) and any(
-            run.unintended() or run.is_at_its_end() for run in ready
-        ):
+        if any(run.is_hungry() for run in self._runs.values()):
             await asyncio.sleep(0)
             return
         rest = asyncio.ensure_future(self._be_hungry(at=until))
@@ -332,6 +339,8 @@ class Delivery:
         """Submit no more to numbers that are stored as suppressed now, of any batch."""
         if numbers:
             for run in self._runs.values():
+                if run.is_stopping:  # whoever claims its chunks next finds them
+                    continue
                 for load in run.loads.values():
                     load.opt_out(numbers)
 

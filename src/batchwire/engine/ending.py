@@ -79,13 +79,14 @@ class Ending:
         return True
 
     async def _check_stall(self, run: Run) -> None:
-        now = self._clock.monotonic()
-        if (
-            run.limited_by() or not run.under_way
-        ):  # others hold it, or it waits its turn
+        """End a batch that makes no progress, unless it waits or we stood still."""
+        now, timeout_s = self._clock.monotonic(), run.batch.spec.timeout_s
+        stood_still = now - run.checked_at > timeout_s / 2
+        run.checked_at = now
+        if stood_still or run.limited_by() or not run.under_way:
             run.progress_at = now
-        if now - run.progress_at > run.batch.spec.timeout_s:
-            reason = f"no progress for {run.batch.spec.timeout_s} s"
+        if now - run.progress_at > timeout_s:
+            reason = f"no progress for {timeout_s} s"
             await self._enter(run, Trigger.EXPIRED, reason, None)
 
     async def _enter(

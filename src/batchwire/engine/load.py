@@ -245,6 +245,7 @@ class Run:
         self.is_complete = False  # by us or by another worker
         self.escaped = 0
         self.progress_at = clock.monotonic()
+        self.checked_at = clock.monotonic()  # for a stall
         self.told_at = clock.monotonic()
         self.told_tenth = 0
         self.opted_out: set[str] = set()
@@ -279,6 +280,12 @@ class Run:
     def is_at_its_end(self) -> bool:
         """Whether all that was claimed is done: more may be due, or the batch's end."""
         return not self.loads and self.may_intend() and self.may_claim()
+
+    def is_hungry(self) -> bool:
+        """Whether its line ran low, and it may have something for it."""
+        if not self.line.ran_low or not self.may_intend() or self.is_held_back():
+            return False
+        return bool(self.unintended()) or self.is_at_its_end()
 
     def may_claim(self) -> bool:
         """Whether something may be due that is not in memory."""

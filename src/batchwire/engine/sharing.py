@@ -17,6 +17,7 @@ from batchwire.ports.clock import Clock
 _MOST_CHUNKS = 32
 _QUANTUM = 64
 _SOON_S = 0.5
+_CREDIT = 2  # rooms of a line that a batch may catch up on
 _LOW = 4  # a line runs low with less than this part of its room
 
 
@@ -54,14 +55,18 @@ class Sharing:
 
     def _fill(self, line: Line, ready: list[Run]) -> None:
         room = self._room(line) - line.waiting - self._ahead(line)
+        least = min((run.weight for run in ready), default=1.0)
+        credit = _CREDIT * self._room(line) / least
         while room > 0 and ready:
             run = min(ready, key=lambda r: r.turn)
             one = run.intend(min(room, max(_QUANTUM, line.capacity)))
             if one is None:
                 ready.remove(run)
                 continue
-            # Who could not go for a while has no claim to what it did not use.
-            line.turn = run.turn = max(run.turn, line.turn)
+            # Who could not go for a while has no claim to what it did not use, but to
+            # what went by while its next chunks were claimed.
+            run.turn = max(run.turn, line.turn - credit)
+            line.turn = max(run.turn, line.turn)
             run.turn += one.left / run.weight
             room -= one.left
             self.chosen.setdefault(run.batch.spec.batch_id, []).append(one)
