@@ -8,8 +8,9 @@ _HEAD = """\
 # Outcomes
 
 Every recipient of a batch stands in exactly one of these, at any moment and after any
-crash: the sum over all of them is the number of recipients. The byte is what the
-[ledger](ledger.md) stores.
+crash: the sum over all of them is the number of recipients. A batch that is aborted or
+expires before it is prepared counts those that were prepared by then. The byte is what
+the [ledger](ledger.md) stores.
 
 """
 _VERDICTS = """

@@ -22,7 +22,6 @@ VERSION = 1
 REPEAT = 0x80  # attempt flag: the next submission repeats this attempt, same key
 MAX_ATTEMPT = 0x7F
 
-
 _ACCEPTED_BYTE = bytes([Outcome.ACCEPTED])
 _positions = attrgetter("position")
 _attempts = attrgetter("attempt")
@@ -181,7 +180,7 @@ class ChunkState:
         if not is_whole or (size and places[-1] >= len(self.recorded)):
             raise _damaged(f"a segment of {size} does not fit its chunk")
         if segment.positions:
-            for i, place in enumerate(segment.places()):
+            for i, place in enumerate(places):
                 self.recorded[place] = segment.outcomes[i]
                 self.attempts[place] = segment.attempts[i]
         else:
@@ -189,7 +188,7 @@ class ChunkState:
             self.recorded[segment.first : end] = segment.outcomes
             self.attempts[segment.first : end] = segment.attempts
         if self.errors:  # what was answered since is no error any more
-            for place in segment.places():
+            for place in places:
                 self.errors.pop(place, None)
         self.errors.update(segment.errors)
 
