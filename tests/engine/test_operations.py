@@ -334,7 +334,7 @@ async def test_a_paused_batch_of_which_nobody_is_left_does_not_expire(
 ) -> None:
     provider = ScriptedProvider(hold_after=0, concurrency=10)
     service = Service(store, clock, {"scripted": provider})
-    until_then = clock.now() + timedelta(seconds=60)
+    until_then = clock.now() + timedelta(seconds=200)
     await service.take(numbers(10), not_after=until_then)
     async with service.running():
         await until(lambda: len(provider.submitted) == 10)

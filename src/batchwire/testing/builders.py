@@ -263,7 +263,7 @@ class Service:
 
     async def run(self) -> None:
         """Run the engine until nothing is left that moves by itself."""
-        await asyncio.wait_for(self.engine.run(asyncio.Event(), until_idle=True), 30)
+        await asyncio.wait_for(self.engine.run(asyncio.Event(), until_idle=True), 60)
 
     async def until(self, *statuses: Status, batch_id: str = "b1") -> Batch:
         """Wait until the batch is in one of the statuses; gives it as it was then."""
@@ -296,7 +296,7 @@ class Service:
         return found
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+async def until(condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
     """
     Wait until a condition, sync or async, is true.
 
