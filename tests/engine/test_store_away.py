@@ -31,6 +31,15 @@ def every_fifth_once_more(message: Message) -> Answer:
     return ACCEPTED
 
 
+class Slow(ScriptedProvider):
+    """Takes a while for each."""
+
+    async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        """See the port."""
+        await asyncio.sleep(0.05)
+        return await super().submit(messages)
+
+
 async def deliver_all(store: SqlStore, clock: FastClock, flaky: FlakyStore) -> None:
     provider = ScriptedProvider(every_fifth_once_more)
     service = Service(store, clock, {"scripted": provider}, engine_store=flaky)
@@ -167,11 +176,6 @@ async def test_while_nothing_is_heard_of_the_store_nothing_is_submitted(
                 await back.wait()
             return await store.flush(owner, flushes)
 
-    class Slow(ScriptedProvider):
-        async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
-            await asyncio.sleep(0.05)
-            return await super().submit(messages)
-
     provider, away = Slow(concurrency=1), Away(store, lambda _: False)
     service = Service(store, clock, {"scripted": provider}, engine_store=away)
     await service.take(numbers(200))
@@ -206,11 +210,6 @@ async def test_while_another_batch_keeps_the_store_nothing_is_submitted(
                 await back.wait()
             return await store.change(batch_id, decide)
 
-    class Slow(ScriptedProvider):
-        async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
-            await asyncio.sleep(0.02)
-            return await super().submit(messages)
-
     provider, away = Slow(concurrency=1), Away(store, lambda _: False)
     providers = {"scripted": provider, "other": ScriptedProvider(name="other")}
     service = Service(store, clock, providers, engine_store=away)
@@ -219,9 +218,9 @@ async def test_while_another_batch_keeps_the_store_nothing_is_submitted(
         await until(lambda: len(provider.submitted) > 2)
         await service.take(numbers(1, 9000), "small", provider="other")
         await is_asked.wait()
-        await asyncio.sleep(1.1)
+        await asyncio.sleep(1.3)
         known = len(provider.submitted)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.5)
         later = len(provider.submitted)
         back.set()
         await service.until(Status.COMPLETED, batch_id="small")

@@ -96,12 +96,10 @@ def stopping() -> Iterator[asyncio.Event]:
 
     def heard() -> None:
         if stop.is_set():
-            if sys.stderr.isatty():
-                sys.stderr.write("\x1b[?25h\n")  # a progress bar hides the cursor
-            sys.stderr.write(
-                "ended at once; the next start goes on where this one was\n"
-            )
-            sys.stderr.flush()
+            # A progress bar hides the cursor.
+            cursor = "\x1b[?25h\n" if sys.stderr.isatty() else ""
+            told = "ended at once; the next start goes on where this one was"
+            print(f"{cursor}{told}", file=sys.stderr, flush=True)  # noqa: T201
             os._exit(ExitCode.INTERRUPTED)
         stop.set()
 

@@ -110,11 +110,6 @@ def unpack_numbers(data: bytes) -> list[str]:
     return _unpack(_outline_decoder, data).numbers.split("\n")
 
 
-def unpack_parts(data: bytes) -> bytes:
-    """Read the parts of a payload alone, for a third of the time."""
-    return _unpack(_outline_decoder, data).parts
-
-
 def unpack_outline(data: bytes) -> tuple[list[str], bytes]:
     """Read the numbers and the parts of a payload."""
     outline = _unpack(_outline_decoder, data)

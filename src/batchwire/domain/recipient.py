@@ -319,6 +319,7 @@ def _describe(text: str) -> Flaw:
 def _international(number: str) -> str:
     plan = _plan_of(number)
     digits = number[1 + len(plan.code) :] if plan else ""
+    # A number that the plan does not know may have a prefix or a digit too many.
     if _is_e164(number) and (not plan or plan.general.fullmatch(digits)):
         return number
     without_trunk = plan.national(digits) if plan else ""

@@ -255,10 +255,7 @@ def _parsed_columns(
     text: str, spec: ListSpec, first_line: int
 ) -> tuple[list[Any], dict[int, str]]:
     """Read any block, row by row; also says which rows have too many fields."""
-    csv.field_size_limit(MAX_LINE_BYTES)
-    lines = csv.reader(
-        io.StringIO(text, newline=""), strict=True, delimiter=spec.delimiter
-    )
+    lines = _reader(io.StringIO(text, newline=""), spec.delimiter)
     try:
         rows = list(lines)
     except csv.Error as error:
@@ -281,9 +278,7 @@ def _parsed_columns(
 
 def _lines_before_flaw(text: str, spec: ListSpec) -> int:
     """Count the lines before the record that the reader cannot read."""
-    lines = csv.reader(
-        io.StringIO(text, newline=""), strict=True, delimiter=spec.delimiter
-    )
+    lines = _reader(io.StringIO(text, newline=""), spec.delimiter)
     before = 0
     with suppress(csv.Error):
         for _ in lines:
@@ -354,8 +349,13 @@ def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
 
 def _header_row(lines: Iterable[str], delimiter: str) -> list[str]:
     """Read the first row that is not blank, and nothing behind it."""
-    rows = csv.reader(lines, strict=True, delimiter=delimiter)
+    rows = _reader(lines, delimiter)
     return next((row for row in rows if any(map(str.strip, row))), [])
+
+
+def _reader(lines: Iterable[str], delimiter: str) -> Any:  # noqa: ANN401 - csv's own
+    csv.field_size_limit(MAX_LINE_BYTES)
+    return csv.reader(lines, strict=True, delimiter=delimiter)
 
 
 def _number_column(header: Sequence[str], asked: str, source: str) -> int:

@@ -24,7 +24,7 @@ from batchwire.domain.ledger import (
     decompress,
     segment,
     unpack_numbers,
-    unpack_parts,
+    unpack_outline,
 )
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
@@ -183,10 +183,10 @@ class Preparation:
         """Take one look at all chunks, and store what it finds in portions."""
         found: list[Rewrite] = []
         async for chunk in self._store.chunks(self._batch_id):
-            numbers = unpack_numbers(chunk.payload)
+            numbers, parts = unpack_outline(chunk.payload)
             twice = look.duplicates(numbers, chunk.state.recorded)
             if twice:
-                found.append(_marked(chunk, twice, self._now_ms()))
+                found.append(_marked(chunk, parts, twice, self._now_ms()))
             if len(found) == _MARKED_A_COMMIT:
                 if not await self._store_marks(found):
                     return False
@@ -229,12 +229,11 @@ def _new(number: int, chunk: Prepared) -> NewChunk:
     )
 
 
-def _marked(chunk: Chunk, twice: list[int], at_ms: int) -> Rewrite:
+def _marked(chunk: Chunk, parts: bytes, twice: list[int], at_ms: int) -> Rewrite:
     outcomes = bytearray(chunk.state.recorded)
     for place in twice:
         outcomes[place] = Outcome.DUPLICATE
     mark: Segment = segment(at_ms, 0, [(p, Outcome.DUPLICATE, 0) for p in twice])
-    parts = unpack_parts(chunk.payload)
     return Rewrite(
         number=chunk.number,
         segments=(mark,),

@@ -87,11 +87,12 @@ def decode(record: Record) -> Decoded:
     Return the message of a record, whoever wrote it, and its event id.
 
     The event id is ``ce_id``, with ``ce_source`` where it is no UUID: CloudEvents ids are
-    unique together with their source only (1.0, chapter "id"). Else it is made of the ``request_id``; else of the
-    record's place, the first one where it was redriven. A ``request_id`` stands for one
-    event only together with its type, because the specification's samples have one for a
-    request, its status and its operation; requests of one ``request_id`` differ by their
-    ``batch_id``, status updates and operations by their bytes.
+    unique together with their source only (1.0, chapter "id"). Else it is made of the
+    ``request_id``; else of the record's place, the first one where it was redriven. A
+    ``request_id`` stands for one event only together with its type, because the
+    specification's samples have one for a request, its status and its operation; requests
+    of one ``request_id`` differ by their ``batch_id``, status updates and operations by
+    their bytes.
 
     Raises:
         MalformedMessage: the value or a header is unusable, or nothing identifies it.

@@ -141,6 +141,6 @@ def _ours(path: str, error: BaseException | None) -> StoreError:
 
 def _is_full(path: str) -> bool:
     try:
-        return shutil.disk_usage(Path(path).parent).free < _LEAST_FREE
+        return shutil.disk_usage(Path(path).resolve().parent).free < _LEAST_FREE
     except OSError:
         return False
