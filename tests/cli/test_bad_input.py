@@ -169,7 +169,7 @@ def test_an_unknown_command_names_the_nearest(cli: Cli) -> None:
 
 def test_a_provider_url_that_is_none(cli: Cli, people: Path, folder: Path) -> None:
     (folder / "batchwire.yaml").write_text(
-        "providers:\n  acme: {kind: http, url: acme, body: {to: <to>}}\n"
+        "providers:\n  acme: {kind: http, url: acme, body: {to: <to>, text: <text>}}\n"
     )
     refused(cli("send", people, "--template", "Hi"), 4, "acme", "line 2")
 

@@ -146,3 +146,20 @@ def test_config_check_lists_every_problem(cli: Cli, folder: Path) -> None:
     assert done.returncode == 4
     assert len(done.stdout.splitlines()) == 2
     assert len(json.loads(cli("config", "check", "--json").stdout)) == 2
+
+
+def test_config_check_looks_for_secrets_and_files_of_providers(
+    cli: Cli, folder: Path
+) -> None:
+    http = "kind: http, url: 'https://a.example', body: {to: <to>, text: <text>}"
+    (folder / "batchwire.yaml").write_text(
+        "default_provider: a\nproviders:\n"
+        f"  a: {{{http}, auth: {{kind: bearer, token_env: NO_SUCH_TOKEN}}}}\n"
+        f"  b: {{{http}, ca_file: none.pem}}\n"
+        f"  c: {{{http}}}\n"
+    )
+    done = cli("config", "check")
+    assert done.returncode == 4
+    secret, file = done.stdout.splitlines()
+    assert "provider a: the environment variable NO_SUCH_TOKEN is not set" in secret
+    assert "provider b: ca_file none.pem cannot be read" in file

@@ -137,8 +137,8 @@ def test_what_is_uncertain_is_held_where_keys_mean_nothing(
 ) -> None:
     (folder / "batchwire.yaml").write_text(
         "providers:\n"
-        "  plain: {kind: http, url: 'http://127.0.0.1:9/', body: {to: <to>}}\n"
-        "  keyed: {kind: http, url: 'http://127.0.0.1:9/', body: {to: <to>},"
+        "  plain: {kind: http, url: 'http://127.0.0.1:9/', body: {to: <to>, text: <text>}}\n"
+        "  keyed: {kind: http, url: 'http://127.0.0.1:9/', body: {to: <to>, text: <text>},"
         " idempotency_header: Idempotency-Key}\n"
         "default_provider: plain\n"
     )

@@ -13,7 +13,7 @@ providers:
     url: https://acme.example/sms
     headers: {X-Api-Key: s3cret, X-Team: red}
     auth: {kind: bearer, token_env: ACME_TOKEN}
-    body: {to: <to>, password: s3cret}
+    body: {to: <to>, text: <text>, password: s3cret}
     answer: {error_code: [code, error.code]}
 """
 

@@ -14,6 +14,7 @@ providers:
     url: https://acme.example/sms
     body:
       to: <to>
+      text: <text>
       validity: 60
       flash: false
       sender: 0049
@@ -40,6 +41,7 @@ def test_values_in_a_body_keep_their_json_types(tmp_path: Path) -> None:
     assert acme.kind == "http"
     assert acme.body == {
         "to": "<to>",
+        "text": "<text>",
         "validity": 60,
         "flash": False,
         "sender": "0049",

@@ -11,7 +11,7 @@ providers:
   acme:
     kind: http
     url: https://acme.example/sms
-    body: {to: <to>}
+    body: {to: <to>, text: <text>}
 """
 
 
@@ -135,7 +135,7 @@ def problems_of(folder: Path, text: str) -> list[str]:
             "providers.Bad Name (b.yaml, line 2): the name must match ^[a-z0-9_-]+$",
         ),
         (
-            "providers:\n  b:\n    kind: http\n    body: {to: <to>}",
+            "providers:\n  b:\n    kind: http\n    body: {to: <to>, text: <text>}",
             "providers.b.url (b.yaml, line 2): must be set",
         ),
         (

@@ -12,7 +12,7 @@ from batchwire.config import Settings, check, load
 from batchwire.config.sandbox_settings import SandboxSettings
 from batchwire.errors import SettingsError
 
-ACME = "{kind: http, url: 'https://acme.example/', body: {to: <to>}}"
+ACME = "{kind: http, url: 'https://acme.example/', body: {to: <to>, text: <text>}}"
 
 
 def loaded(folder: Path, text: str) -> Settings:

@@ -129,6 +129,14 @@ def test_a_header_whose_quote_is_never_closed_is_refused() -> None:
         describe('to,"size\n+447810000001,a\n', "l1", "", "")
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_excel_s_mark_before_the_header_says_what_separates(delimiter: str) -> None:
+    head = f"sep={delimiter}\r\nto{delimiter}name\r\n"
+    spec = describe(head, "l", "x.csv", "")
+    assert (spec.delimiter, spec.columns) == (delimiter, ("to", "name"))
+    assert header_bytes(f"{head}+44{delimiter}a\r\n", delimiter) == len(head)
+
+
 def test_blank_lines_of_a_list_of_one_column_are_passed_over() -> None:
     spec = describe("to\n", "l1", "", "")
     assert read('"+441"\n   \n+442\n', spec, (), 2).numbers == ["+441", "+442"]

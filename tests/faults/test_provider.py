@@ -47,7 +47,7 @@ async def test_each_mishap_has_the_outcome_of_the_rules(
             server.url,
             timeout_s=1.0,
             connect_timeout_s=0.5,
-            body={"to": "<to>", "key": "<to>"},
+            body={"to": "<to>", "text": "<text>", "key": "<to>"},
         )
         await watch.take(numbers(20), provider="acme", chunk_size=5)
         engine = await world.engine("--until-idle")

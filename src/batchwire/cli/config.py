@@ -1,11 +1,17 @@
 """``batchwire config``: the settings in force, and what is wrong with them."""
 
+import asyncio
+from collections.abc import Iterator
+
 import typer
 
+from batchwire.adapters.system.clock import SystemClock
+from batchwire.bootstrap import provider
 from batchwire.cli import output
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Globals, Json
-from batchwire.config import check, describe, load
+from batchwire.config import Settings, check, describe, load
+from batchwire.errors import ProviderSettingsRefused
 
 app = typer.Typer(
     name="config", add_completion=False, help="Show or check the settings."
@@ -27,12 +33,27 @@ def show(ctx: typer.Context, *, json: Json = False) -> None:
 def check_all(ctx: typer.Context, *, json: Json = False) -> None:
     """Find everything that is wrong with the settings."""
     given: Globals = ctx.obj
-    problems = check(given.config, {"database_url": given.database})
+    flags = {"database_url": given.database}
+    problems = [str(problem) for problem in check(given.config, flags)]
+    if not problems:
+        problems = list(_refusals(load(given.config, flags)))
     if json:
-        output.as_json([str(problem) for problem in problems])
+        output.as_json(problems)
     else:
         for problem in problems:
-            output.line(str(problem))
+            output.line(problem)
         if not problems:
             output.line("the settings are good")
     raise typer.Exit(ExitCode.SETTINGS if problems else ExitCode.OK)
+
+
+def _refusals(settings: Settings) -> Iterator[str]:
+    """Open each provider, which connects to nothing but wants its secrets and files."""
+    for name, one in settings.providers.items():
+        made = provider(name, one, SystemClock())
+        try:
+            asyncio.run(made.open())
+        except ProviderSettingsRefused as error:
+            yield str(error)
+        else:
+            asyncio.run(made.close())

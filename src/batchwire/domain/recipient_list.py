@@ -32,6 +32,7 @@ _DELIMITERS = ",;\t|"
 _BESIDE_MARKS = {  # by delimiter: every byte that ends neither a field nor a row
     mark: bytes(set(range(256)) - {ord(mark), ord("\n")}) for mark in _DELIMITERS
 }
+_EXCEL_S_MARK = ["sep=", ""]  # "sep=;" before the header: what separates the fields
 _NUMBER_CHARACTERS = frozenset("+0123456789 -.()/")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -148,7 +149,7 @@ def describe(head: str, list_id: str, source: str, number_column: str) -> ListSp
 
 def header_bytes(head: str, delimiter: str) -> int:
     """
-    Find where a CSV's header ends: blank lines before it belong to it.
+    Find where a CSV's header ends: blank lines and ``sep=;`` before it belong to it.
 
     ``head`` is what ``describe`` has read it from.
     """
@@ -348,9 +349,10 @@ def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
 
 
 def _header_row(lines: Iterable[str], delimiter: str) -> list[str]:
-    """Read the first row that is not blank, and nothing behind it."""
+    """Read the first row that is not blank nor Excel's mark, and nothing behind it."""
     rows = _reader(lines, delimiter)
-    return next((row for row in rows if any(map(str.strip, row))), [])
+    said = (row for row in rows if any(map(str.strip, row)))
+    return next((row for row in said if row != _EXCEL_S_MARK), [])
 
 
 def _reader(lines: Iterable[str], delimiter: str) -> Any:  # noqa: ANN401 - csv's own

@@ -34,7 +34,7 @@ TELNYX = {
     "code_table": "telnyx",
 }
 LIST = {
-    "item": {"to": "<to>"},
+    "item": {"to": "<to>", "text": "<text>"},
     "body": {"messages": "<messages>"},
     "batch_size": 2,
     "answer": {
@@ -53,7 +53,8 @@ def read(
     messages: list[Message],
     headers: dict[str, str] | None = None,
 ) -> list[Answer]:
-    full = {"url": "https://sms.example/", "body": {"to": "<to>"}, **settings}
+    given = {"to": "<to>", "text": "<text>"}
+    full = {"url": "https://sms.example/", "body": given, **settings}
     text = (
         body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     )

@@ -204,10 +204,10 @@ async def test_credentials_come_from_the_environment(
 async def test_a_secret_can_stand_in_the_body(
     server: FaultServer, make: Make, message: Build
 ) -> None:
-    body = {"api_secret": "<env:SECRET>", "to": "<to_digits>"}
+    body = {"api_secret": "<env:SECRET>", "to": "<to_digits>", "text": "<text>"}
     provider = make(server.url, {"SECRET": 'q"%uote'}, body=body)
     await submit(provider, message())
-    expected = {"api_secret": 'q"%uote', "to": "447700900123"}
+    expected = {"api_secret": 'q"%uote', "to": "447700900123", "text": "Hi Ann"}
     assert json.loads(server.requests[0].body) == expected
 
 
@@ -216,7 +216,7 @@ async def test_a_secret_can_stand_in_the_body(
     "settings",
     [
         {"auth": {"kind": "bearer", "token_env": "TOKEN"}},
-        {"body": {"to": "<to>", "token": "<env:TOKEN>"}},
+        {"body": {"to": "<to>", "text": "<text>", "token": "<env:TOKEN>"}},
     ],
 )
 async def test_an_unusable_variable_is_refused_by_name_and_not_shown(

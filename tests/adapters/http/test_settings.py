@@ -5,10 +5,13 @@ from pydantic import ValidationError
 
 from batchwire.adapters.http.settings import HttpSettings
 
-GOOD: dict[str, object] = {"url": "https://sms.example/v1", "body": {"to": "<to>"}}
+GOOD: dict[str, object] = {
+    "url": "https://sms.example/v1",
+    "body": {"to": "<to>", "text": "<text>"},
+}
 LIST: dict[str, object] = {
     "body": {"m": "<messages>"},
-    "item": {"to": "<to>"},
+    "item": {"to": "<to>", "text": "<text>"},
     "batch_size": 5,
     "answer": {"message_id": "m[].id"},
 }
@@ -30,6 +33,10 @@ def test_url_and_body_are_enough() -> None:
         ({"url": "https://me:secret@sms.example/"}, "use auth"),
         ({"body": {"to": "<too>"}}, "no placeholder <too>; there are <to>"),
         ({"body": {"a": [{"b": "<phone>"}]}}, "no placeholder <phone>"),
+        ({"body": {"text": "<text>"}}, "<to> or <to_digits> is missing"),
+        ({"body": {"to": "<to>"}}, "<text> is missing"),
+        ({"body": {"to": "to", "text": "text"}}, "<to> or <to_digits> is missing"),
+        ({**LIST, "item": {"text": "<text>"}}, "<to> or <to_digits> is missing"),
         ({"retries": 3}, "retries"),
         ({"connect_timeout_s": 30}, "less than timeout_s"),
         ({"timeout_s": 0}, "greater than 0"),

@@ -18,9 +18,9 @@ _CONTENT_TYPES = {
 }
 
 
-def build_client(settings: HttpSettings) -> Client:
+def build_client(provider: str, settings: HttpSettings) -> Client:
     """
-    Return a client that sends each request at most once.
+    Return the client of ``provider``; it sends each request at most once.
 
     HTTP/1.1 only: over HTTP/2 reqwest repeats what a server refused with
     ``REFUSED_STREAM`` or ``GOAWAY``. Over HTTP/1.1 hyper takes a request to another
@@ -44,13 +44,14 @@ def build_client(settings: HttpSettings) -> Client:
         .danger_accept_invalid_certs(enable=not settings.verify_tls)
     )
     if settings.ca_file is not None:
-        builder = _trusting(builder, settings.ca_file)
+        builder = _trusting(builder, provider, settings.ca_file)
     if not settings.proxy_from_environment:
         builder = builder.no_proxy()
     try:
         return builder.build()
     except BuilderError as error:
-        problem = f"ca_file: {settings.ca_file} holds no usable certificate"
+        what = f"provider {provider}: ca_file {settings.ca_file}"
+        problem = f"{what} holds no usable certificate"
         raise ProviderSettingsRefused(problem) from error
 
 
@@ -73,13 +74,14 @@ def blank_request(
     return builder.build_streamed()
 
 
-def _trusting(builder: ClientBuilder, ca_file: str) -> ClientBuilder:
+def _trusting(builder: ClientBuilder, provider: str, ca_file: str) -> ClientBuilder:
+    what = f"provider {provider}: ca_file {ca_file}"
     try:
         certificate = Path(ca_file).read_bytes()
     except OSError as error:
-        problem = f"ca_file: {ca_file} cannot be read ({error.strerror})"
+        problem = f"{what} cannot be read ({error.strerror})"
         raise ProviderSettingsRefused(problem) from error
     if b"-----BEGIN CERTIFICATE-----" not in certificate:  # ignored without a word
-        problem = f"ca_file: {ca_file} holds no certificate in PEM form"
+        problem = f"{what} holds no certificate in PEM form"
         raise ProviderSettingsRefused(problem)
     return builder.add_root_certificate_pem(certificate)

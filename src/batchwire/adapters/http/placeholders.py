@@ -25,6 +25,7 @@ VALUES: Final[Mapping[str, Callable[[Message], str | int]]] = {
     "position": attrgetter("position"),
     "attempt": attrgetter("attempt"),
 }
+TO: Final = frozenset({"to", "to_digits"})
 MESSAGES: Final = "messages"  # the list of rendered items
 SECRET: Final = "env:"  # <env:NAME> is the environment variable NAME  # noqa: S105
 _PLACEHOLDER = re.compile(r"<(env:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z_]+)>")

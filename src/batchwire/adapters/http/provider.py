@@ -70,7 +70,7 @@ class HttpProvider:
         """
         if self._session is not None:
             return
-        client = build_client(self._settings)
+        client = build_client(self._traits.name, self._settings)
         self._session = _Session(
             client=client,
             blank=blank_request(client, self._settings, self._secret),

@@ -14,7 +14,7 @@ from batchwire.adapters.http.fields import (
     UrlText,
     Word,
 )
-from batchwire.adapters.http.placeholders import MESSAGES, SECRET, names_in
+from batchwire.adapters.http.placeholders import MESSAGES, SECRET, TO, names_in
 from batchwire.adapters.http.rulings import Ruling
 
 _DAY_S = 86_400
@@ -168,6 +168,7 @@ class HttpSettings(StrictModel):
             yield from self._contradictions_of_form()
         if self.batch_size > 1:
             yield from self._contradictions_of_batch()
+        yield from _left_out(in_body | in_item)
 
     def _contradictions_of_form(self) -> Iterator[str]:
         if self.item is not None:
@@ -187,3 +188,10 @@ class HttpSettings(StrictModel):
                 "batch_size over 1 needs paths with [] at answer.message_id or"
                 " answer.accepted"
             )
+
+
+def _left_out(given: set[str]) -> Iterator[str]:
+    if given.isdisjoint(TO):
+        yield "<to> or <to_digits> is missing: nothing says whom a message goes to"
+    if "text" not in given:
+        yield "<text> is missing: every message would be sent without its text"
