@@ -1,6 +1,13 @@
 """The page of the event log: types, the fields of an event, the state they fold to."""
 
-from batchwire.domain.events import Event, EventType, State, step
+from batchwire.domain.events import (
+    PAYLOADS_HASH,
+    SPEC_HASH,
+    Event,
+    EventType,
+    State,
+    step,
+)
 from docs_build.markdown import code, first_line, prose, table
 
 _HEAD = """\
@@ -12,8 +19,10 @@ numbered from 1 without gap, and never changed. `batchwire events BATCH` prints 
 
 """
 _MEANINGS = {
-    EventType.REQUEST: "The batch was made.",
-    EventType.STATUS: "It entered a status, or made progress (`progress`).",
+    EventType.REQUEST: f"The batch was made; `{SPEC_HASH}` is the SHA-256 of what was"
+    " asked for, template and all.",
+    EventType.STATUS: "It entered a status, or made progress (`progress`). With"
+    f" `delivery_ready` comes `{PAYLOADS_HASH}`, over every recipient and value.",
     EventType.OPERATION: "Somebody operated on it; `effect` is `none` where what was"
     " asked for held already.",
     EventType.REFUSAL: "An operation was refused; `because` says why.",

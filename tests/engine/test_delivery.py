@@ -259,7 +259,7 @@ async def test_not_after_expires_who_is_still_open(
 ) -> None:
     provider = ScriptedProvider(rate_parts_per_s=2.0)
     service = Service(store, clock, {"scripted": provider})
-    await service.take(numbers(500), not_after=clock.now() + timedelta(seconds=30))
+    await service.take(numbers(500), not_after=clock.now() + timedelta(seconds=100))
     await service.run()
     batch = await store.batch("b1")
     assert batch.state.status is Status.EXPIRED

@@ -7,13 +7,19 @@ import pytest
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch, OnUncertain
-from batchwire.domain.lifecycle import Operation, Status, Trigger
+from batchwire.domain.lifecycle import Operation, Trigger
 from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Outcome
 from batchwire.engine.control import Selection
 from batchwire.engine.rescue import rescue
 from batchwire.ports.store import ChunkUpdate, Flush
-from batchwire.testing.builders import FastClock, ScriptedProvider, Service, spec
+from batchwire.testing.builders import (
+    FastClock,
+    ScriptedProvider,
+    Service,
+    create,
+    spec,
+)
 from batchwire.testing.contracts.store import SIZE, answers, new_chunk, told_of
 
 INTENT = 3  # of four recipients in each of two chunks
@@ -32,8 +38,7 @@ async def service(
 ) -> Service:
     """Give the service beside a worker that died while it had intended three."""
     asked = spec(on_uncertain=OnUncertain.RESEND, chunk_size=SIZE)
-    created = operations.created(Status.PREPARATION_READY, "create-b1", "u")
-    await store.create(asked, b"digest", (created,))
+    await create(store, asked)
     for trigger in _TO_DELIVERY:
         await store.change("b1", partial(_enter, trigger))
         if trigger is Trigger.PREPARATION_STARTED:

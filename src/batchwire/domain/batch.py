@@ -73,6 +73,10 @@ class BatchSpec(msgspec.Struct, frozen=True, kw_only=True):
     smart_encoding: bool = False
     chunk_size: int = 1000
 
+    def encode(self) -> bytes:
+        """JSON as it is stored; the first event has its hash."""
+        return msgspec.json.encode(self)
+
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """

@@ -17,6 +17,8 @@ import msgspec
 from batchwire.domain.counts import ZERO, Counts
 from batchwire.domain.lifecycle import Phase, Status
 
+SPEC_HASH = "spec_sha256"  # in the data of a batch's first event
+PAYLOADS_HASH = "payloads_sha256"  # in that of its seal
 GENESIS = b"\0" * 32  # the hash before the first event of a batch
 
 

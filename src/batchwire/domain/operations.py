@@ -5,14 +5,21 @@ Every function here takes the batch as it stands inside the store's transaction 
 returns a ``Change``; nothing is written here.
 """
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from batchwire.domain import counts as numbers
-from batchwire.domain.batch import Batch
-from batchwire.domain.events import EventType, Fact, State
+from batchwire.domain.batch import Batch, BatchSpec
+from batchwire.domain.events import (
+    PAYLOADS_HASH,
+    SPEC_HASH,
+    EventType,
+    Fact,
+    State,
+)
 from batchwire.domain.lifecycle import (
     HOLDS,
     Operation,
@@ -119,8 +126,13 @@ def enter(
     *,
     reason: str = "",
     resume_at: datetime | None = None,
+    payloads_hash: str = "",
 ) -> Change:
-    """Decide what a fact found by the engine does; nothing where it does not fit."""
+    """
+    Decide what a fact found by the engine does; nothing where it does not fit.
+
+    ``payloads_hash`` comes with the seal: SHA-256 over all payloads, hexadecimal.
+    """
     to = target(batch.state.status, trigger)
     if to is None:
         return Change()
@@ -130,6 +142,8 @@ def enter(
         return Change()
     close = Outcome.EXPIRED if to is Status.EXPIRED else None
     fact = move(batch, to, now, reason=reason, by=SERVICE)
+    if payloads_hash:
+        fact.data[PAYLOADS_HASH] = payloads_hash
     return Change(facts=(fact,), close_open_as=close, resume_at=resume_at)
 
 
@@ -167,11 +181,16 @@ def move(batch: Batch, to: Status, now: datetime, *, reason: str, by: str) -> Fa
     return Fact(type=EventType.STATUS, data=data, delta=delta)
 
 
-def created(status: Status, request_id: str, user_id: str, *, via: str = "") -> Fact:
+def created(status: Status, spec: BatchSpec, *, via: str = "") -> Fact:
     """Make the first fact of a batch; ``via`` as in ``Command``."""
     return Fact(
         type=EventType.REQUEST,
-        data={"request_id": request_id, "user_id": user_id, **_via(via)},
+        data={
+            "request_id": spec.request_id,
+            "user_id": spec.user_id,
+            SPEC_HASH: hashlib.sha256(spec.encode()).hexdigest(),
+            **_via(via),
+        },
         delta={"status": status, "phase": status.phase or Phase.PREPARATION},
     )
 

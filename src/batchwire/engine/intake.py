@@ -130,7 +130,7 @@ class Intake:
     ) -> tuple[Batch, bool]:
         early = spec.schedule_time is not None and spec.schedule_time > spec.created_at
         status = Status.SCHEDULED if early else Status.PREPARATION_READY
-        fact = operations.created(status, spec.request_id, spec.user_id, via=via)
+        fact = operations.created(status, spec, via=via)
         return await self._store.create(spec, digest, (fact,))
 
 

@@ -8,6 +8,7 @@ Who is marked stays so: an earlier recipient of the number is there, and is neve
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -53,6 +54,7 @@ class Preparation:
         self._batch_id = batch.spec.batch_id
         self._recipe = recipe(batch.spec)
         self._suspects = Suspects(_MOST_SUSPECTS)
+        self._payloads = hashlib.sha256()
         self._progress_at = clock.monotonic()
 
     async def run(self) -> None:
@@ -84,7 +86,10 @@ class Preparation:
             await self._enter(Trigger.PREPARATION_FAILED, reason=str(error))
             return
         duration_s = round(self._clock.monotonic() - started, 3)
-        await self._enter(Trigger.SEALED, duration_s=duration_s)
+        payloads_hash = self._payloads.hexdigest()
+        await self._enter(
+            Trigger.SEALED, payloads_hash=payloads_hash, duration_s=duration_s
+        )
         await self._store.discard_list(self._spec.list.list_id)
 
     async def _chunks(self) -> bool:
@@ -97,6 +102,7 @@ class Preparation:
             async for rows in self._rows(skip):
                 chunk = self._recipe.prepare(rows, self._now_ms())
                 self._look(chunk)
+                self._payloads.update(chunk.payload)
                 ready.append(_new(number, chunk))
                 number += 1
                 if len(ready) == _CHUNKS_A_COMMIT:
@@ -116,6 +122,7 @@ class Preparation:
         """Look again at what was prepared before a crash; returns how many chunks."""
         number = 0
         async for chunk in self._store.chunks(self._batch_id):
+            self._payloads.update(chunk.payload)
             flawed = chunk.state.recorded
             numbers = unpack_numbers(chunk.payload)
             self._suspects.look(
@@ -200,10 +207,23 @@ class Preparation:
         )
         return status is Status.PREPARATION_RUNNING
 
-    async def _enter(self, trigger: Trigger, reason: str = "", **told: object) -> Batch:
+    async def _enter(
+        self,
+        trigger: Trigger,
+        *,
+        reason: str = "",
+        payloads_hash: str = "",
+        **told: object,
+    ) -> Batch:
         batch = await self._store.change(
             self._batch_id,
-            lambda b: operations.enter(b, trigger, self._clock.now(), reason=reason),
+            lambda b: operations.enter(
+                b,
+                trigger,
+                self._clock.now(),
+                reason=reason,
+                payloads_hash=payloads_hash,
+            ),
         )
         log.info(
             "batch_status_update",

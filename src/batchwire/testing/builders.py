@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, cast
 
+from batchwire.domain import operations
 from batchwire.domain.batch import Batch, BatchSpec, ListFormat, ListSpec
 from batchwire.domain.events import EventType, fold
 from batchwire.domain.lifecycle import Operation, Status
@@ -55,6 +56,14 @@ def spec(batch_id: str = "b1", **fields: Any) -> BatchSpec:  # noqa: ANN401 - as
         "created_at": NOON,
     }
     return BatchSpec(**(given | fields))
+
+
+async def create(
+    store: Store, asked: BatchSpec, digest: bytes = b"digest", *, via: str = ""
+) -> tuple[Batch, bool]:
+    """Create a batch that waits for its preparation."""
+    fact = operations.created(Status.PREPARATION_READY, asked, via=via)
+    return await store.create(asked, digest, (fact,))
 
 
 def submission(batch_id: str = "b1", **fields: Any) -> Submission:  # noqa: ANN401 - as Submission

@@ -11,16 +11,14 @@ from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.event_doors import SqlDeadLetters, SqlInbox, SqlOutbox
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.store import SqlStore
-from batchwire.domain import operations
 from batchwire.domain.dead_letter import Disposition
-from batchwire.domain.lifecycle import Status
 from batchwire.domain.observed import Report
 from batchwire.domain.record import Place, Record
 from batchwire.errors import MalformedMessage, StoreBusy
 from batchwire.events.arrivals import receive
 from batchwire.ports.dead_letters import Filter, Portion, Redrive
 from batchwire.ports.inbox import Applied, Arrival, Bury, Effect, Handled, Observe
-from batchwire.testing.builders import spec
+from batchwire.testing.builders import create, spec
 from batchwire.testing.clock import ManualClock
 
 GROUP = "group"
@@ -248,8 +246,7 @@ class _DeadLetters:
     async def test_who_redrove_stands_in_the_log_of_the_batch(
         self, doors: Doors
     ) -> None:
-        created = operations.created(Status.PREPARATION_READY, "r", "u")
-        await doors.store.create(spec("b1"), b"digest", (created,))
+        await create(doors.store, spec("b1"))
         seen = Observe(Report(status="x"))
         assert await doors.apply(record("b2", "e0"), seen) is Applied.DONE
         await doors.bury(record("b1", "e1"), record("b2", "e2"), record("b3", "e3"))

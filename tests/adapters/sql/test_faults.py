@@ -14,8 +14,6 @@ import pytest
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.sqlite_connect import connect, translated
 from batchwire.adapters.sql.store import SqlStore
-from batchwire.domain import operations
-from batchwire.domain.lifecycle import Status
 from batchwire.errors import (
     EngineAlreadyRunning,
     StoreBusy,
@@ -25,10 +23,8 @@ from batchwire.errors import (
     StoreReadOnly,
     StoreUnreachable,
 )
-from batchwire.testing.builders import spec
+from batchwire.testing.builders import create, spec
 from batchwire.testing.clock import ManualClock
-
-CREATED = operations.created(Status.PREPARATION_READY, "create-b1", "u")
 
 HOLD_THE_LOCK = """
 import sqlite3, sys
@@ -62,9 +58,9 @@ async def test_a_lock_held_by_another_process_is_busy_and_then_goes_on(
 ) -> None:
     with another_process(HOLD_THE_LOCK, path):
         with pytest.raises(StoreBusy, match="another process keeps the write lock"):
-            await store.create(spec(), b"digest", (CREATED,))
+            await create(store, spec())
         assert await store.batches() == []  # reading goes on beside it
-    _, is_new = await store.create(spec(), b"digest", (CREATED,))
+    _, is_new = await create(store, spec())
     assert is_new
 
 
@@ -105,7 +101,7 @@ async def test_a_directory_that_does_not_exist_is_refused(
 
 
 async def test_a_row_that_cannot_be_read_is_damage(store: SqlStore, path: Path) -> None:
-    await store.create(spec(), b"digest", (CREATED,))
+    await create(store, spec())
     with sqlite3.connect(path) as direct:
         direct.execute("UPDATE batches SET spec = 'nonsense'")
     direct.close()

@@ -18,7 +18,7 @@ from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.sql.tables import events
 from batchwire.domain import operations
 from batchwire.domain.events import EventType
-from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.lifecycle import Operation
 from batchwire.domain.observed import Announcement, Report, fold
 from batchwire.domain.operations import Command
 from batchwire.domain.record import Record
@@ -27,11 +27,10 @@ from batchwire.messages.announcement import Announcer
 from batchwire.messages.codec import decode
 from batchwire.messages.requests import BatchOperationRequest
 from batchwire.ports.inbox import Announce, Applied, Arrival, Effect, Observe
-from batchwire.testing.builders import spec
+from batchwire.testing.builders import create, spec
 from batchwire.testing.clock import ManualClock
 
 ANNOUNCER = Announcer("/here", "org.example", "t")
-CREATED = operations.created(Status.PREPARATION_READY, "r", "u")
 RUNNING = Report(
     status="delivery_running",
     phase="delivery",
@@ -169,7 +168,7 @@ class _Observed:
     async def test_nobody_can_make_a_batch_of_its_id(self, doors: Doors) -> None:
         await doors.hear(Observe(RUNNING))
         with pytest.raises(BatchConflict, match="another system executes it"):
-            await doors.store.create(spec("b1"), b"digest", (CREATED,))
+            await create(doors.store, spec("b1"))
         with pytest.raises(UnknownBatch):
             await doors.store.batch("b1")
 
@@ -179,7 +178,7 @@ class _Observed:
         for n in range(10):
             batch_id = f"b{n}"
             made, heard = await asyncio.gather(
-                doors.store.create(spec(batch_id), b"digest", (CREATED,)),
+                create(doors.store, spec(batch_id)),
                 doors.hear(Observe(RUNNING), batch_id=batch_id),
                 return_exceptions=True,
             )
@@ -189,7 +188,7 @@ class _Observed:
             assert await doors.store.verify(batch_id) == []
 
     async def test_a_batch_of_ours_is_not_observed(self, doors: Doors) -> None:
-        await doors.store.create(spec("b1"), b"digest", (CREATED,))
+        await create(doors.store, spec("b1"))
         assert await doors.hear(Observe(RUNNING)) == [Applied.CONFLICT]
         with pytest.raises(UnknownBatch):
             await doors.observed.operate(PAUSE)

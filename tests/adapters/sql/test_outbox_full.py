@@ -8,18 +8,16 @@ from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.event_doors import SqlOutbox
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.store import SqlStore
-from batchwire.domain import operations
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.operations import VIA_TOPIC, Command
 from batchwire.domain.record import Record
 from batchwire.engine.control import Control
 from batchwire.errors import OutboxFull, UnknownBatch
 from batchwire.ports.bus import Outgoing
-from batchwire.testing.builders import spec
+from batchwire.testing.builders import create, spec
 from batchwire.testing.clock import ManualClock
 
 MOST = 3
-CREATED = operations.created(Status.PREPARATION_READY, "r", "u")
 WAITING = Outgoing(topic="t", record=Record(key=b"k", value=b"{}"))
 
 
@@ -43,7 +41,7 @@ class _Outbox:
     ) -> None:
         await outbox.add([WAITING] * MOST)
         with pytest.raises(OutboxFull, match="outbox_max_rows") as refused:
-            await store.create(spec("b1"), b"digest", (CREATED,))
+            await create(store, spec("b1"))
         assert refused.value.retryable
         with pytest.raises(UnknownBatch):
             await store.batch("b1")
@@ -54,21 +52,19 @@ class _Outbox:
         await outbox.lease("relay")
         await outbox.add([WAITING] * MOST)
         await outbox.done("relay", (await outbox.pending("relay", MOST))[1:-1])
-        _, is_new = await store.create(spec("b1"), b"digest", (CREATED,))
+        _, is_new = await create(store, spec("b1"))
         assert is_new
 
     async def test_repeats_operations_and_requests_of_the_topic_pass(
         self, outbox: SqlOutbox, store: SqlStore, clock: ManualClock
     ) -> None:
-        first, _ = await store.create(spec("b1"), b"digest", (CREATED,))
+        first, _ = await create(store, spec("b1"))
         await outbox.add([WAITING] * MOST)
-        assert await store.create(spec("b1"), b"digest", (CREATED,)) == (first, False)
+        assert await create(store, spec("b1")) == (first, False)
         pause = Command(batch_id="b1", operation=Operation.PAUSE, request_id="p")
         paused = await Control(store, clock).operate(pause)
         assert paused.state.status is Status.PREPARATION_PAUSED
-        status = Status.PREPARATION_READY
-        asked = operations.created(status, "r", "u", via=VIA_TOPIC)
-        assert (await store.create(spec("b2"), b"digest", (asked,)))[1]
+        assert (await create(store, spec("b2"), via=VIA_TOPIC))[1]
 
 
 class TestOnSqlite(_Outbox):

@@ -23,7 +23,7 @@ from batchwire.errors import (
     UnknownBatch,
     UnknownSchema,
 )
-from batchwire.testing.builders import spec
+from batchwire.testing.builders import create, spec
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.store import StoreContract
 from batchwire.testing.postgres import Cluster
@@ -124,7 +124,7 @@ async def test_a_text_with_a_nul_is_refused_and_nothing_is_stored(
     with pytest.raises(MalformedMessage, match="NUL"):
         await make.operate(store, Operation.PAUSE, "r\0")
     with pytest.raises(MalformedMessage, match="NUL"):
-        await store.create(spec("b2", request_id="r\0"), b"digest", (make.CREATED,))
+        await create(store, spec("b2", request_id="r\0"))
     with pytest.raises(UnknownBatch):
         await store.batch("b2")
     assert (await store.batch("b1")).state.sequence == 1

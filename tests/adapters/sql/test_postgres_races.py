@@ -12,7 +12,7 @@ from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.events import EventType
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.errors import BatchConflict, IllegalOperation
-from batchwire.testing.builders import FullStore, Service, spec
+from batchwire.testing.builders import FullStore, Service, create, spec
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.store import StoreContract
 
@@ -72,9 +72,7 @@ async def test_one_of_four_aborts_ends_the_batch(stores: list[SqlStore]) -> None
 async def test_a_request_that_comes_four_times_at_once_makes_one_batch(
     stores: list[SqlStore],
 ) -> None:
-    made = await asyncio.gather(
-        *(store.create(spec(), b"digest", (make.CREATED,)) for store in stores)
-    )
+    made = await asyncio.gather(*(create(store, spec()) for store in stores))
     assert sorted(is_new for _, is_new in made) == [False, False, False, True]
     assert len({batch.spec.batch_id for batch, _ in made}) == 1
     assert len([event async for event in stores[0].replay("b1")]) == 1
@@ -84,10 +82,7 @@ async def test_a_batch_id_that_four_requests_want_at_once_goes_to_one(
     stores: list[SqlStore],
 ) -> None:
     made = await asyncio.gather(
-        *(
-            store.create(spec(request_id=f"r{n}"), b"digest", (make.CREATED,))
-            for n, store in enumerate(stores)
-        ),
+        *(create(store, spec(request_id=f"r{n}")) for n, store in enumerate(stores)),
         return_exceptions=True,
     )
     assert sum(isinstance(one, BatchConflict) for one in made) == FOUR - 1

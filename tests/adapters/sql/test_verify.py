@@ -3,12 +3,14 @@
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from batchwire.adapters.sql.store import SqlStore
-from batchwire.domain.ledger import VERSION, Payload, pack, segment
-from batchwire.domain.lifecycle import Operation
+from batchwire.domain.ledger import VERSION, Payload, pack, segment, unpack_payload
+from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
+from batchwire.testing.builders import FastClock, ScriptedProvider, Service
 from batchwire.testing.contracts.store import StoreContract, answers
 
 make = StoreContract()
@@ -99,6 +101,11 @@ async def found_after(store: SqlStore, path: Path, statement: str) -> str:
             "UPDATE batches SET status = 'aborted'",
             "the batch is aborted, its stored state says delivery_paused",
         ),
+        (
+            "UPDATE batches SET spec = CAST(replace(spec, 'Hello', 'Lower') AS BLOB)",
+            "what was asked for, such as the template, was changed since",
+        ),
+        ("UPDATE batches SET spec = 'nonsense'", "what was asked for"),
         ("UPDATE batches SET state = 7", "the stored state cannot be read"),
         ("UPDATE events SET hash = 7 WHERE sequence = 2", "event 3"),
     ],
@@ -108,3 +115,24 @@ async def test_what_was_changed_is_named(
 ) -> None:
     statement = statement.format(two=TWO, beyond=BEYOND, next=NEXT)
     assert sentence in await found_after(delivered, path, statement)
+
+
+async def test_another_number_or_value_in_a_sealed_batch_is_found(
+    store: SqlStore, path: Path
+) -> None:
+    service = Service(store, FastClock(), {"scripted": ScriptedProvider()})
+    await service.take("to,n\n+447700900001,a\n+447700900002,b", template="{{n}}")
+    await service.run()
+    await service.until(Status.COMPLETED)
+    assert await store.verify("b1") == []
+    [chunk] = [one async for one in store.chunks("b1")]
+    ours = unpack_payload(chunk.payload)
+    for changed in (
+        msgspec.structs.replace(ours, numbers=ours.numbers.replace("2", "3")),
+        msgspec.structs.replace(ours, columns=(["a", "c"],)),
+    ):
+        theirs = pack(changed).hex()
+        statement = f"UPDATE payloads SET data = x'{theirs}'"  # noqa: S608 our own
+        assert await found_after(store, path, statement) == (
+            "recipients, or values of theirs, were changed since the batch was sealed"
+        )

@@ -1,5 +1,6 @@
 """Verifying that the stored batch says what its events and segments say."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from itertools import compress
 from typing import Any, TypeVar
@@ -7,11 +8,18 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, func, select
 
 from batchwire.adapters.sql import chunk_rows, log, observed_rows
-from batchwire.adapters.sql.batch_rows import batch_of, row_of, state_of
+from batchwire.adapters.sql.batch_rows import counts_of, row_of, state_of
 from batchwire.adapters.sql.tables import OUTCOMES, chunks
 from batchwire.domain import observed
 from batchwire.domain.counts import ZERO, add, count, named
-from batchwire.domain.events import GENESIS, Event, State, step
+from batchwire.domain.events import (
+    GENESIS,
+    PAYLOADS_HASH,
+    SPEC_HASH,
+    Event,
+    State,
+    step,
+)
 from batchwire.domain.ledger import unpack_outline
 from batchwire.domain.observed import ObservedState
 from batchwire.domain.outcome import Outcome
@@ -31,22 +39,31 @@ def contradictions(conn: Connection, batch_id: str) -> list[str]:
     """Find every contradiction, one sentence each; an observed batch has no ledger."""
     seen = observed_rows.row_of(conn, batch_id)
     if seen is not None:
-        return list(_of_log(conn, seen, ObservedState(), observed.step))
+        return list(_of_log(conn, seen, ObservedState(), observed.step, {}))
     row = row_of(conn, batch_id)
-    found = list(_of_log(conn, row, State(), step))
+    hashes = dict.fromkeys((SPEC_HASH, PAYLOADS_HASH), "")
+    found = list(_of_log(conn, row, State(), step, hashes))
+    if hashes[SPEC_HASH] not in {"", _hash(row.spec)}:
+        found.append("what was asked for, such as the template, was changed since")
     try:
         state = state_of(row)
     except (TypeError, ValueError) as error:
         return [*found, f"the stored state cannot be read: {error}"]
     if row.status != state.status:
         found.append(f"the batch is {row.status}, its stored state says {state.status}")
-    of_counts = _of_sums if state.is_purged else _of_ledger
-    return [*found, *of_counts(conn, batch_id)]
+    if state.is_purged:
+        return [*found, *_of_sums(conn, batch_id)]
+    return [*found, *_of_ledger(conn, batch_id, hashes[PAYLOADS_HASH])]
 
 
 def _of_log(
-    conn: Connection, row: Row[Any], state: S, step: Callable[[S, Event], S]
+    conn: Connection,
+    row: Row[Any],
+    state: S,
+    step: Callable[[S, Event], S],
+    hashes: dict[str, str],
 ) -> Iterator[str]:
+    """Read the log; ``hashes`` are those that its events have, by their key."""
     previous, sequence = GENESIS, 0
     while rows := log.read(conn, row.batch_id, sequence, _MANY):
         for one in rows:
@@ -56,6 +73,7 @@ def _of_log(
             try:
                 event = log.event_of(one)
                 state = step(state, event)
+                hashes |= {k: event.data[k] for k in hashes if k in event.data}
                 is_same = event.digest(before) == one.hash
             except (TypeError, ValueError) as error:  # msgspec's are ValueErrors
                 yield f"event {sequence} ({one.type}) cannot be read: {error}"
@@ -68,9 +86,10 @@ def _of_log(
         yield "folding the events does not give the stored state"
 
 
-def _of_ledger(conn: Connection, batch_id: str) -> Iterator[str]:
+def _of_ledger(conn: Connection, batch_id: str, sealed: str) -> Iterator[str]:
+    """Read all chunks; ``sealed`` is the hash of their payloads, empty without one."""
     row = row_of(conn, batch_id)
-    total, parts, after = ZERO, 0, -1
+    total, parts, after, payloads = ZERO, 0, -1, hashlib.sha256()
     while True:
         try:
             some = list(chunk_rows.read(conn, row.id, after, _FEW))
@@ -84,10 +103,13 @@ def _of_ledger(conn: Connection, batch_id: str) -> Iterator[str]:
             if chunk.number != after + 1:
                 yield f"chunk {after + 1} is missing (chunk {chunk.number} follows)"
             after = chunk.number
+            payloads.update(chunk.payload)
             yield from _of_chunk(chunk, len(numbers), parts_each)
             total = add(total, count(chunk.state.outcomes()))
             parts += chunk.parts
-    yield from _of_total(batch_of(row).counts, total)
+    if sealed not in {"", payloads.hexdigest()}:
+        yield "recipients, or values of theirs, were changed since the batch was sealed"
+    yield from _of_total(counts_of(row), total)
     if parts != row.parts:
         yield f"the batch has {row.parts} parts, its chunks say {parts}"
 
@@ -115,7 +137,12 @@ def _of_sums(conn: Connection, batch_id: str) -> Iterator[str]:
         chunks.c.batch == row.id
     )
     total = tuple(int(n or 0) for n in conn.execute(query).one())
-    yield from _of_total(batch_of(row).counts, total)
+    yield from _of_total(counts_of(row), total)
+
+
+def _hash(stored: object) -> str:
+    """Hash what is stored; what is not even bytes is none of ours."""
+    return hashlib.sha256(stored).hexdigest() if isinstance(stored, bytes) else "none"
 
 
 def _of_total(counts: tuple[int, ...], total: tuple[int, ...]) -> Iterator[str]:

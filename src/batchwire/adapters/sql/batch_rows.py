@@ -30,6 +30,7 @@ from batchwire.adapters.sql.tables import (
 )
 from batchwire.adapters.sql.times import millis, moment
 from batchwire.domain.batch import Batch, BatchSpec
+from batchwire.domain.counts import Counts
 from batchwire.domain.events import GENESIS, Fact, State
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change, Command
@@ -60,12 +61,17 @@ def batch_of(row: Row[Any]) -> Batch:
     return Batch(
         spec=_spec.decode(row.spec),
         state=state_of(row),
-        counts=tuple(getattr(row, name) for name in OUTCOMES),
+        counts=counts_of(row),
         parts=row.parts,
         limited_by=row.limited_by,
         resume_at=moment(row.resume_at),
         prepared_by=row.prepared_by or "",
     )
+
+
+def counts_of(row: Row[Any]) -> Counts:
+    """Read the live counts of a batch from its row."""
+    return tuple(getattr(row, name) for name in OUTCOMES)
 
 
 def state_of(row: Row[Any]) -> State:
@@ -152,7 +158,7 @@ def create(
             "status": Status.PREPARATION_READY,
             "last_hash": GENESIS,
             "state": State().encode(),
-            "spec": msgspec.json.encode(spec),
+            "spec": spec.encode(),
         },
     )
     log.append(conn, row_of(conn, spec.batch_id), facts, now)

@@ -4,7 +4,6 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import ClassVar
 
 import msgspec
 import pytest
@@ -33,7 +32,7 @@ from batchwire.ports.store import (
     NewChunk,
     Rewrite,
 )
-from batchwire.testing.builders import FullStore, numbers, spec
+from batchwire.testing.builders import FullStore, create, numbers, spec
 from batchwire.testing.clock import ManualClock
 
 SIZE = 4  # recipients in each chunk
@@ -52,11 +51,9 @@ class StoreContract:
     from ``clock``.
     """
 
-    CREATED: ClassVar = operations.created(Status.PREPARATION_READY, "create-b1", "u")
-
     async def created(self, store: FullStore, batch_id: str = "b1") -> Batch:
         """Create a batch."""
-        return (await store.create(spec(batch_id), b"digest", (self.CREATED,)))[0]
+        return (await create(store, spec(batch_id)))[0]
 
     async def enter(self, store: FullStore, *triggers: Trigger) -> Batch:
         """Move the batch by the facts an engine finds."""
@@ -106,7 +103,7 @@ class StoreContract:
         self, store: FullStore
     ) -> None:
         """Specification, state and counts."""
-        batch, is_new = await store.create(spec(), b"digest", (self.CREATED,))
+        batch, is_new = await create(store, spec())
         assert is_new
         assert batch == await store.batch("b1")
         assert batch.spec == spec()
@@ -118,14 +115,14 @@ class StoreContract:
     ) -> None:
         """And adds no event."""
         first = await self.created(store)
-        again, is_new = await store.create(spec(), b"digest", (self.CREATED,))
+        again, is_new = await create(store, spec())
         assert (again, is_new) == (first, False)
 
     async def test_a_taken_batch_id_is_a_conflict(self, store: FullStore) -> None:
         """Whoever asks under another request_id."""
         await self.created(store)
         with pytest.raises(BatchConflict, match="made by request create-b1"):
-            await store.create(spec(request_id="other"), b"digest", (self.CREATED,))
+            await create(store, spec(request_id="other"))
 
     async def test_a_request_id_with_other_content_is_a_conflict(
         self, store: FullStore
@@ -133,10 +130,10 @@ class StoreContract:
         """Another digest, or another batch_id."""
         await self.created(store)
         with pytest.raises(BatchConflict, match="other content"):
-            await store.create(spec(), b"another", (self.CREATED,))
+            await create(store, spec(), b"another")
         other = spec("b2", request_id="create-b1")
         with pytest.raises(BatchConflict, match="batch b1"):
-            await store.create(other, b"digest", (self.CREATED,))
+            await create(store, other)
 
     async def test_an_unknown_batch_is_refused_everywhere(
         self, store: FullStore
