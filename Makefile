@@ -28,7 +28,7 @@ demo-kafka: $(STAMP) ## the specification's scenario on a real Kafka broker (nee
 	$(BIN)/python examples/kafka/demo.py
 
 test: $(STAMP) ## every test
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 check: $(STAMP) ## ruff, mypy strict, the import contract, generated pages
 	$(BIN)/ruff check .

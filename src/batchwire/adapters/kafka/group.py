@@ -1,7 +1,8 @@
 """What a group may do, who reads for it, and what waits for it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -11,8 +12,9 @@ from batchwire.adapters.kafka.diagnosis import Lag
 from batchwire.adapters.kafka.translation import translated
 from batchwire.errors import BrokerError
 
-_PAUSE_S = 0.1
+T = TypeVar("T")
 
+_PAUSE_S = 0.1
 _FIRST = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's
 _LAST = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library's
 # Groups of these states have members.
@@ -31,27 +33,19 @@ def operations_on_group(
     """
     Name what we may do with the group: ``READ`` is what a consumer needs.
 
-    Waits while the brokers still look for the group's coordinator: the first question
-    about any group makes them make the topic of the offsets.
-
     Raises:
         BrokerError: it may not even be looked at, or the broker is away.
 
     """
-    deadline = time.monotonic() + timeout_s
-    while True:
+
+    def ask() -> set[str]:
         asked = admin.describe_consumer_groups(
             [group_id], include_authorized_operations=True, request_timeout=timeout_s
         )
-        try:
-            with translated(f"describing the group {group_id}"):
-                allowed = asked[group_id].result().authorized_operations
-        except BrokerError as error:
-            if not error.retryable or time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE_S)
-        else:
-            return {one.name for one in allowed}
+        allowed = asked[group_id].result().authorized_operations
+        return {one.name for one in allowed}
+
+    return _answer(f"describing the group {group_id}", timeout_s, ask)
 
 
 def lag_of(
@@ -65,20 +59,40 @@ def lag_of(
 
     """
     places = [TopicPartition(topic, number) for number in range(partitions)]
-    with translated(f"reading the offsets of the group {group_id}"):
+
+    def ask() -> Lag:
         first = _offsets(admin, places, _FIRST, timeout_s)
         last = _offsets(admin, places, _LAST, timeout_s)
         committed = _committed(admin, group_id, places, timeout_s)
-        has_readers = _has_readers(admin, group_id, timeout_s)
-    # What retention has deleted waits no more, whatever was committed.
-    read = {n: max(committed.get(n, 0), first[n]) for n in first}
-    return Lag(
-        group_id=group_id,
-        records=sum(max(0, last[n] - read[n]) for n in last),
-        partitions=partitions,
-        uncommitted=partitions - len(committed),
-        has_readers=has_readers,
-    )
+        # What retention has deleted waits no more, whatever was committed.
+        read = {n: max(committed.get(n, 0), first[n]) for n in first}
+        return Lag(
+            group_id=group_id,
+            records=sum(max(0, last[n] - read[n]) for n in last),
+            partitions=partitions,
+            uncommitted=partitions - len(committed),
+            has_readers=_has_readers(admin, group_id, timeout_s),
+        )
+
+    return _answer(f"reading the offsets of the group {group_id}", timeout_s, ask)
+
+
+def _answer(what: str, timeout_s: float, ask: Callable[[], T]) -> T:
+    """
+    Ask until the brokers know what they still look for.
+
+    The first question about any group makes them make the topic of the offsets; a
+    partition that was just made has no leader yet.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            with translated(what):
+                return ask()
+        except BrokerError as error:
+            if not error.retryable or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def _offsets(
