@@ -9,7 +9,11 @@ class Group(BaseModel):
     """A group of settings: knows all its keys, and takes texts for numbers."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True
+        defer_build=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
     )
 
 

@@ -12,7 +12,9 @@ from batchwire.adapters.http.paths import AnswerPath
 class StrictModel(BaseModel):
     """Settings that refuse unknown keys and never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, defer_build=True
+    )
 
 
 def _path(text: str) -> str:

@@ -16,7 +16,7 @@ from batchwire.domain.outcome import Verdict
 class Ruling(BaseModel):
     """What an error code or an HTTP status means."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     verdict: Verdict = Field(description="Any verdict but `connection`.")
     suppress: bool = Field(

@@ -1,17 +1,29 @@
 """Suppressions: who opted out or does not exist, by number."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Insert, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from batchwire.adapters.sql.among import among as is_among
 from batchwire.adapters.sql.tables import suppressions
 
-_add = {
-    "sqlite": sqlite.insert(suppressions).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(suppressions).on_conflict_do_nothing(),
-}
+
+class _InsertNew(Insert):
+    """Leaves a row alone that is there; a dialect's own costs the import of both."""
+
+    inherit_cache = True
+
+
+@compiles(_InsertNew)
+def _insert_new(statement: _InsertNew, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401
+    plain: str = compiler.visit_insert(statement, **kw)  # type: ignore[no-untyped-call]
+    return f"{plain} ON CONFLICT DO NOTHING"
+
+
+_add = _InsertNew(suppressions)
 _any = select(suppressions.c.number).limit(1)
 _MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
@@ -27,7 +39,7 @@ def add(conn: Connection, reasons: Mapping[str, str], since: int) -> None:
         for number in sorted(reasons)
     ]
     if rows:
-        conn.execute(_add[conn.dialect.name], rows)
+        conn.execute(_add, rows)
 
 
 def is_empty(conn: Connection) -> bool:
