@@ -1,18 +1,24 @@
 """What becomes of recipients by what a provider answers."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.operations import Command
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
+from batchwire.engine.control import Control
 from batchwire.engine.settings import EngineSettings
 from batchwire.errors import StoreDamaged, StoreInDoubt, UnreadableList
 from batchwire.ports.store import Flush, Flushed
@@ -21,6 +27,7 @@ from batchwire.testing.builders import (
     FastClock,
     ScriptedProvider,
     Service,
+    counted_cycles,
     numbers,
     until,
 )
@@ -495,23 +502,15 @@ async def test_whoever_spoils_a_request_is_refused_alone_and_all_others_are_sent
 async def test_a_pause_holds_amid_the_halves_of_a_refused_request(
     store: SqlStore, clock: FastClock
 ) -> None:
-    flush, cycles = store.flush, 0
-
-    async def counted(owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
-        nonlocal cycles
-        found = await flush(owner, flushes)
-        cycles += 1
-        return found
-
-    store.flush = counted  # type: ignore[method-assign]
+    cycles = counted_cycles(store)
     provider = AllOrNone(bad, hold_after=64, batch_size=64, concurrency=1)
     service = Service(store, clock, {"scripted": provider})
     await service.take(numbers(64))
     async with service.running():
         await until(lambda: len(provider.submitted) > 64)  # the first half waits
         await service.operate(Operation.PAUSE)
-        known = cycles + 2
-        await until(lambda: cycles >= known)
+        known = cycles() + 2
+        await until(lambda: cycles() >= known)
         provider.let_go()
         await service.until(Status.DELIVERY_PAUSED)
         await asyncio.sleep(0.1)
@@ -613,3 +612,109 @@ async def test_a_process_that_stood_still_expires_nothing(
         provider.let_go()
         batch = await service.until(Status.COMPLETED, Status.EXPIRED)
     assert batch.state.status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("clock", [1.0], indirect=True)
+async def test_who_waits_for_the_last_answers_writes_no_more_often(
+    store: SqlStore, clock: FastClock
+) -> None:
+    cycles = counted_cycles(store)
+    provider = ScriptedProvider(hold_after=0, concurrency=64)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(3))
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 3)
+        before, since = cycles(), clock.monotonic()
+        await asyncio.sleep(1)
+        assert cycles() - before <= 2 + (clock.monotonic() - since) / 0.1
+        provider.let_go()
+        await service.until(Status.COMPLETED)
+
+
+async def test_a_drain_stores_what_was_answered_while_others_hang(
+    store: SqlStore, clock: FastClock
+) -> None:
+    class Hanging(ScriptedProvider):
+        async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+            if messages[0].position == 0:
+                await comes.wait()
+            return await super().submit(messages)
+
+    async def is_stored() -> bool:
+        return (await store.batch("b1")).counts[Outcome.ACCEPTED] == 7
+
+    comes, stop = asyncio.Event(), asyncio.Event()
+    provider = Hanging(hold_after=0, concurrency=8)
+    patient = EngineSettings(drain_timeout_s=10_000)
+    service = Service(store, clock, {"scripted": provider}, patient)
+    await service.take(numbers(8))
+    work = asyncio.create_task(service.engine.run(stop))
+    await until(lambda: len(provider.submitted) == 7)
+    stop.set()
+    await asyncio.sleep(0.2)
+    provider.let_go()
+    await until(is_stored)
+    assert not work.done()
+    comes.set()
+    await work
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 8
+    assert await service.flaws() == []
+
+
+class JumpingClock(FastClock):
+    """Its wall clock can be set."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        """Tell the time that was set."""
+        return super().now() + self.ahead
+
+
+@pytest.mark.parametrize("rate", [0.0, 50.0])
+async def test_what_waits_in_the_line_at_not_after_is_not_submitted(
+    store: SqlStore, rate: float
+) -> None:
+    def script(message: Message) -> Answer:
+        if message.position == 10:
+            clock.ahead = timedelta(hours=2)
+        return ACCEPTED
+
+    clock = JumpingClock()
+    provider = ScriptedProvider(script, concurrency=1, rate_parts_per_s=rate)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), not_after=clock.now() + timedelta(hours=1))
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.EXPIRED
+    assert batch.counts[Outcome.ACCEPTED] == len(provider.submitted) == 11
+    assert batch.counts[Outcome.EXPIRED] == 89
+    assert await service.flaws() == []
+
+
+async def test_whoever_stood_still_submits_nothing_before_he_knows_of_a_pause(
+    store: SqlStore, clock: FastClock, tmp_path: Path
+) -> None:
+    async def pause() -> None:
+        other = SqlStore(SqliteDatabase(str(tmp_path / "batchwire.db")), clock)
+        command = Command(batch_id="b1", operation=Operation.PAUSE, request_id="p")
+        await other.open()
+        await Control(other, clock).operate(command)
+        await other.close()
+
+    def script(message: Message) -> Answer:
+        if message.position == 10:
+            thread = Thread(target=lambda: asyncio.run(pause()))
+            thread.start()
+            thread.join()
+            time.sleep(1.2)
+        return ACCEPTED
+
+    provider = ScriptedProvider(script, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100))
+    async with service.running():
+        await until(service.has_settled)
+    assert len(provider.submitted) == 11
+    assert (await store.batch("b1")).state.status is Status.DELIVERY_PAUSED
+    assert await service.flaws() == []

@@ -18,29 +18,26 @@ from batchwire.testing.builders import (
     FastClock,
     ScriptedProvider,
     Service,
+    counted_cycles,
     numbers,
     until,
 )
 
 
-async def has_settled(store: SqlStore) -> bool:
-    return any(
-        [e.data.get("note") == "pause_settled" async for e in store.replay("b1")]
-    )
-
-
 async def test_a_paused_delivery_submits_no_more_and_resumes_exactly(
     store: SqlStore, clock: FastClock
 ) -> None:
+    cycles = counted_cycles(store)
     provider = ScriptedProvider(hold_after=30, concurrency=4)
     service = Service(store, clock, {"scripted": provider})
     await service.take(numbers(100), chunk_size=10)
     async with service.running():
         await until(lambda: len(provider.submitted) == 34)
         await service.operate(Operation.PAUSE)
-        await asyncio.sleep(0.05)
+        known = cycles() + 2
+        await until(lambda: cycles() >= known)
         provider.let_go()
-        await until(lambda: has_settled(store))
+        await until(service.has_settled)
         batch = await store.batch("b1")
         assert len(provider.submitted) == 34
         assert batch.counts[Outcome.ACCEPTED] == 34
@@ -88,7 +85,7 @@ async def test_an_abort_keeps_the_answers_to_what_was_in_flight(
         await service.operate(Operation.ABORT)
         await asyncio.sleep(0.05)
         provider.let_go()
-        await until(lambda: has_settled(store))
+        await until(service.has_settled)
     batch = await store.batch("b1")
     assert batch.state.status is Status.ABORTED
     assert batch.counts[Outcome.ACCEPTED] == len(provider.submitted) == 25
@@ -111,7 +108,7 @@ async def test_whose_answer_was_lost_ends_as_uncertain_before_the_second_try(
         assert batch.counts[Outcome.UNCERTAIN] == 3
         provider.script = lambda m: ACCEPTED if m.position == 0 else lost
         provider.let_go()
-        await until(lambda: has_settled(store))
+        await until(service.has_settled)
     batch = await store.batch("b1")
     assert batch.counts[Outcome.ACCEPTED] == 8
     assert batch.counts[Outcome.UNCERTAIN] == 2
@@ -130,7 +127,7 @@ async def test_whose_answer_is_lost_after_an_abort_is_uncertain(
         await until(lambda: len(provider.submitted) == 4)
         await service.operate(Operation.ABORT)
         provider.let_go()
-        await until(lambda: has_settled(store))
+        await until(service.has_settled)
     batch = await store.batch("b1")
     assert batch.counts[Outcome.UNCERTAIN] == len(provider.submitted)
     assert batch.counts[Outcome.ABORTED] == 10 - len(provider.submitted)
@@ -236,7 +233,7 @@ async def test_a_retry_waits_for_what_is_in_flight(
         with pytest.raises(IllegalOperation, match="still waiting for their answer"):
             await service.operate(Operation.RETRY, selection=expired)
         provider.let_go()
-        await until(lambda: has_settled(store))
+        await until(service.has_settled)
         await service.operate(Operation.RETRY, selection=expired)
         batch = await service.until(Status.COMPLETED)
     assert batch.counts[Outcome.ACCEPTED] == 10
@@ -346,3 +343,22 @@ async def test_a_paused_batch_of_which_nobody_is_left_does_not_expire(
         await service.operate(Operation.RESUME)
         batch = await service.until(Status.COMPLETED)
     assert batch.counts[Outcome.ACCEPTED] == 10
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+async def test_what_escaped_a_pause_is_counted_though_the_engine_is_stopped(
+    store: SqlStore, clock: FastClock, *, is_noticed: bool
+) -> None:
+    provider = ScriptedProvider(hold_after=30, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), chunk_size=10)
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 34)
+        await service.operate(Operation.PAUSE)
+        if is_noticed:
+            await asyncio.sleep(0.1)
+        asyncio.get_running_loop().call_later(0.1, provider.let_go)
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.ACCEPTED] == len(provider.submitted) == 34
+    assert batch.state.escaped >= 4
+    assert await service.flaws() == []

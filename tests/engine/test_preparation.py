@@ -193,3 +193,20 @@ async def test_after_a_commit_in_doubt_it_goes_on_behind_what_is_stored(
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 200
     assert set(provider.sent_to.values()) == {1}
     assert await service.flaws() == []
+
+
+async def test_a_list_of_which_a_part_is_gone_fails_its_batch(
+    store: SqlStore, clock: FastClock
+) -> None:
+    class Shortened(FlakyStore):
+        async def list_blocks(self, _: str) -> AsyncIterator[bytes]:
+            for block in list[bytes]():
+                yield block
+
+    shortened = Shortened(store, lambda _: False)
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider}, engine_store=shortened)
+    await service.take(PEOPLE)
+    async with service.running():
+        batch = await service.until(Status.PREPARATION_FAILED)
+    assert batch.state.reason == "0 of 1 blocks of the list are left: send it again"

@@ -153,3 +153,14 @@ async def test_a_retry_of_the_expired_leaves_the_others_their_errors(
     first, _ = [chunk async for chunk in store.chunks("b1")]
     assert first.state.errors == {**refused, 2: ("uncertain", "crash")}
     assert await service.flaws() == []
+
+
+async def test_what_was_in_flight_at_a_pause_has_escaped_though_its_engine_died(
+    service: Service, store: SqlStore, clock: FastClock
+) -> None:
+    await _intend(store)
+    await service.operate(Operation.PAUSE)
+    await store.resign("dead")
+    await rescue(store, clock)
+    assert (await store.batch("b1")).state.escaped == INTENT
+    assert await service.flaws() == []

@@ -20,6 +20,7 @@ from batchwire.testing.builders import (
     FlakyStore,
     ScriptedProvider,
     Service,
+    counted_cycles,
     numbers,
     until,
 )
@@ -76,15 +77,17 @@ async def test_a_pause_holds_although_every_nth_call_fails(
     provider = ScriptedProvider(hold_after=60, concurrency=4)
     # As often, but out of step with rounds of as many calls: else one kind of call
     # fails for ever.
+    cycles = counted_cycles(store)
     flaky = FlakyStore(store, lambda n: n * 40_503 % 65_536 < 65_536 // every)
     service = Service(store, clock, {"scripted": provider}, engine_store=flaky)
     await service.take(numbers(250), chunk_size=50)
     async with service.running():
         await until(lambda: len(provider.submitted) == 64)
         await service.operate(Operation.PAUSE)
-        await asyncio.sleep(0.05)
+        known = cycles() + 2
+        await until(lambda: cycles() >= known)
         provider.let_go()
-        await until(lambda: _has_settled(store))
+        await until(service.has_settled)
     batch = await store.batch("b1")
     assert flaky.failures > 0
     assert len(provider.submitted) == 64
@@ -92,12 +95,6 @@ async def test_a_pause_holds_although_every_nth_call_fails(
     assert batch.state.status is Status.DELIVERY_PAUSED
     assert 4 <= batch.state.escaped <= 64  # unstored answers count too
     assert await service.flaws() == []
-
-
-async def _has_settled(store: SqlStore) -> bool:
-    return any(
-        [e.data.get("note") == "pause_settled" async for e in store.replay("b1")]
-    )
 
 
 async def test_an_outage_longer_than_the_time_out_ends_no_batch(
@@ -189,7 +186,7 @@ async def test_while_nothing_is_heard_of_the_store_nothing_is_submitted(
         later = len(provider.submitted)
         is_away = False
         back.set()
-        await until(lambda: _has_settled(store))
+        await until(service.has_settled)
     assert known == later == len(provider.submitted) < 40
     assert await service.flaws() == []
 

@@ -8,8 +8,7 @@ by anybody holds from the next cycle on.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import structlog
 
@@ -37,7 +36,7 @@ from batchwire.ports.provider import Provider
 from batchwire.ports.store import Flush, Flushed, Store
 
 _PROGRESS_S = 1.0
-_SILENT_S = 1.0  # of the database, by which nothing is submitted any more
+_SILENT_S = 1.0  # late, of a cycle, by which nothing is submitted any more
 _LOOK_S = 1.0  # at a batch of which others hold what is left
 
 _COMPLETE = frozenset({Status.COMPLETED, Status.DELIVERY_FAILED})
@@ -145,6 +144,7 @@ class Delivery:
                 for line in self._lines.values():
                     line.check()
             except StoreError as error:
+                self._heard(until=0.0)
                 if not error.retryable:
                     raise
                 failed += 1
@@ -164,8 +164,9 @@ class Delivery:
         """
         Intend nothing more; wait for what is in flight; give every chunk back.
 
-        What was intended and not submitted is taken back first: whoever ends the
-        waiting by a second signal leaves only what is in flight as uncertain.
+        What was intended and not submitted is taken back first, and answers are stored
+        meanwhile: whoever ends the waiting by a second signal leaves only what is in
+        flight as uncertain.
 
         Raises:
             StoreError: the database was away until the end of the waiting time.
@@ -179,11 +180,11 @@ class Delivery:
             run.stop()
         until = self._clock.monotonic() + self._settings.drain_timeout_s
         try:
-            await self._last_cycle(until)
             while self._clock.monotonic() < until:
                 if not any(run.in_flight for run in self._runs.values()):
                     break
-                await self._clock.sleep(0.02)
+                await self._last_cycle(until)
+                await self._clock.sleep(self._settings.flush_interval_ms / 1000)
             await self._last_cycle(until)
         finally:
             for line in self._lines.values():
@@ -222,42 +223,34 @@ class Delivery:
                 self._load(run, flush, one)
         self._is_settled = True
         self._opt_out({number for flush in flushes for number in flush.suppress})
-        with self._held_in_silence():
-            await self._after(runs)
+        await self._after(runs)
 
     async def _written(self, flushes: list[Flush]) -> list[Flushed]:
         """
         Flush; what then may be stored and is not settled is never flushed again.
 
-        Where it raises nothing is stored, unless that is what is in doubt. Whoever hears
-        nothing of the database may miss a pause: meanwhile nothing is submitted.
+        Where it raises nothing is stored, unless that is what is in doubt.
         """
         self._is_settled = False
+        asked_at = asyncio.get_running_loop().time()
         try:
-            with self._held_in_silence():
-                found = await self._store.flush(self._heart.owner, flushes)
+            found = await self._store.flush(self._heart.owner, flushes)
         except Exception as error:
             self._is_settled = not isinstance(error, StoreInDoubt)
             raise
-        self._hold(is_held=False)
+        self._heard(
+            until=asked_at + self._settings.flush_interval_ms / 1000 + _SILENT_S
+        )
         return found
 
-    @contextmanager
-    def _held_in_silence(self) -> Iterator[None]:
-        """Hold the lines where this fails, or takes too long, until the next flush."""
-        loop = asyncio.get_running_loop()
-        silence = loop.call_later(_SILENT_S, self._hold, True)  # noqa: FBT003 - its argument
-        try:
-            yield
-        except Exception:
-            self._hold(is_held=True)
-            raise
-        finally:
-            silence.cancel()
+    def _heard(self, until: float) -> None:
+        """
+        Say how long the lines may go by what was read last.
 
-    def _hold(self, is_held: bool) -> None:  # noqa: FBT001 - a callback's argument
+        Whoever hears nothing of the database, or stood still, may have missed a pause.
+        """
         for line in self._lines.values():
-            line.is_held = is_held
+            line.heard_until = until
 
     async def _rest(self, until: float) -> None:
         """Wait for the next cycle: until a line runs low, or the interval is over."""
@@ -347,7 +340,7 @@ class Delivery:
     def _stopped(self, run: Run, flush: Flush, found: Flushed) -> None:
         """Stop a batch that somebody paused or ended: what is in flight escapes."""
         run.is_complete = found.status in _COMPLETE
-        if not run.is_stopping:
+        if run.escaped is None:
             stored = sum(len(s.outcomes) for u in flush.updates for s in u.segments)
             answered = sum(load.untold for load in run.loads.values())
             run.escaped = run.in_flight + answered + stored
@@ -356,7 +349,7 @@ class Delivery:
     async def _after(self, runs: list[Run]) -> None:
         """Let go of what is at its end."""
         for run in runs:
-            if await self._ending.is_over(run, is_draining=self._is_draining):
+            if await self._ending.is_over(run):
                 batch_id = run.batch.spec.batch_id
                 del self._runs[batch_id]
                 self.rationing.forget(of_batch(batch_id))

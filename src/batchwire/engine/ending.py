@@ -25,14 +25,14 @@ class Ending:
         self._store = store
         self._clock = clock
 
-    async def is_over(self, run: Run, *, is_draining: bool) -> bool:
+    async def is_over(self, run: Run) -> bool:
         """
         End what is at its end, and stop what cannot go on.
 
         Returns whether nothing of the batch is left to do here.
         """
         if run.is_stopping:
-            return await self._has_left(run, is_draining=is_draining)
+            return await self._has_left(run)
         if not run.loads and not run.counts[Outcome.OPEN]:
             return await self._has_ended(run)
         if run.line.is_blocked:
@@ -43,13 +43,14 @@ class Ending:
             await self._check_stall(run)
         return False
 
-    async def _has_left(self, run: Run, *, is_draining: bool) -> bool:
+    async def _has_left(self, run: Run) -> bool:
         """Let go of a stopped batch once its last answer is stored."""
         if run.loads:
             return False
-        if run.has_claimed and not run.is_complete and not is_draining:
+        escaped = run.escaped
+        if run.has_claimed and not run.is_complete and escaped is not None:
             await self._store.change(
-                run.batch.spec.batch_id, lambda b: operations.settle(b, run.escaped)
+                run.batch.spec.batch_id, lambda b: operations.settle(b, escaped)
             )
         return True
 

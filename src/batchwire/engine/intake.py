@@ -173,13 +173,16 @@ class Reading:
         self._described: ListSpec | None = None
         self.list_id = list_id
         self.records = 0
+        self.blocks = 0
 
     @property
     def spec(self) -> ListSpec:
         """How the list is to be read, and about how many records it has."""
         if self._described is None:
             raise self._unreadable("is empty", "Give a list with recipients")
-        return msgspec.structs.replace(self._described, records=self.records)
+        return msgspec.structs.replace(
+            self._described, records=self.records, blocks=self.blocks
+        )
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Take further bytes; returns the blocks that are whole."""
@@ -257,6 +260,7 @@ class Reading:
         if not text.isspace():
             self.records += lines + (not text.endswith("\n"))
         self._line += lines
+        self.blocks += 1
         return self._compressor.compress(block)
 
     def _unreadable(self, problem: str, remedy: str, line: int = 0) -> UnreadableList:

@@ -7,6 +7,7 @@ its chunk is to be intended, what was answered, and what of that is to be stored
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from batchwire.domain.batch import Batch
@@ -47,6 +48,7 @@ class Load:
         self.run = run
         self.number = claim.number
         self.fence = claim.fence
+        self.late_at = run.late_at
         self.base = claim.number * run.batch.spec.chunk_size
         self.state = claim.state
         self.open = claim.state.open_positions()  # what is to be submitted, ascending
@@ -233,6 +235,7 @@ class Run:
         self.pace = pace  # of its own; None where it has none
         self.loads: dict[int, Load] = {}
         self.counts: Counts = batch.counts
+        self.late_at = _unix_us(spec.not_after)
         self.weight = 2.0**spec.priority
         self.turn = 0.0  # virtual time: who has the least goes next
         self.wanted = 0  # chunks to claim with the next flush
@@ -243,7 +246,7 @@ class Run:
         self.is_exhausted = False  # nothing left to claim, now or later
         self.has_claimed = False
         self.is_complete = False  # by us or by another worker
-        self.escaped = 0
+        self.escaped: int | None = None  # once somebody has paused or ended it
         self.progress_at = clock.monotonic()
         self.checked_at = clock.monotonic()  # for a stall
         self.told_at = clock.monotonic()
@@ -273,8 +276,7 @@ class Run:
 
     def may_intend(self) -> bool:
         """Whether anything of it may be submitted now."""
-        not_after = self.batch.spec.not_after
-        is_late = not_after is not None and not_after <= self.clock.now()
+        is_late = self.late_at is not None and self.late_at <= self.clock.unix_us()
         return not self.is_stopping and not self.line.is_blocked and not is_late
 
     def is_at_its_end(self) -> bool:
@@ -344,3 +346,7 @@ class Run:
         """
         reason = "" if self.is_stopping else self.limited_by()
         return reason if reason or self.limit_told else None
+
+
+def _unix_us(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1_000_000)

@@ -31,7 +31,7 @@ from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient_list import Rows
 from batchwire.engine.recipe import recipe
-from batchwire.errors import MessageError
+from batchwire.errors import MessageError, StoreDamaged
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, NewChunk, Rewrite, Store
 
@@ -174,10 +174,15 @@ class Preparation:
             yield rest
 
     async def _pieces(self) -> AsyncIterator[str]:
+        blocks, read = self._spec.list.blocks, 0
         async for block in self._store.list_blocks(self._spec.list.list_id):
+            read += 1
             text = decompress(block).decode()
             for piece in recipient_list.pieces(text, self._spec.list):
                 yield piece
+        if read < blocks:
+            problem = f"{read} of {blocks} blocks of the list are left: send it again"
+            raise StoreDamaged(problem)
 
     async def _duplicates(self) -> bool:
         """Mark who stands twice; false where the batch stopped running."""

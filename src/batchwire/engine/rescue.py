@@ -16,6 +16,7 @@ from batchwire.domain import operations
 from batchwire.domain.batch import Batch, OnUncertain
 from batchwire.domain.counts import count
 from batchwire.domain.ledger import REPEAT, segment
+from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Outcome, Verdict
 from batchwire.errors import StaleBatch
@@ -45,16 +46,20 @@ async def _rescue(store: Store, batch_id: str, at_ms: int) -> None:
     if not rewrites:
         return
     policy = batch.spec.on_uncertain
-    note = operations.note("recovered", unanswered=lost, on_uncertain=policy)
-    decide = partial(_as_it_was, batch, Change(facts=(note,)))
+    decide = partial(_recovered, batch, lost)
     await store.change(batch_id, decide, rewrites=rewrites)
     log.warning("recovered", batch_id=batch_id, count=lost, policy=policy)
 
 
-def _as_it_was(before: Batch, change: Change, batch: Batch) -> Change:
+def _recovered(before: Batch, lost: int, batch: Batch) -> Change:
+    """Tell it; whose batch was stopped has escaped, as far as anybody knows."""
     if batch.state.status is not before.state.status:  # an abort closed the chunks
         raise StaleBatch(before.spec.batch_id, "was changed meanwhile")
-    return change
+    policy = batch.spec.on_uncertain
+    note = operations.note("recovered", unanswered=lost, on_uncertain=policy)
+    if not lost or batch.state.status is Status.DELIVERY_RUNNING:
+        return Change(facts=(note,))
+    return Change(facts=(note, *operations.settle(batch, lost).facts))
 
 
 def _taken_back(

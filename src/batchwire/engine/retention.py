@@ -16,6 +16,7 @@ import structlog
 from batchwire.domain import operations
 from batchwire.errors import StoreError
 from batchwire.ports.clock import Clock
+from batchwire.ports.recipient_lists import KEPT_UNUSED
 from batchwire.ports.retention import Ended, Retention
 from batchwire.ports.store import Store
 
@@ -66,7 +67,9 @@ class Purge:
             rows += gone
             log.info("purged", batch_id=one.batch_id, count=one.recipients)
             tell(one.batch_id, gone)
-        rows += await self._all_of(partial(self._retention.forget, before, _PORTION))
+        unused = min(before, self._clock.now() - KEPT_UNUSED)
+        forget = partial(self._retention.forget, before, unused, _PORTION)
+        rows += await self._all_of(forget)
         return Purged(
             batches=batches, recipients=recipients, rows=rows, unanswered=unanswered
         )

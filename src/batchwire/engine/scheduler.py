@@ -8,7 +8,6 @@ try again. Now and then it takes back what dead workers held.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 
 import structlog
 
@@ -21,11 +20,11 @@ from batchwire.engine.rescue import rescue
 from batchwire.engine.settings import EngineSettings
 from batchwire.errors import ProviderError, StaleLease, StoreError, StoreInDoubt
 from batchwire.ports.clock import Clock
+from batchwire.ports.recipient_lists import KEPT_UNUSED
 from batchwire.ports.store import Store
 
 _LOOK_S = 1.0
 _RESCUES = 6  # in the time after which a worker is dead
-_ORPHAN_AGE = timedelta(hours=24)
 _TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
 _TO_PREPARE = (Status.PREPARATION_READY, Status.PREPARATION_RUNNING)
@@ -59,7 +58,7 @@ class Scheduler:
         while True:
             try:
                 if self._clock.monotonic() >= tidy_at:
-                    await self._store.discard_orphans(self._clock.now() - _ORPHAN_AGE)
+                    await self._store.discard_orphans(self._clock.now() - KEPT_UNUSED)
                     tidy_at = self._clock.monotonic() + _TIDY_S
                 await self.tick()
                 seen = await self._store.changed(seen, _LOOK_S)

@@ -84,10 +84,11 @@ class Line:
         self.turn = 0.0  # virtual time: the turn of the batch that was served last
         self.low_mark = 0  # with fewer messages than this it runs low
         self.ran_low = False  # since messages were last offered
-        self.is_held = False  # nothing may be submitted: a pause could have been missed
+        self.heard_until = 0.0  # of the loop's time: later a pause could be missed
         self.refusal = ""  # why the provider cannot be used now: credentials
         self._hunger = hunger  # of whoever offers: the next messages are wanted now
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self._heart = heart
         self._line: deque[Slice] = deque()
         self._offered = asyncio.Event()
@@ -119,7 +120,8 @@ class Line:
         self._line.extend(slices)
         self.waiting += sum(one.left for one in slices)
         self.ran_low = self.waiting < self.low_mark
-        self._offered.set()
+        if slices:  # idle senders that wake for nothing would ask for more at once
+            self._offered.set()
 
     def withdraw(self, is_meant: Callable[[Any], bool]) -> None:
         """Take messages out of the line that must not be submitted any more."""
@@ -204,10 +206,11 @@ class Line:
 
     async def _may_go(self) -> bool:
         """Wait a moment where need be; whether the head may go now."""
-        is_sure = self._heart.is_trusted
+        if self._is_late():
+            late_at = self._line[0].load.late_at
+            self.withdraw(lambda load: load.late_at == late_at)
         if (
-            not is_sure
-            or self.is_held
+            not (self._heart.is_trusted and self._loop.time() < self.heard_until)
             or self.is_blocked
             or (self.circuit.is_tripped and self.in_flight)
         ):
@@ -227,13 +230,22 @@ class Line:
         return self.pace.delay_s(self._clock.monotonic(), parts, self.waiting)
 
     def _is_free(self) -> bool:
-        """Whether the head of the line may go without a look at the clock."""
+        """Whether the head of the line may go at once."""
         return (
             bool(self._line)
             and self.pace.is_free
-            and not (self.is_held or self.circuit.is_tripped or self.refusal)
+            and not (self.circuit.is_tripped or self.refusal)
+            and self._loop.time() < self.heard_until
             and self._heart.is_trusted
+            and not self._is_late()
         )
+
+    def _is_late(self) -> bool:
+        """Whether ``not_after`` of the head of the line has passed."""
+        if not self._line:
+            return False
+        late_at = self._line[0].load.late_at
+        return late_at is not None and self._clock.unix_us() >= late_at
 
     def _take(self) -> tuple[Any, list[Message]]:
         """Take what one call may carry from the head of the line."""

@@ -1,10 +1,12 @@
 """The door to lists that a request only names (``recipients_ref``, a claim check)."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from datetime import timedelta
+from typing import Final, Protocol
 
 UPLOADED = "list:"  # scheme of the reference to an uploaded list
 UPLOAD_PREFIX = "upload-"  # of its id
+KEPT_UNUSED: Final = timedelta(hours=24)  # a list that does not grow and has no batch
 
 
 class RecipientLists(Protocol):

@@ -38,12 +38,13 @@ class Retention(Protocol):
         """
         ...
 
-    async def forget(self, before: datetime, most: int) -> int:
+    async def forget(self, before: datetime, unused_before: datetime, most: int) -> int:
         """
         Remove what is older, at most so many rows of a table; 0 when done.
 
         Records of the embedded topic, read or not; which events were consumed; dead
-        letters that were redriven; lists that no batch uses.
+        letters that were redriven. Lists that no batch uses and that did not grow since
+        ``unused_before``: a younger one may be on its way in.
         """
         ...
 

@@ -23,7 +23,7 @@ from batchwire.errors import StoreBusy
 from batchwire.ports.clock import Clock
 from batchwire.ports.event_store import EventStore
 from batchwire.ports.provider import Provider, ProviderTraits
-from batchwire.ports.store import Store
+from batchwire.ports.store import Flush, Flushed, Store
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 ACCEPTED = Answer(Verdict.ACCEPTED, provider_message_id="id")
@@ -169,6 +169,20 @@ class ScriptedProvider:
         self.is_open = False
 
 
+def counted_cycles(store: Store) -> Callable[[], int]:
+    """Count the cycles of delivery that the store has written from now on."""
+    flush, cycles = store.flush, 0
+
+    async def counted(owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+        nonlocal cycles
+        found = await flush(owner, flushes)
+        cycles += 1
+        return found
+
+    store.flush = counted  # type: ignore[method-assign]
+    return lambda: cycles
+
+
 class FlakyStore:
     """
     A store some of whose calls fail as busy, with nothing stored.
@@ -286,6 +300,11 @@ class Service:
 
         await until(is_there)
         return found[0]
+
+    async def has_settled(self, batch_id: str = "b1") -> bool:
+        """Whether it is told what escaped a pause."""
+        notes = [e.data.get("note") async for e in self.store.replay(batch_id)]
+        return "pause_settled" in notes
 
     async def flaws(self, batch_id: str = "b1") -> list[str]:
         """Say what of a batch contradicts the promises; empty is good."""

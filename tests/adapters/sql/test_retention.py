@@ -345,3 +345,13 @@ async def test_an_engine_delivers_while_older_batches_are_purged(
     for name in ("b1", "b2", "b3", "b4"):
         assert await service.flaws(name) == []
     assert not (await service.store.batch("b4")).state.is_purged
+
+
+async def test_a_list_on_its_way_in_stays_whatever_is_purged(
+    service: Service, database: Database, purge: Purge
+) -> None:
+    await service.store.add_list_blocks("coming", 0, [b"a"])
+    await purge.run(service.clock.now() + DAY, "ann")
+    assert (await left(database))["list_blocks"] == 1
+    await SqlRetention(database).forget(NOON, service.clock.now() + DAY, 10)
+    assert "list_blocks" not in await left(database)

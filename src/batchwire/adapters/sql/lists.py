@@ -10,6 +10,7 @@ from batchwire.adapters.sql.tables import batches, list_blocks
 from batchwire.adapters.sql.times import millis
 from batchwire.domain.events import State
 from batchwire.domain.lifecycle import Phase, Status
+from batchwire.errors import StoreDamaged
 
 MAY_BE_PREPARED = tuple(
     status
@@ -38,14 +39,23 @@ def append(
 
 
 def blocks(conn: Connection, list_id: str, first: int, most: int) -> Sequence[bytes]:
-    """Read up to ``most`` blocks in order, from the number ``first`` on."""
+    """
+    Read up to ``most`` blocks in order, from the number ``first`` on.
+
+    Raises:
+        StoreDamaged: one is missing before others.
+
+    """
     query = (
-        select(list_blocks.c.data)
+        select(list_blocks.c.number, list_blocks.c.data)
         .where(list_blocks.c.list_id == list_id, list_blocks.c.number >= first)
         .order_by(list_blocks.c.number)
         .limit(most)
     )
-    return conn.execute(query).scalars().all()
+    found = conn.execute(query).all()
+    if [row.number for row in found] != list(range(first, first + len(found))):
+        raise StoreDamaged(f"a block of the list {list_id} is missing: send it again")
+    return [row.data for row in found]
 
 
 def discard(conn: Connection, list_id: str) -> None:

@@ -68,9 +68,9 @@ class SqlRetention:
         """See the port."""
         return await self._database.write(_erase, batch_id, before, most)
 
-    async def forget(self, before: datetime, most: int) -> int:
+    async def forget(self, before: datetime, unused_before: datetime, most: int) -> int:
         """See the port."""
-        return await self._database.write(_forget, before, most)
+        return await self._database.write(_forget, before, unused_before, most)
 
     async def old(self, before: datetime) -> dict[str, int]:
         """See the port."""
@@ -149,14 +149,16 @@ def _others_need(conn: Connection, row: Row[Any]) -> bool:
     return any(not state_of(other).is_purged for other in conn.execute(query))
 
 
-def _forget(conn: Connection, before: datetime, most: int) -> int:
+def _forget(
+    conn: Connection, before: datetime, unused_before: datetime, most: int
+) -> int:
     redriven = dead_letters.c.redriven_at < millis(before)
     with _overwriting(conn):
         return (
             topic_rows.purge(conn, before, most)
             or inbox_rows.purge(conn, before, most)
             or _delete(conn, dead_letters, redriven, most)
-            or lists.discard_orphans(conn, before)
+            or lists.discard_orphans(conn, unused_before)
         )
 
 

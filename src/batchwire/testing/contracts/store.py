@@ -22,6 +22,7 @@ from batchwire.errors import (
     IllegalOperation,
     StaleBatch,
     StaleLease,
+    StoreDamaged,
     UnknownBatch,
 )
 from batchwire.ports.store import (
@@ -590,6 +591,14 @@ class StoreContract:
         await store.add_list_blocks("l1", 0, [b"a", b"b"])
         await store.add_list_blocks("l1", 2, [b"c"])
         assert [block async for block in store.list_blocks("l1")] == [b"a", b"b", b"c"]
+
+    async def test_a_missing_block_is_no_shorter_list(self, store: FullStore) -> None:
+        """Whoever stands in it would never be written to."""
+        for list_id, first in (("l1", 1), ("l2", 0)):
+            await store.add_list_blocks(list_id, first, [b"a"])
+            await store.add_list_blocks(list_id, 2, [b"c"])
+            with pytest.raises(StoreDamaged, match=f"a block of the list {list_id}"):
+                [block async for block in store.list_blocks(list_id)]
 
     async def test_a_list_is_discarded_unless_a_batch_uses_it(
         self, store: FullStore
