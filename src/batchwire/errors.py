@@ -29,6 +29,7 @@ Everything that can go wrong, as one tree.
     │   ├── StoreDamaged
     │   ├── UnknownSchema
     │   ├── EngineAlreadyRunning
+    │   ├── CopyRefused
     │   ├── StaleLease
     │   └── SpoolFull
     ├── BrokerError               the broker cannot do what it should

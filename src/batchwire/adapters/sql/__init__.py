@@ -1,1 +1,1 @@
-"""The store on SQLite, by SQLAlchemy Core and Alembic."""
+"""All that is kept in SQLite or PostgreSQL, by SQLAlchemy Core and Alembic."""

@@ -51,9 +51,9 @@ _release = Bulk(
     ),
     ("due", *DELTAS, "b", "n"),
 )
+_MOST_AHEAD_MS = 1000 * LONGEST_BACKOFF_S  # more than that: the clock was set back
 # One text for all of them: to hand over each row, SQLite's driver lets go of the
 # interpreter, and takes it again from the thread that makes messages.
-_MOST_AHEAD_MS = 1000 * LONGEST_BACKOFF_S  # more than that: the clock was set back
 _leased = select(
     func.aggregate_strings(
         cast(chunks.c.number, String)

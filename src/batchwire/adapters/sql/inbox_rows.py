@@ -173,9 +173,8 @@ class _Group:
         is_ours = arrival.batch_id in self._logbook.ours
         state = self._logbook.state(arrival.batch_id)
         if isinstance(effect, Note) and (is_ours or state is None):
-            return (
-                Applied.UNKNOWN
-            )  # one that became ours since is operated on next time
+            # One that became ours since is operated on next time.
+            return Applied.UNKNOWN
         if is_ours:
             return Applied.CONFLICT
         fact = _fact(state or ObservedState(), effect)

@@ -41,9 +41,9 @@ class SqlStore(SqlWorkers):
     """
     Batches, ledger and event log in one database.
 
-    The statements are plain SQL by SQLAlchemy Core; what differs between databases is
-    in ``database`` alone. From ``outbox_max_rows`` waiting records on no batch is
-    created but those that the topic asked for.
+    The statements are plain SQL by SQLAlchemy Core; transactions, and who may be the
+    engine, are the ``database``'s. From ``outbox_max_rows`` waiting records on no batch
+    is created but those that the topic asked for.
     """
 
     def __init__(
