@@ -33,11 +33,6 @@ class Status(StrEnum):
     EXPIRED = "expired"  # not_after passed, or stalled: retry
 
     @property
-    def is_terminal(self) -> bool:
-        """Whether the batch has ended and abort no longer fits."""
-        return self in _TERMINAL
-
-    @property
     def has_ended(self) -> bool:
         """Whether nothing more happens unless somebody retries."""
         return self in _ENDED
@@ -87,8 +82,9 @@ class Trigger(StrEnum):
 
 S, T = Status, Trigger
 
-_TERMINAL = frozenset({S.COMPLETED, S.ABORTED, S.EXPIRED})
-_ENDED = _TERMINAL | {S.PREPARATION_FAILED, S.DELIVERY_FAILED}
+_ENDED = frozenset(
+    {S.PREPARATION_FAILED, S.DELIVERY_FAILED, S.COMPLETED, S.ABORTED, S.EXPIRED}
+)
 
 _ABORT = {T.ABORT: S.ABORTED}
 _END = _ABORT | {T.EXPIRED: S.EXPIRED}
