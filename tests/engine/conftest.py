@@ -1,13 +1,26 @@
-"""A real store on a file, and a clock that runs fast."""
+"""A real store on a file, a clock that runs fast, and logs that do not hold it up."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.testing.builders import FastClock
+
+
+@pytest.fixture(autouse=True)
+def _tracebacks_are_plain() -> Iterator[None]:
+    """Spare the engine's loop the half second that Rich takes to draw each of them."""
+    *others, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(
+        exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[*others, plain])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
