@@ -205,7 +205,7 @@ class ChunkState:
         known = self.errors.items()
         return sorted(p for p, e in known if e[0] == unsure and not self.recorded[p])
 
-    def given_up(self, at_ms: int, fence: int) -> "Segment | None":
+    def given_up(self, at_ms: int, fence: int) -> Segment | None:
         """Make the segment by which who is doubtful ends as uncertain; None: nobody."""
         places = self.doubtful()
         if not places:

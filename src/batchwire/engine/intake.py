@@ -178,10 +178,8 @@ class Reading:
     @property
     def spec(self) -> ListSpec:
         """How the list is to be read, and about how many records it has."""
-        if self._described is None:
-            raise self._unreadable("is empty", "Give a list with recipients")
         return msgspec.structs.replace(
-            self._described, records=self.records, blocks=self.blocks
+            self._describe(), records=self.records, blocks=self.blocks
         )
 
     def feed(self, piece: bytes) -> list[bytes]:
