@@ -10,7 +10,6 @@ Who is marked stays so: an earlier recipient of the number is there, and is neve
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 import structlog
 
@@ -21,7 +20,6 @@ from batchwire.domain.counts import count
 from batchwire.domain.duplicates import Confirmation, Suspects
 from batchwire.domain.events import Fact
 from batchwire.domain.ledger import (
-    Segment,
     decompress,
     segment,
     unpack_numbers,
@@ -241,7 +239,7 @@ class Preparation:
         return batch
 
     def _now_ms(self) -> int:
-        return _millis(self._clock.now())
+        return int(self._clock.now().timestamp() * 1000)
 
 
 def _new(number: int, chunk: Prepared) -> NewChunk:
@@ -258,14 +256,10 @@ def _marked(chunk: Chunk, parts: bytes, twice: list[int], at_ms: int) -> Rewrite
     outcomes = bytearray(chunk.state.recorded)
     for place in twice:
         outcomes[place] = Outcome.DUPLICATE
-    mark: Segment = segment(at_ms, 0, [(p, Outcome.DUPLICATE, 0) for p in twice])
+    mark = segment(at_ms, 0, [(p, Outcome.DUPLICATE, 0) for p in twice])
     return Rewrite(
         number=chunk.number,
         segments=(mark,),
         counts=count(outcomes),
         parts_removed=sum(parts[p] for p in twice),
     )
-
-
-def _millis(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
