@@ -22,14 +22,14 @@ _LOW = 4  # a line runs low with less than this part of its room
 
 
 class Sharing:
-    """Chooses the messages of the next flush; ``chosen`` holds them by batch."""
+    """Chooses the messages of the next flush; ``take`` gives them, by batch."""
 
     def __init__(self, clock: Clock, settings: EngineSettings) -> None:
         self._clock = clock
         self._most = settings.max_window
         self._window = _QUANTUM
         self._filled: set[Line] = set()  # those whose room was used up last time
-        self.chosen: dict[str, list[Slice]] = {}  # whose intent is not stored yet
+        self._chosen: dict[str, list[Slice]] = {}  # whose intent is not stored yet
 
     def choose(self, lines: Collection[Line], runs: Collection[Run]) -> None:
         """
@@ -50,7 +50,7 @@ class Sharing:
 
     def take(self) -> dict[str, list[Slice]]:
         """Hand over what was chosen, now that it is stored as intended."""
-        chosen, self.chosen = self.chosen, {}
+        chosen, self._chosen = self._chosen, {}
         return chosen
 
     def _fill(self, line: Line, ready: list[Run]) -> None:
@@ -69,7 +69,7 @@ class Sharing:
             line.turn = max(run.turn, line.turn)
             run.turn += one.left / run.weight
             room -= one.left
-            self.chosen.setdefault(run.batch.spec.batch_id, []).append(one)
+            self._chosen.setdefault(run.batch.spec.batch_id, []).append(one)
         line.low_mark = self._room(line) // _LOW
         if room <= 0:
             self._filled.add(line)
@@ -107,7 +107,7 @@ class Sharing:
         """How many messages are chosen for the line already."""
         return sum(
             one.left
-            for slices in self.chosen.values()
+            for slices in self._chosen.values()
             for one in slices
             if one.load.run.line is line
         )
