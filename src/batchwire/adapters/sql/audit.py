@@ -52,8 +52,8 @@ def contradictions(conn: Connection, batch_id: str) -> list[str]:
     if row.status != state.status:
         found.append(f"the batch is {row.status}, its stored state says {state.status}")
     if state.is_purged:
-        return [*found, *_of_sums(conn, batch_id)]
-    return [*found, *_of_ledger(conn, batch_id, hashes[PAYLOADS_HASH])]
+        return [*found, *_of_sums(conn, row)]
+    return [*found, *_of_ledger(conn, row, hashes[PAYLOADS_HASH])]
 
 
 def _of_log(
@@ -86,9 +86,8 @@ def _of_log(
         yield "folding the events does not give the stored state"
 
 
-def _of_ledger(conn: Connection, batch_id: str, sealed: str) -> Iterator[str]:
+def _of_ledger(conn: Connection, row: Row[Any], sealed: str) -> Iterator[str]:
     """Read all chunks; ``sealed`` is the hash of their payloads, empty without one."""
-    row = row_of(conn, batch_id)
     total, parts, after, payloads = ZERO, 0, -1, hashlib.sha256()
     while True:
         try:
@@ -130,9 +129,8 @@ def _of_chunk(chunk: Chunk, size: int, parts: bytes) -> Iterator[str]:
         yield f"chunk {chunk.number} has {chunk.parts} parts, {sent} packed"
 
 
-def _of_sums(conn: Connection, batch_id: str) -> Iterator[str]:
+def _of_sums(conn: Connection, row: Row[Any]) -> Iterator[str]:
     """Compare the counts alone: who stood where in the chunks is purged."""
-    row = row_of(conn, batch_id)
     query = select(*(func.sum(chunks.c[name]) for name in OUTCOMES)).where(
         chunks.c.batch == row.id
     )
