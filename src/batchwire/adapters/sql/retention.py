@@ -156,8 +156,8 @@ def _forget(
     with _overwriting(conn):
         return (
             topic_rows.purge(conn, before, most)
-            or inbox_rows.purge(conn, before, most)
             or _delete(conn, dead_letters, redriven, most)
+            or inbox_rows.purge(conn, before, most)  # letters too, and does not count
             or lists.discard_orphans(conn, unused_before)
         )
 
