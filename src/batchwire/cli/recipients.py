@@ -11,7 +11,7 @@ import typer
 from batchwire.bootstrap import App
 from batchwire.cli import output, session
 from batchwire.cli.options import BatchId
-from batchwire.domain.ledger import MAX_ATTEMPT, unpack_payload
+from batchwire.domain.ledger import MAX_ATTEMPT, unpack_numbers
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient import normalise
 from batchwire.ports.store import Chunk
@@ -90,7 +90,7 @@ async def lines(app: App, batch_id: str, chunk_size: int) -> AsyncIterator[Line]
 def _of_chunk(chunk: Chunk, base: int) -> Iterator[Line]:
     state = chunk.state
     ids = state.provider_ids()
-    numbers = unpack_payload(chunk.payload).numbers.split("\n")
+    numbers = unpack_numbers(chunk.payload)
     for place, (number, outcome) in enumerate(
         zip(numbers, state.outcomes(), strict=True)
     ):
