@@ -216,7 +216,7 @@ class Sending:
         """Complete what was given by what the settings and the provider say."""
         given, settings = self._given, self._settings
         provider = values.provider_of(settings, given.provider)
-        is_safe = values.honours_keys(app, provider)
+        is_safe = app.providers[provider].traits.honours_idempotency_key
         default = OnUncertain.RESEND if is_safe else OnUncertain.HOLD
         return Submission(
             **{name: getattr(given, name) for name in _GIVEN},

@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 import typer
 
-from batchwire.bootstrap import App
 from batchwire.config import Settings
 from batchwire.errors import (
     BrokenTemplate,
@@ -129,11 +128,6 @@ def provider_of(settings: Settings, asked: str) -> str:
     hint = f"; did you mean {near[0]}?" if near else ""
     message = f"there is no provider {asked!r}; there are {', '.join(names)}{hint}"
     raise ProviderSettingsRefused(message)
-
-
-def honours_keys(app: App, provider: str) -> bool:
-    """Whether the provider takes one idempotency key only once."""
-    return app.providers[provider].traits.honours_idempotency_key
 
 
 async def pieces(source: str) -> AsyncIterator[bytes]:
