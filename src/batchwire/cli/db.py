@@ -15,11 +15,6 @@ from batchwire.config.database_url import one_spelling
 app = typer.Typer(name="db", add_completion=False, help="Look after the database.")
 
 
-@app.callback()
-def group() -> None:
-    """Look after the database."""
-
-
 @app.command("upgrade")
 def upgrade(ctx: typer.Context, *, json: Json = False) -> None:
     """

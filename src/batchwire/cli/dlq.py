@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from batchwire.bootstrap import App
 from batchwire.cli import dead_letters, dlq_discard, dlq_redrive, output, session
@@ -32,12 +33,7 @@ def show_all(  # noqa: PLR0913 - a parameter is an option
 ) -> None:
     """List the dead letters that wait for a decision, oldest first."""
     found = dead_letters.chosen(None, batch, disposition, since)
-    wanted = Filter(
-        batch_id=found.batch_id,
-        disposition=found.disposition,
-        since=found.since,
-        include_redriven=include_redriven,
-    )
+    wanted = replace(found, include_redriven=include_redriven)
 
     async def read(app: App) -> tuple[list[DeadLetter], int, int]:
         letters = await app.events.dead_letters.find(wanted, limit)

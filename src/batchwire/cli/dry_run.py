@@ -16,7 +16,6 @@ from batchwire.domain.counts import named
 from batchwire.domain.encoding import Encoding
 from batchwire.domain.ledger import unpack_payload
 from batchwire.domain.lifecycle import Status
-from batchwire.domain.outcome import Outcome
 from batchwire.engine.intake import Submission
 from batchwire.engine.preparation import Preparation
 from batchwire.engine.recipe import recipe
@@ -124,10 +123,9 @@ def tell(found: Found, *, as_json: bool) -> None:
     if as_json:
         output.as_json(found)
         return
-    ready = found.counts[Outcome.OPEN.name.lower()]
     rows = [
         ["recipients", f"{found.recipients:,}"],
-        ["would be sent", f"{ready:,}"],
+        ["would be sent", f"{found.counts['open']:,}"],
         ["duplicates", f"{found.counts['duplicate']:,}"],
         ["invalid", f"{found.counts['invalid']:,}"],
         *[[f"  {why}", f"{count:,}"] for why, count in found.invalid.items()],

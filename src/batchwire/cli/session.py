@@ -63,7 +63,6 @@ def on_database(ctx: typer.Context, work: Callable[[App], Awaitable[T]]) -> T:
 
     """
     settings = settings_of(ctx)
-
     check_existence(settings)
 
     async def within() -> T:
