@@ -28,6 +28,7 @@ from batchwire.messages.message import MessageType
 from batchwire.ports.bus import Producer, Subscription
 from batchwire.ports.clock import Clock
 from batchwire.ports.metrics import Metrics
+from batchwire.ports.observed import ObservedBatches
 from batchwire.ports.provider import Provider
 from batchwire.ports.store import Store
 
@@ -50,7 +51,7 @@ class Events:
         self.outbox = SqlOutbox(database, clock)
         self.inbox = SqlInbox(database, clock)
         self.dead_letters = SqlDeadLetters(database, clock)
-        self.observed = SqlObserved(database, clock)
+        self.observed: ObservedBatches = SqlObserved(database, clock)
         self.publisher = BatchEventPublisher(self.outbox, clock, self._config)
 
     def service(
@@ -90,9 +91,9 @@ class Events:
         """Redrives of one dead letter before it is quarantined."""
         return self._config.max_replays
 
-    def redriver(self, metrics: Metrics | None = None) -> Redriver:
-        """Make what puts dead letters back on their topics."""
-        told = metrics or MemoryMetrics()
+    def redriver(self) -> Redriver:
+        """Make what puts dead letters back on their topics; nobody reads its figures."""
+        told = MemoryMetrics()
         return Redriver(self.dead_letters, self._clock, told, self.max_replays)
 
     def _relay(self) -> Relay:
