@@ -193,7 +193,7 @@ class BatchMessageConsumer:
         self._is_ready.set()
 
     def _balance(self) -> None:
-        """Stop fetching where more might be too much; go on at half of the limit."""
+        """Stop fetching where what may come at once is too much; go on where it is not."""
         settings = self._config.consumer
         coming = settings.most_at_once * len(self.subscriptions) + self._parking.most
         count, size = self._lanes.count, self._lanes.size_bytes

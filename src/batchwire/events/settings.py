@@ -47,8 +47,8 @@ class KafkaConsumerConfig:
     - ``consumers``: how many members of the group one process runs.
     - ``force_commit``: an event that still fails after its retries becomes a dead
       letter and its offset is committed; else its partition waits for it.
-    - ``queue_capacity``: most events waiting or running; at the limit fetching pauses,
-      and goes on at half.
+    - ``queue_capacity``: most events waiting or running; fetching pauses where what may
+      come at once would exceed it, which is from about half on.
     - ``min_bytes``, ``max_bytes``: what one fetch brings.
     """
 
@@ -64,7 +64,7 @@ class KafkaConsumerConfig:
 
     @property
     def most_at_once(self) -> int:
-        """Records that one member hands over at once: all together a quarter of the queue."""
+        """Records that one member hands over at once: all together half of the queue."""
         return max(1, self.queue_capacity * 19 // (40 * self.consumers))
 
 
