@@ -3,12 +3,18 @@
 import subprocess
 import sys
 
-import pytest
+NOT_NEEDED = {
+    "sqlalchemy",
+    "asyncpg",
+    "confluent_kafka",
+    "phonenumbers",
+    "rich",
+    "typer",
+}
 
 
-@pytest.mark.parametrize(
-    "module", ["sqlalchemy", "aiosqlite", "phonenumbers", "httpx", "rich", "typer"]
-)
-def test_settings_load_no_driver_and_no_terminal(module: str) -> None:
-    code = f"import sys, batchwire.config; sys.exit({module!r} in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+def test_settings_load_no_driver_and_no_terminal() -> None:
+    code = "import sys, batchwire.config; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True)  # noqa: S603
+    assert "batchwire.config" in loaded.split()
+    assert NOT_NEEDED.isdisjoint(loaded.split())
