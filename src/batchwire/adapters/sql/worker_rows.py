@@ -162,9 +162,9 @@ def leave_alone(conn: Connection, owner: str) -> None:
     )
 
 
-def bury(conn: Connection, role: str, at_ms: int) -> int:
+def bury(conn: Connection, role: str, at_ms: int) -> None:
     """
-    Declare dead who gave no sign for too long; returns how many.
+    Declare dead who gave no sign for too long.
 
     Who is just writing is left alone: he has a transaction, whatever his row says. One
     whose client fell silent in the middle of it is ended, and he is dead next time.
@@ -175,7 +175,6 @@ def bury(conn: Connection, role: str, at_ms: int) -> int:
         conn.execute(delete(workers).where(workers.c.owner.in_(dead)))
     if conn.dialect.name == "postgresql" and conn.execute(late.limit(1)).first():
         conn.execute(_end_silent, {"name": APPLICATION_NAME, "silent_s": _SILENT_S})
-    return len(dead)
 
 
 def has_engine(conn: Connection, now: datetime) -> bool:
