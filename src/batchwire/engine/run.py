@@ -89,21 +89,19 @@ class Engine:
         scheduler = Scheduler(
             self._store, self._clock, delivery, self._settings, heart.owner
         )
-        loops = [
-            beating,
-            asyncio.create_task(scheduler.run(), name="scheduler"),
-            asyncio.create_task(delivery.run(), name="delivery"),
-            asyncio.create_task(delivery.rationing.run(), name="rationing"),
-        ]
+        scheduling = asyncio.create_task(scheduler.run(), name="scheduler")
+        delivering = asyncio.create_task(delivery.run(), name="delivery")
+        rationing = asyncio.create_task(delivery.rationing.run(), name="rationing")
+        loops = (beating, scheduling, delivering, rationing)
         while not stop.is_set() and not any(loop.done() for loop in loops):
             if until_idle and scheduler.is_idle:
                 break
             await asyncio.wait(loops, timeout=_LOOK_S)
         broken = [loop for loop in loops if loop.done()]
-        loops[1].cancel()
-        loops[3].cancel()
+        scheduling.cancel()
+        rationing.cancel()
         delivery.stop()
-        await asyncio.gather(*loops[1:], return_exceptions=True)
+        await asyncio.gather(scheduling, delivering, rationing, return_exceptions=True)
         # The scheduler first: it must start nothing that delivery then has to stop.
         ends = [asyncio.create_task(scheduler.drain(), name="scheduler_drain")]
         await asyncio.wait(ends)
