@@ -16,7 +16,7 @@ from batchwire.errors import (
     StoreDamaged,
     TopicMissing,
 )
-from batchwire.events.relay import PAGE, Relay
+from batchwire.events.relay import Relay
 from batchwire.ports.bus import Outgoing
 from batchwire.ports.outbox import Pending
 from batchwire.testing.builders import until
@@ -82,7 +82,10 @@ async def test_a_record_that_is_too_large_is_a_dead_letter_and_the_rest_goes_on(
     assert relay.last_error == ""
 
 
-async def test_a_topic_that_is_missing_holds_up_no_other(world: World) -> None:
+async def test_a_topic_that_is_missing_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchwire.events.relay.PAGE", page := 50)
     is_missing = True
 
     def script(one: Outgoing) -> BrokerError | None:
@@ -92,13 +95,13 @@ async def test_a_topic_that_is_missing_holds_up_no_other(world: World) -> None:
 
     producer = ScriptedProducer(script)
     relay = relay_of(world, producer)
-    await world.outbox.add([outgoing(n, topic="topic.dlq") for n in range(PAGE)])
+    await world.outbox.add([outgoing(n, topic="topic.dlq") for n in range(page)])
     await world.outbox.lease("one")
     with capture_logs() as logs:
         assert not await relay.publish_some()
-        await world.outbox.add([outgoing(PAGE)])
+        await world.outbox.add([outgoing(page)])
         assert await relay.publish_some()
-        assert producer.event_ids == [f"e{PAGE}"]
+        assert producer.event_ids == [f"e{page}"]
         assert "topic.dlq" in relay.last_error
         for _ in range(20):
             await world.clock.advance(10)
@@ -108,7 +111,7 @@ async def test_a_topic_that_is_missing_holds_up_no_other(world: World) -> None:
     is_missing = False
     await world.clock.advance(10)
     assert await relay.publish_some()
-    assert producer.event_ids[1:] == [f"e{n}" for n in range(PAGE)]
+    assert producer.event_ids[1:] == [f"e{n}" for n in range(page)]
     assert relay.last_error == ""
 
 
