@@ -120,6 +120,22 @@ def test_a_dry_run_is_told_in_words(cli: Cli, people: Path) -> None:
     assert "ucs2: 1 of the first 2" in done.stdout
 
 
+def test_a_dry_run_says_what_keeps_whose_text_out_of_gsm_7(
+    cli: Cli, folder: Path
+) -> None:
+    names = "to,name\n+4915112345601,Łukasz ☺\n+4915112345602,“Bo”\n+4915112345603,Al\n"
+    (folder / "n.csv").write_text(names, encoding="utf-8")
+    asked = ("send", "n.csv", *HELLO, "--dry-run")
+    done = cli(*asked)
+    assert "outside gsm7: Ł (1), ☺ (1)\n" in done.stdout
+    assert "--smart-encoding would bring 1 of them into gsm7\n" in done.stdout
+    assert json.loads(cli(*asked, "--json").stdout)["outside_gsm7"] == [
+        {"to": "+4915112345601", "characters": "Ł☺"},
+        {"to": "+4915112345602", "characters": ""},
+    ]
+    assert "would bring" not in cli(*asked, "--smart-encoding").stdout
+
+
 def test_shared_parameters_fill_the_template(cli: Cli, people: Path) -> None:
     asked = ("--template", "{{name}}: {{code}}", "--param", "code=a=b", "--dry-run")
     found = json.loads(cli("send", people, *asked, "--json").stdout)

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -13,15 +13,17 @@ from batchwire.config import Settings
 from batchwire.domain import segments
 from batchwire.domain.batch import Batch
 from batchwire.domain.counts import named
-from batchwire.domain.encoding import Encoding
+from batchwire.domain.encoding import Encoding, smart_encode
 from batchwire.domain.ledger import unpack_payload
 from batchwire.domain.lifecycle import Status
+from batchwire.domain.outcome import Message
 from batchwire.engine.intake import Submission
 from batchwire.engine.preparation import Preparation
 from batchwire.engine.recipe import recipe
 from batchwire.errors import MessageError
 
 _SAMPLES = 1000
+_CULPRITS = 20
 _OWNER = "dry-run"
 
 
@@ -32,6 +34,18 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     parts: int
     text: str
     count: int
+
+
+class Beyond(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Whose text, of those looked at, is not GSM-7.
+
+    ``characters`` are those that keep it out, also after smart encoding; where there
+    are none, smart encoding would bring it in.
+    """
+
+    to: str
+    characters: str
 
 
 class Found(msgspec.Struct, kw_only=True):
@@ -45,6 +59,7 @@ class Found(msgspec.Struct, kw_only=True):
     invalid: dict[str, int]
     recipients_by_parts: dict[int, int]
     samples: list[Sample]
+    outside_gsm7: list[Beyond]
     rate_parts_per_s: float
     duration_s: float | None
 
@@ -78,17 +93,16 @@ async def run(app: App, asked: Submission, data: AsyncIterator[bytes]) -> Found:
 async def _found(app: App, batch: Batch) -> Found:
     invalid: Counter[str] = Counter()
     by_parts: Counter[int] = Counter()
-    samples: list[Sample] = []
+    looked_at: list[Message] = []
     async for chunk in app.store.chunks(batch.spec.batch_id):
         invalid.update(code for _, code in chunk.state.errors.values())
         payload = unpack_payload(chunk.payload)
         parts, places = payload.parts, chunk.state.open_positions()
         by_parts.update(parts[place] for place in places)
-        if not samples:
-            messages = recipe(batch.spec).messages(
+        if not looked_at:
+            looked_at = recipe(batch.spec).messages(
                 ("", 0), payload, chunk.state, places[:_SAMPLES]
             )
-            samples = _samples([message.text for message in messages])
     own = batch.spec.rate_parts_per_s
     provider = app.providers[batch.spec.provider].traits.rate_parts_per_s
     rate = min(filter(None, (own, provider)), default=0.0)
@@ -100,7 +114,8 @@ async def _found(app: App, batch: Batch) -> Found:
         parts=batch.parts,
         invalid=dict(invalid.most_common()),
         recipients_by_parts=dict(sorted(by_parts.items())),
-        samples=samples,
+        samples=_samples([message.text for message in looked_at]),
+        outside_gsm7=list(_beyond(looked_at)),
         rate_parts_per_s=rate,
         duration_s=round(batch.parts / rate, 1) if rate else None,
     )
@@ -116,6 +131,12 @@ def _samples(texts: list[str]) -> list[Sample]:
         Sample(encoding=encoding, parts=parts, text=text, count=encodings[encoding])
         for encoding, (text, parts) in firsts.items()
     ]
+
+
+def _beyond(messages: Sequence[Message]) -> Iterator[Beyond]:
+    for one in messages:
+        if segments.count(one.text).encoding is not Encoding.GSM7:
+            yield Beyond(to=one.to, characters=smart_encode(one.text).unmapped)
 
 
 def tell(found: Found, *, as_json: bool) -> None:
@@ -144,6 +165,12 @@ def tell(found: Found, *, as_json: bool) -> None:
             f"{one.encoding}: {one.count:,} of the first {looked_at:,}, such as"
             f" ({one.parts} parts) {one.text!r}"
         )
+    culprits = Counter("".join(one.characters for one in found.outside_gsm7))
+    if culprits:
+        told = ", ".join(f"{c} ({n:,})" for c, n in culprits.most_common(_CULPRITS))
+        output.line(f"outside gsm7: {told}")
+    if spared := sum(not one.characters for one in found.outside_gsm7):
+        output.line(f"--smart-encoding would bring {spared:,} of them into gsm7")
 
 
 def _duration(found: Found) -> str:
