@@ -101,4 +101,4 @@ def provider(name: str, settings: ProviderSettings, clock: Clock) -> Provider:
     if isinstance(settings, HttpProviderSettings):
         return HttpProvider(name, settings)
     behaviour = Behaviour(**settings.behaviour())
-    return SandboxProvider(behaviour, clock=clock)
+    return SandboxProvider(behaviour, clock=clock, name=name)

@@ -8,7 +8,7 @@ import pytest
 
 from batchwire.adapters.sandbox import Behaviour, SandboxProvider
 from batchwire.domain.outcome import Answer, Message, Verdict
-from batchwire.ports.provider import Provider, ProviderTraits
+from batchwire.ports.provider import Provider
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.provider import ProviderContract
 
@@ -152,10 +152,9 @@ async def test_a_reset_forgets_what_was_counted() -> None:
     assert (provider.stats.accepted, provider.stats.recipients) == (0, {})
 
 
-def test_the_traits_follow_from_the_behaviour_or_are_given() -> None:
+def test_the_traits_follow_from_the_behaviour_and_the_name() -> None:
     traits = sandbox(rate_parts_per_s=10, burst_parts=5, remembered_keys=0).traits
     assert (traits.rate_parts_per_s, traits.burst_parts) == (10, 5)
     assert not traits.honours_idempotency_key
     assert sandbox().traits.honours_idempotency_key
-    own = ProviderTraits(name="mine", batch_size=7)
-    assert SandboxProvider(clock=ManualClock(), traits=own).traits == own
+    assert SandboxProvider(clock=ManualClock(), name="mine").traits.name == "mine"

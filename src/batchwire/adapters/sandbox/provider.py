@@ -22,9 +22,9 @@ class SandboxProvider:
     """
     Accepts messages, sends nothing, and misbehaves as it is told.
 
-    Decides and counts with the same code as the HTTP server. Where ``traits`` is not
-    given: ``sandbox``, 100 messages a call, the rate and the keys of the behaviour.
-    Latency passes on ``clock``; receipts are POSTed in real time.
+    Decides and counts with the same code as the HTTP server. ``name`` is its name in
+    the settings; rate and keys are the behaviour's. Latency passes on ``clock``;
+    receipts are POSTed in real time.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class SandboxProvider:
         behaviour: Behaviour = Behaviour(),  # noqa: B008 (frozen)
         *,
         clock: Clock,
-        traits: ProviderTraits | None = None,
+        name: str = "sandbox",
     ) -> None:
         self._clock = clock
         self._carrier = Carrier(
@@ -40,7 +40,13 @@ class SandboxProvider:
             monotonic=clock.monotonic,
             wall=lambda: clock.now().timestamp(),
         )
-        self._traits = traits or _traits(behaviour)
+        self._traits = ProviderTraits(
+            name=name,
+            batch_size=100,
+            rate_parts_per_s=behaviour.rate_parts_per_s,
+            burst_parts=behaviour.burst_parts,
+            honours_idempotency_key=behaviour.remembered_keys > 0,
+        )
         self._away_until_s = 0.0
 
     @property
@@ -115,14 +121,4 @@ def _answer(answer: str | Refusal) -> Answer:
         error_message=answer.message,
         retry_after_s=answer.retry_after_s,
         suppress=answer.suppress,
-    )
-
-
-def _traits(behaviour: Behaviour) -> ProviderTraits:
-    return ProviderTraits(
-        name="sandbox",
-        batch_size=100,
-        rate_parts_per_s=behaviour.rate_parts_per_s,
-        burst_parts=behaviour.burst_parts,
-        honours_idempotency_key=behaviour.remembered_keys > 0,
     )
