@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
@@ -195,7 +196,7 @@ async def test_a_provider_away_for_half_an_hour_burns_nobody(
     await service.take(numbers(100), max_retries=0, timeout_s=100_000)
     async with service.running():
         paused = await service.until(Status.DELIVERY_PAUSED)
-        assert paused.state.reason == "scripted does not answer"
+        assert paused.state.reason == "scripted cannot be reached: refused"
         assert paused.resume_at is not None
         back_at = clock.monotonic() + 1800
         batch = await service.until(Status.COMPLETED)
@@ -203,6 +204,64 @@ async def test_a_provider_away_for_half_an_hour_burns_nobody(
     assert {message.attempt for message in provider.submitted} == {1}
     assert len(provider.submitted) < 300  # it was not hammered
     assert await service.flaws() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (
+            Answer(Verdict.TRANSIENT, error_code="http_503"),
+            "scripted takes nothing for now: http_503",
+        ),
+        (
+            Answer(Verdict.UNCERTAIN, error_code="timeout", error_message="too late"),
+            "scripted gives no clear answer: too late (timeout)",
+        ),
+    ],
+)
+async def test_the_reason_of_a_pause_says_what_the_provider_does(
+    store: SqlStore, clock: FastClock, answer: Answer, reason: str
+) -> None:
+    provider = ScriptedProvider(lambda _: answer)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), timeout_s=100_000)
+    async with service.running():
+        paused = await service.until(Status.DELIVERY_PAUSED)
+    assert paused.state.reason == reason
+
+
+async def test_answers_that_nobody_understands_wait_for_a_person(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """Each was probably taken: a trial would make one more uncertain."""
+    unclear = Answer(Verdict.UNCERTAIN, error_code="answer_not_json", is_unclear=True)
+    provider = ScriptedProvider(lambda _: unclear, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100))
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.DELIVERY_PAUSED
+    assert batch.resume_at is None
+    assert batch.state.reason == (
+        "scripted: no clear answer: answer_not_json; do the settings say how it answers?"
+    )
+    assert batch.counts[Outcome.UNCERTAIN] == len(provider.submitted) < 30
+    assert await service.flaws() == []
+
+
+async def test_what_a_provider_says_with_a_code_is_logged_once(
+    store: SqlStore, clock: FastClock
+) -> None:
+    def script(message: Message) -> Answer:
+        code = "E1" if message.position % 2 else "E2"
+        return Answer(Verdict.PERMANENT, error_code=code, error_message=f"no {code}")
+
+    service = Service(store, clock, {"scripted": ScriptedProvider(script)})
+    await service.take(numbers(30))
+    with capture_logs() as logs:
+        await service.run()
+    said = [one["error_message"] for one in logs if one["event"] == "provider_said"]
+    assert sorted(said) == ["no E1", "no E2"]
 
 
 async def test_who_opted_out_is_never_submitted_to_again(

@@ -89,7 +89,7 @@ async def test_messages_whose_connection_is_refused_wait_and_are_no_attempts(
         await watch.take(numbers(100), provider="acme", max_retries=0)
         engine = await world.engine()
         batch = await watch.until(Status.DELIVERY_PAUSED)
-        assert "acme does not answer" in batch.state.reason
+        assert "acme cannot be reached: Connection refused" in batch.state.reason
         await asyncio.sleep(1.5)  # some trials
         assert (await watch.store.batch("b1")).open_recipients == 100
         await engine.kill()
@@ -148,7 +148,7 @@ async def test_a_provider_that_dies_pauses_the_batch_and_coming_back_resumes_it(
     await until(lambda: first.stats.accepted > 300)
     await first.stop()
     batch = await watch.until(Status.DELIVERY_PAUSED)
-    assert "acme does not answer" in batch.state.reason
+    assert batch.state.reason.startswith("acme ")
     assert batch.state.paused_by == "batchwire"
     await asyncio.sleep(2.5)  # several trials
     batch = await watch.store.batch("b1")

@@ -7,14 +7,8 @@ from batchwire.cli import output
 from batchwire.domain import counts, operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Phase, Status
-from batchwire.domain.outcome import Outcome
 
 EXECUTION = "managed"
-_REFUSED = (
-    Outcome.INVALID,
-    Outcome.DUPLICATE,
-    Outcome.SUPPRESSED,
-)  # before any attempt
 
 
 def view(batch: Batch) -> dict[str, Any]:
@@ -70,9 +64,8 @@ def progress(batch: Batch) -> float:
 
 
 def is_good(batch: Batch) -> bool:
-    """Whether a batch that ended did so by completing, and somebody could be sent to."""
-    refused = sum(batch.counts[outcome] for outcome in _REFUSED)
-    return batch.state.status is Status.COMPLETED and refused < sum(batch.counts)
+    """Whether a batch that ended did so by completing, and somebody was accepted."""
+    return batch.state.status is Status.COMPLETED and counts.success(batch.counts) > 0
 
 
 def ledger(batch: Batch) -> None:

@@ -60,7 +60,7 @@ class Ending:
         if line.refusal:
             reason, resume_at = f"{line.traits.name}: {line.refusal}", None
         else:
-            reason = f"{line.traits.name} does not answer"
+            reason = f"{line.traits.name} {line.trouble}"
             resume_at = now + timedelta(seconds=line.circuit.delay_s)
         await self._enter(run, Trigger.PROVIDER_STOPPED, reason, resume_at)
         run.escaped = run.in_flight

@@ -175,6 +175,12 @@ class Load:
         if answer.suppress:
             self.run.opted_out.add(message.to)
 
+    def is_news(self, error_code: str) -> bool:
+        """Whether the batch hears this code for the first time."""
+        heard, before = self.run.heard, len(self.run.heard)
+        heard.add(error_code)
+        return len(heard) > before
+
     def _pack(self) -> None:
         stamp = (self._now_ms(), self.fence, self.base)
         repeated, doubtful = self.state.repeated(), frozenset(self.state.doubtful())
@@ -252,6 +258,7 @@ class Run:
         self.told_at = clock.monotonic()
         self.told_tenth = 0
         self.opted_out: set[str] = set()
+        self.heard: set[str] = set()  # error codes whose texts are logged
 
     @property
     def in_flight(self) -> int:

@@ -23,6 +23,11 @@ from batchwire.ports.provider import Provider
 
 _AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
 _FAILURES = frozenset({Verdict.TRANSIENT, Verdict.CONNECTION, Verdict.UNCERTAIN})
+_TROUBLES = {
+    Verdict.CONNECTION: "cannot be reached",
+    Verdict.TRANSIENT: "takes nothing for now",
+    Verdict.UNCERTAIN: "gives no clear answer",
+}
 
 log = structlog.get_logger()
 
@@ -85,7 +90,8 @@ class Line:
         self.low_mark = 0  # with fewer messages than this it runs low
         self.ran_low = False  # since messages were last offered
         self.heard_until = 0.0  # of the loop's time: later a pause could be missed
-        self.refusal = ""  # why the provider cannot be used now: credentials
+        self.trouble = ""  # what opened the circuit last
+        self.refusal = ""  # why the provider cannot be used now: credentials, settings
         self._hunger = hunger  # of whoever offers: the next messages are wanted now
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -311,7 +317,25 @@ class Line:
                 back.append(message)
             else:
                 load.note(message, answer)
+                self._tell(load, message, answer)
         self._put_back(load, back)
+
+    def _tell(
+        self,
+        load: Any,  # noqa: ANN401
+        message: Message,
+        answer: Answer,
+    ) -> None:
+        """Log what the provider says with an error code, once a batch: it is not kept."""
+        if answer.error_message and load.is_news(answer.error_code):
+            log.warning(
+                "provider_said",
+                provider=self.traits.name,
+                batch_id=message.batch_id,
+                verdict=answer.verdict,
+                error_code=answer.error_code,
+                error_message=answer.error_message,
+            )
 
     def _put_back(
         self,
@@ -330,7 +354,17 @@ class Line:
         if verdicts - _FAILURES - {Verdict.THROTTLED}:
             self.circuit.succeeded()
         elif verdicts & _FAILURES and self.circuit.failed():
-            log.warning("provider_down", provider=self.traits.name)
+            last = next(a for a in answers if a.verdict in _FAILURES)
+            self.trouble = f"{_TROUBLES[last.verdict]}{_detail(last)}"
+            if last.is_unclear:  # a trial would reach one more who is uncertain then
+                asked = "do the settings say how it answers?"
+                self.refusal = f"no clear answer{_detail(last)}; {asked}"
+            log.warning(
+                "provider_down",
+                provider=self.traits.name,
+                error_code=last.error_code,
+                reason=self.trouble,
+            )
             self._hunger.set()
         if Verdict.THROTTLED in verdicts:
             waits = [a.retry_after_s for a in answers if a.retry_after_s is not None]
@@ -349,6 +383,14 @@ def _are_plain(answers: Sequence[Answer], count: int) -> bool:
     """Whether there are so many and all were accepted, as nearly always."""
     verdicts = [answer.verdict for answer in answers]
     return verdicts.count(Verdict.ACCEPTED) == len(verdicts) == count
+
+
+def _detail(answer: Answer) -> str:
+    """Say more of a failure, behind the word for it."""
+    said, code = answer.error_message, answer.error_code
+    if not (said and code):
+        return f": {said or code}" if said or code else ""
+    return f": {said} ({code})"
 
 
 def _lost(code: str) -> Answer:

@@ -211,6 +211,16 @@ def test_an_error_text_hides_the_number_and_is_cut(message: Build) -> None:
     assert len(given.error_message) == 200
 
 
+@pytest.mark.parametrize("number", ["07700 900123", "+44 (0) 7700-900.123", "900123"])
+def test_an_error_text_hides_the_number_in_any_spelling(
+    message: Build, number: str
+) -> None:
+    said = {"code": 21211, "message": f"Sorry, {number}: see case 4711000815"}
+    (given,) = read(TWILIO, 400, said, [message()])
+    assert given.error_message.endswith("…23: see case 4711000815")
+    assert "900" not in given.error_message
+
+
 ids = st.none() | st.integers(-9, 9) | st.sampled_from(["", "x", "ä"])
 trees = st.recursive(
     ids,

@@ -11,6 +11,7 @@ Where it refuses for good and has no items, ``refuses_company``: none of them wa
 and perhaps one of them spoilt it for the others.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -26,6 +27,13 @@ from batchwire.domain.outcome import Answer, Message, Verdict
 
 _LONGEST_TEXT: Final = 200
 _LONGEST_CODE: Final = 100
+_FLAWS: Final = {
+    "answer_too_long": "with more than max_answer_bytes",
+    "answer_not_json": "with no JSON",
+    "answer_count": "for another number of messages",
+}
+_TAIL: Final = 6  # digits by which a number is known, whatever stands before them
+_NUMBERS: Final = re.compile(r"\d(?:[ ()./-]{0,2}\d){5,}")
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NOT_SHORT: Final = (*_UNREADABLE, IndexError)
 _decode = msgspec.json.Decoder().decode
@@ -68,6 +76,8 @@ class AnswerReader:
             **CODE_TABLES.get(settings.code_table or "", {}),
             **settings.codes,
         }
+        path = said.accepted.path if said.accepted else said.message_id
+        self._flaws = {**_FLAWS, "answer_incomplete": f"without what `{path}` names"}
         self._statuses: Mapping[int, Ruling] = {**STATUSES, **settings.statuses}
 
     def read(
@@ -131,7 +141,10 @@ class AnswerReader:
             return self._of_refusal(reply, message, n)
         if self._claim or self._id:
             code = reply.flaw or "answer_incomplete"
-            return Answer(Verdict.UNCERTAIN, error_code=code)
+            text = f"{reply.status} {self._flaws[code]}"
+            return Answer(
+                Verdict.UNCERTAIN, error_code=code, error_message=text, is_unclear=True
+            )
         return Answer(Verdict.ACCEPTED)
 
     def _of_refusal(self, reply: _Reply, message: Message, n: int) -> Answer:
@@ -155,8 +168,13 @@ class AnswerReader:
         is_redirect = reply.status // 100 == 3  # noqa: PLR2004 the class "redirection"
         if is_redirect and (location := header_text(reply.header, "location")):
             text = f"redirects are not followed; does url have to be {location}?"
-        number = message.to.removeprefix("+")
-        return self._hide(text).replace(number, f"…{number[-2:]}")[:_LONGEST_TEXT]
+        tail = message.to[-_TAIL:]
+
+        def masked(found: re.Match[str]) -> str:
+            digits = re.sub(r"\D", "", found[0])
+            return f"…{tail[-2:]}" if digits.endswith(tail) else found[0]
+
+        return _NUMBERS.sub(masked, self._hide(text))[:_LONGEST_TEXT]
 
 
 def _first(paths: Sequence[AnswerPath], reply: _Reply, n: int) -> str:
