@@ -10,7 +10,7 @@ What counts, from the strongest: the command line, the environment, the file, th
 default. The file is `--config PATH`, else what `BATCHWIRE_CONFIG` names, else
 `batchwire.yaml` in the working directory, if there is one. `batchwire config show` prints
 what is in force and who set it; `batchwire config check` finds everything that is wrong in
-it. Secrets are not read by that: one that is missing is named when its provider is used.
+it, a secret that is missing in the environment included. Both show no secret.
 
 A key is written with dots here and nested in the YAML file. `<name>` is a name that you
 choose. An environment variable that is empty is not set; a group may be given whole, as

@@ -68,6 +68,32 @@ def test_recipients_are_chosen_by_outcome_and_number(cli: Cli, sent: str) -> Non
     assert positions == [0, 1]
 
 
+def test_a_number_is_looked_for_in_all_batches(
+    cli: Cli, sent: str, people: Path
+) -> None:
+    cli("send", people, "--template", "Hi", "--batch-id", "other")
+    asked = ("recipients", "--number", "0049 171 123456-78")
+    lines = cli(*asked, "--json").stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [one["batch_id"] for one in found] == ["other", "other", sent, sent]
+    assert sent in cli(*asked).stdout
+    nobody = cli("recipients", "--number", "+4915100000000")
+    assert nobody.stderr == "there is nobody that fits\n"
+    assert cli("recipients").returncode == 2
+
+
+def test_show_tells_what_was_sent(cli: Cli, people: Path) -> None:
+    text = "Hi {{name}}, {{code}}"
+    asked = ("--template", text, "--param", "code=7", "--batch-id", "b")
+    done = cli("send", people, *asked)
+    assert "the provider sandbox really sends nothing\n" in done.stderr
+    lines = [line.split(maxsplit=1) for line in cli("show", "b").stdout.splitlines()]
+    assert ["template", repr(text)] in lines
+    assert ["parameters", "code='7'"] in lines
+    shown = json.loads(cli("show", "b", "--json").stdout)
+    assert (shown["template"], shown["params"]) == (text, {"code": "7"})
+
+
 def test_csv_and_json_exclude_each_other(cli: Cli, sent: str) -> None:
     assert cli("recipients", sent, "--csv", "--json").returncode == 2
 

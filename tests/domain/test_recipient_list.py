@@ -129,6 +129,15 @@ def test_a_header_whose_quote_is_never_closed_is_refused() -> None:
         describe('to,"size\n+447810000001,a\n', "l1", "", "")
 
 
+def test_which_of_several_columns_of_numbers_is_meant_is_not_guessed() -> None:
+    with pytest.raises(
+        UnreadableList, match="several columns of numbers: mobile, Phone"
+    ):
+        describe("name,mobile,Phone\n", "l1", "", "")
+    assert describe("name,mobile,phone\n", "l1", "", "phone").number_column == 2
+    assert describe("phone,to\n", "l1", "", "").number_column == 1
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_excel_s_mark_before_the_header_says_what_separates(delimiter: str) -> None:
     head = f"sep={delimiter}\r\nto{delimiter}name\r\n"

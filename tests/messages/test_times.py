@@ -38,7 +38,6 @@ def test_an_rfc_3339_time_is_read_as_utc(text: str, expected: datetime | None) -
 @pytest.mark.parametrize(
     "value",
     [
-        "2024-01-01T00:00:00",
         "2024-01-01",
         "2024-13-01T00:00:00Z",
         "2023-02-29T00:00:00Z",
@@ -62,6 +61,11 @@ def test_anything_else_is_refused_with_field_and_rule(value: object) -> None:
     with pytest.raises(MalformedMessage, match=r"^created_at: .*RFC 3339") as caught:
         parse_time("created_at", value)
     assert caught.value.field == "created_at"
+
+
+def test_a_time_without_a_zone_is_told_what_it_lacks() -> None:
+    with pytest.raises(MalformedMessage, match="with its zone"):
+        parse_time("created_at", "2024-01-01T00:00:00")
 
 
 @given(st.datetimes(min_value=datetime(2, 1, 2), timezones=st.just(UTC)))  # noqa: DTZ001

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,7 +10,7 @@ import typer
 
 from batchwire.bootstrap import App
 from batchwire.cli import output, session
-from batchwire.cli.options import BatchId
+from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.ledger import MAX_ATTEMPT, unpack_numbers
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient import normalise
@@ -43,12 +43,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     error_class: str
     error_code: str
     provider_message_id: str
+    batch_id: str
 
 
 @app.command("recipients")
 def command(
     ctx: typer.Context,
-    batch_id: BatchId,
+    batch_id: Annotated[
+        str,
+        typer.Argument(metavar="[BATCH]", help="The batch's id; all with --number."),
+    ] = "",
     *,
     outcome: Annotated[
         OutcomeName | None, typer.Option(help="Only those that stand so.")
@@ -61,36 +65,59 @@ def command(
         bool, typer.Option("--json", help="Print a JSON object a line.")
     ] = False,
 ) -> None:
-    """Print what became of each recipient, in the order of the list."""
+    """
+    Print what became of each recipient, in the order of the list.
+
+    Without BATCH a number is looked for in all batches, the newest first.
+    """
     if as_csv and json:
         raise typer.BadParameter("--csv and --json exclude each other")
-    write = _write_json if json else _write_csv if as_csv else _write_text
+    if not (batch_id or number):
+        raise typer.BadParameter("name a BATCH, or a --number to look for in all")
+    as_text = _write_text if batch_id else _write_with_batch
+    write = _write_json if json else _write_csv if as_csv else as_text
 
     async def read(app: App) -> None:
-        spec = (await app.store.batch(batch_id)).spec
-        asked = normalise([number], spec.default_region or None).numbers[0]
+        batches = await _among(app, batch_id)
+        found = 0
         write(None)
-        async for line in lines(app, batch_id, spec.chunk_size):
-            if outcome and line.outcome != outcome:
-                continue
-            if number and line.number != asked:
-                continue
-            write(line)
+        for batch in batches:
+            async for line in lines(app, batch.spec, number):
+                if not outcome or line.outcome == outcome:
+                    write(line)
+                    found += 1
+        if not found:
+            output.note("there is nobody that fits")
 
     session.on_database(ctx, read)
 
 
-async def lines(app: App, batch_id: str, chunk_size: int) -> AsyncIterator[Line]:
-    """Yield all recipients, one chunk in memory at a time."""
-    async for chunk in app.store.chunks(batch_id):
-        for line in _of_chunk(chunk, chunk.number * chunk_size):
-            yield line
+async def _among(app: App, batch_id: str) -> list[Batch]:
+    """Read the batch that is named, or all whose recipients are known."""
+    if batch_id:
+        return [await app.store.batch(batch_id)]
+    batches = await app.store.batches()
+    known = [one for one in batches if not one.state.is_purged]
+    if purged := len(batches) - len(known):
+        output.note(f"of {purged:,} batches the recipients are purged")
+    return known
 
 
-def _of_chunk(chunk: Chunk, base: int) -> Iterator[Line]:
-    state = chunk.state
+async def lines(app: App, spec: BatchSpec, number: str = "") -> AsyncIterator[Line]:
+    """Yield all recipients, or those of a number, one chunk in memory at a time."""
+    asked = normalise([number], spec.default_region or None).numbers[0]
+    async for chunk in app.store.chunks(spec.batch_id):
+        numbers = unpack_numbers(chunk.payload)
+        if number and asked not in numbers:
+            continue
+        for line in _of_chunk(chunk, spec, numbers):
+            if not number or line.number == asked:
+                yield line
+
+
+def _of_chunk(chunk: Chunk, spec: BatchSpec, numbers: Sequence[str]) -> Iterator[Line]:
+    state, base = chunk.state, chunk.number * spec.chunk_size
     ids = state.provider_ids()
-    numbers = unpack_numbers(chunk.payload)
     for place, (number, outcome) in enumerate(
         zip(numbers, state.outcomes(), strict=True)
     ):
@@ -103,6 +130,7 @@ def _of_chunk(chunk: Chunk, base: int) -> Iterator[Line]:
             error_class=error_class,
             error_code=error_code,
             provider_message_id=ids.get(place, ""),
+            batch_id=spec.batch_id,
         )
 
 
@@ -118,7 +146,15 @@ def _write_csv(line: Line | None) -> None:
 
 
 def _write_text(line: Line | None) -> None:
-    """Write columns of fixed width: the widths are known before the last line."""
+    output.line(_columns(line))
+
+
+def _write_with_batch(line: Line | None) -> None:
+    output.line(f"{line.batch_id if line else 'batch':<20}  {_columns(line)}")
+
+
+def _columns(line: Line | None) -> str:
+    """Give columns of fixed width: the widths are known before the last line."""
     cells = (
         ("position", "number", "outcome", "attempts", "error", "provider id")
         if line is None
@@ -133,4 +169,4 @@ def _write_text(line: Line | None) -> None:
     )
     at, number, outcome, attempts, error, provider_id = cells
     row = f"{at:>9}  {number:<16}  {outcome:<11}  {attempts:>8}  {error:<24}"
-    output.line(f"{row}  {provider_id}".rstrip())
+    return f"{row}  {provider_id}".rstrip()

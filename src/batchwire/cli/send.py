@@ -157,13 +157,17 @@ class Sending:
                 data = values.pieces(self._source)
                 found = await dry_run.run(app, self._asked(app), data)
         dry_run.tell(found, as_json=self._as_json)
-        return ExitCode.OK
+        return ExitCode.OK if found.counts["open"] else ExitCode.NOT_GOOD
 
     async def run(self, *, is_waiting: bool | None) -> ExitCode:
         """Make the batch; deliver, follow, or say how to."""
         async with opened(self._settings) as app:
             data = values.pieces(self._source)
             batch, is_new = await app.intake.take(self._asked(app), data)
+            name = batch.spec.provider
+            provider = self._settings.providers.get(name)
+            if provider is not None and provider.kind == "sandbox":
+                output.note(f"the provider {name} really sends nothing")
             if not is_new:
                 output.note("this request was made before: this is its batch")
             has_engine = await app.store.has_engine()

@@ -48,6 +48,8 @@ def _facts(batch: Batch) -> list[tuple[str, str]]:
         ("limited by", batch.limited_by),
         ("provider", spec.provider),
         ("list", spec.list.source),
+        ("template", repr(spec.template)),
+        ("parameters", ", ".join(f"{n}={v!r}" for n, v in spec.params.items())),
         ("parts", f"{batch.parts:,}"),
         ("escaped the pause", f"{state.escaped:,}" if state.escaped else ""),
         ("paused by", state.paused_by),

@@ -24,6 +24,8 @@ def view(batch: Batch) -> dict[str, Any]:
         "limited_by": batch.limited_by,
         "provider": spec.provider,
         "source": spec.list.source,
+        "template": spec.template,
+        "params": spec.params,
         "recipients": sum(batch.counts),
         "counts": counts.named(batch.counts),
         "processed": counts.processed(batch.counts),

@@ -73,7 +73,7 @@ def text_of(data: bytes, *, first_line: int, source: str) -> str:
         line = first_line + data.count(b"\n", 0, error.start)
         raise UnreadableList(
             f"byte 0x{data[error.start]:02x} is not UTF-8",
-            remedy="Save the list as UTF-8 (for example: iconv -f latin1 -t utf-8)",
+            remedy="Save the list as UTF-8 (for example: iconv -f windows-1252 -t utf-8)",
             line=line,
             source=source,
         ) from None
@@ -368,9 +368,19 @@ def _number_column(header: Sequence[str], asked: str, source: str) -> int:
         problem = f"has no column {asked!r}; its columns are {', '.join(header)}"
         remedy = "Name one of them with --number-column"
     else:
-        for name in NUMBER_COLUMNS:
-            if name in lower:
-                return lower.index(name)
+        known = [at for at, name in enumerate(lower) if name in NUMBER_COLUMNS]
+        if NUMBER_COLUMNS[0] in lower:
+            return lower.index(NUMBER_COLUMNS[0])
+        if len(known) == 1:
+            return known[0]
+        if known:
+            columns = ", ".join(header[at] for at in known)
+            raise UnreadableList(
+                f"has several columns of numbers: {columns}",
+                remedy="Say which it is with --number-column",
+                line=1,
+                source=source,
+            )
         shown = ", ".join(header)[:200]
         problem = f"has no column of numbers; its columns are {shown or 'none'}"
         remedy = (

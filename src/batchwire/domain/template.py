@@ -111,6 +111,6 @@ def _broken(text: str, start: int) -> BrokenTemplate:
     else:
         problem = (
             f"`{name[:_SHOWN]}` is not a name: that is a letter or `_`, then letters, "
-            "digits, `_`, `.` or `-`"
+            "digits, `_`, `.` or `-`; give the list's column such a name too"
         )
     return BrokenTemplate(problem, column=start + 1)

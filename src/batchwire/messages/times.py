@@ -12,6 +12,7 @@ RFC3339_PATTERN = (
 )
 
 _RULE = "an RFC 3339 time such as 2024-01-01T00:00:00Z"
+_RULE_OF_ZONE = "a time with its zone: Z (UTC), or an offset such as +01:00, behind it"
 _GO_ZERO_YEAR = "0001"  # Go prints its zero time in any zone, all in this year
 _RFC3339 = re.compile(RFC3339_PATTERN)
 
@@ -32,7 +33,8 @@ def parse_time(field: str, value: object) -> datetime | None:
         return None
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise refuse(field, value, _RULE)
+        lacks_zone = isinstance(value, str) and _RFC3339.fullmatch(f"{value}Z")
+        raise refuse(field, value, _RULE_OF_ZONE if lacks_zone else _RULE)
     if match[1] == _GO_ZERO_YEAR:
         return None
     try:
