@@ -169,6 +169,9 @@ async def test_a_retry_takes_up_whom_it_selects_and_nobody_else(
     await service.run()
     batch = await store.batch("b1")
     assert batch.counts[Outcome.ACCEPTED] == accepted
+    words = [selection.outcome.name, selection.error_class, selection.error_code]
+    told = [e.data.get("selection") async for e in store.replay("b1")]
+    assert [one for one in told if one] == [" ".join(filter(None, words)).lower()]
     assert set(provider.keys.values()) == {1}
     assert await service.flaws() == []
 

@@ -41,7 +41,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """
     An operation that somebody asks for (``BatchOperationRequest``).
 
-    ``via`` says how it came: empty, or ``VIA_TOPIC``.
+    ``via`` says how it came: empty, or ``VIA_TOPIC``. ``selection`` tells whom a retry
+    takes up, for the record.
     """
 
     batch_id: str
@@ -51,6 +52,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     phase: Phase = Phase.NONE
     via: str = ""
+    selection: str = ""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,6 +246,7 @@ def _asked(command: Command) -> dict[str, Any]:
         "operator_id": command.operator_id,
         "reason": command.reason,
         "phase": command.phase,
+        **({"selection": command.selection} if command.selection else {}),
         **_via(command.via),
     }
 

@@ -5,6 +5,7 @@ The decision is taken inside the store's transaction, so clients that race each 
 see one history. Who works on the batch finds out at its next flush.
 """
 
+import msgspec
 import structlog
 
 from batchwire.domain import operations
@@ -81,9 +82,12 @@ class Control:
             IllegalOperation: it does not fit; says what does. The refusal is kept.
 
         """
+        chosen = selection or Selection()
+        if command.operation is Operation.RETRY:
+            command = msgspec.structs.replace(command, selection=_told(chosen))
         for _ in range(_TRIES):
             try:
-                batch = await self._operate(command, selection or Selection())
+                batch = await self._operate(command, chosen)
             except (StaleBatch, RecipientsPurged):  # purged while we read them
                 continue
             log.info(
