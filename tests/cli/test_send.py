@@ -165,6 +165,25 @@ def test_what_is_uncertain_is_held_where_keys_mean_nothing(
     assert [one["on_uncertain"] for one in policies] == ["hold", "resend", "drop"]
 
 
+def test_of_several_providers_without_a_default_one_can_be_named(
+    cli: Cli, people: Path, folder: Path
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers: {a: {kind: sandbox}, b: {kind: sandbox}}\n"
+    )
+    for words in (("send", people, *HELLO), ("serve", "--until-idle")):
+        refused = cli(*words)
+        assert refused.returncode == 4
+        assert "default_provider: must be set, as there are several: a, b" in (
+            refused.stderr
+        )
+        assert "--provider" in refused.stderr
+        assert not (folder / "batchwire.db").exists()
+    done = cli("send", people, *HELLO, "--provider", "b", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["provider"] == "b"
+
+
 def test_a_batch_that_fails_while_waiting_ends_with_1(
     cli: Cli, people: Path, folder: Path
 ) -> None:

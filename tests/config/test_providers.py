@@ -34,15 +34,28 @@ def test_the_only_provider_is_the_default(tmp_path: Path) -> None:
     assert isinstance(settings.providers["acme"], HttpSettings)
 
 
-def test_of_several_providers_the_default_must_be_named(tmp_path: Path) -> None:
-    providers = f"providers: {{b: {ACME}, a: {ACME}}}\n"
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [("", ""), ("default_provider:", " ({path}, line 2)")],
+)
+def test_a_default_of_several_providers_is_missed_only_by_whom_it_is_demanded(
+    tmp_path: Path, more: str, place: str
+) -> None:
+    settings = loaded(tmp_path, f"providers: {{b: {ACME}, a: {ACME}}}\n{more}")
+    assert settings.default_provider == ""
     with pytest.raises(SettingsError) as refusal:
-        loaded(tmp_path, providers)
+        settings.demanded_default()
+    place = place.format(path=tmp_path / "settings.yaml")
     assert str(refusal.value) == (
-        "default_provider: must be set, as there are several: a, b"
+        f"default_provider{place}: must be set, as there are several: a, b; only a"
+        " `batchwire send` that names one with --provider does without"
     )
+
+
+def test_of_several_providers_one_can_be_the_default(tmp_path: Path) -> None:
+    providers = f"providers: {{b: {ACME}, a: {ACME}}}\n"
     named = loaded(tmp_path, providers + "default_provider: b")
-    assert named.default_provider == "b"
+    assert named.default_provider == named.demanded_default() == "b"
 
 
 def test_the_sandbox_can_be_told_how_to_behave_without_its_kind(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from batchwire.cli import output
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Globals, Json
 from batchwire.config import Settings, check, describe, load
-from batchwire.errors import ProviderSettingsRefused
+from batchwire.errors import ProviderSettingsRefused, SettingsError
 
 app = typer.Typer(
     name="config", add_completion=False, help="Show or check the settings."
@@ -48,7 +48,15 @@ def check_all(ctx: typer.Context, *, json: Json = False) -> None:
 
 
 def _refusals(settings: Settings) -> Iterator[str]:
-    """Open each provider, which connects to nothing but wants its secrets and files."""
+    """
+    Ask for the default, and open each provider.
+
+    Opening connects to nothing, but wants its secrets and files.
+    """
+    try:
+        settings.demanded_default()
+    except SettingsError as error:
+        yield str(error)
     for name, one in settings.providers.items():
         made = provider(name, one, SystemClock())
         try:

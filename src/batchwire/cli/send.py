@@ -133,7 +133,14 @@ def command(  # noqa: PLR0913 - a parameter is an option
 
 
 class Sending:
-    """One run of the command."""
+    """
+    One run of the command.
+
+    Raises:
+        ProviderSettingsRefused: there is no provider of the name that is given.
+        SettingsError: none is given, and there is no default.
+
+    """
 
     def __init__(
         self,
@@ -146,6 +153,7 @@ class Sending:
     ) -> None:
         self._settings = settings
         self._given = given
+        self._provider = values.provider_of(settings, given.provider)
         self._source = source
         self._on_uncertain = on_uncertain
         self._as_json = as_json
@@ -219,7 +227,7 @@ class Sending:
     def _asked(self, app: App) -> Submission:
         """Complete what was given by what the settings and the provider say."""
         given, settings = self._given, self._settings
-        provider = values.provider_of(settings, given.provider)
+        provider = self._provider
         is_safe = app.providers[provider].traits.honours_idempotency_key
         default = OnUncertain.RESEND if is_safe else OnUncertain.HOLD
         return Submission(

@@ -117,13 +117,14 @@ def provider_of(settings: Settings, asked: str) -> str:
 
     Raises:
         ProviderSettingsRefused: there is none of this name.
+        SettingsError: nobody is named, and there is no default.
 
     """
     names = sorted(settings.providers)
     if asked in names:
         return asked
     if not asked:
-        return settings.default_provider
+        return settings.demanded_default()
     near = get_close_matches(asked, names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     message = f"there is no provider {asked!r}; there are {', '.join(names)}{hint}"

@@ -32,7 +32,8 @@ def check(asked: Serving, settings: Settings) -> None:
     Refuse what would do nothing, or cannot work.
 
     Raises:
-        SettingsError: several engines on SQLite.
+        SettingsError: several engines on SQLite; requests that name no provider would
+            have none.
 
     """
     if Role.ENGINE not in asked.roles and (asked.workers > 1 or asked.until_idle):
@@ -51,6 +52,7 @@ def check(asked: Serving, settings: Settings) -> None:
             " name a postgresql:// URL, or leave --workers away"
         )
         raise SettingsError(message)
+    settings.demanded_default()
 
 
 async def run(

@@ -28,6 +28,7 @@ from batchwire.config.layers import Origin, Place
 from batchwire.config.masking import without_secrets
 from batchwire.config.regions import iso_region
 from batchwire.config.sandbox_settings import SandboxSettings
+from batchwire.errors import SettingsError
 
 SANDBOX = "sandbox"
 
@@ -73,7 +74,8 @@ class Settings(BaseSettings):
         default="",
         validate_default=True,
         description="Provider of a batch that names none. Without it, the only one that"
-        " is configured, or `sandbox` where none is.",
+        " is configured, or `sandbox` where none is; where there are several, `serve` and"
+        " a `send` without `--provider` demand it.",
     )
     engine: EngineGroup = Field(
         default=EngineGroup(), description="How the engine works."
@@ -146,11 +148,27 @@ class Settings(BaseSettings):
             hint = f"; did you mean {near[0]}?" if near else ""
             problem = f"no such provider; there are {', '.join(names)}{hint}"
             raise ValueError(problem)
-        senders = [name for name in names if name != SANDBOX]
-        if len(senders) > 1:
-            problem = f"must be set, as there are several: {', '.join(senders)}"
-            raise ValueError(problem)
-        return senders[0] if senders else SANDBOX
+        senders = [name for name in names if name != SANDBOX] or [SANDBOX]
+        return senders[0] if len(senders) == 1 else ""
+
+    def demanded_default(self) -> str:
+        """
+        Name the provider of a batch that names none.
+
+        Raises:
+            SettingsError: there are several, and ``default_provider`` is not set.
+
+        """
+        if self.default_provider:
+            return self.default_provider
+        place = self._places.get(("default_provider",))
+        where = f" ({place.text})" if place else ""
+        names = ", ".join(name for name in sorted(self.providers) if name != SANDBOX)
+        message = (
+            f"default_provider{where}: must be set, as there are several: {names}; only"
+            " a `batchwire send` that names one with --provider does without"
+        )
+        raise SettingsError(message)
 
     @property
     def database_path(self) -> str:
