@@ -15,6 +15,12 @@ it, a secret that is missing in the environment included. Both show no secret.
 A key is written with dots here and nested in the YAML file. `<name>` is a name that you
 choose. An environment variable that is empty is not set; a group may be given whole, as
 JSON.
+
+Any mistake in the settings ends `send`, `serve` and `config check` with 4. What only looks
+at batches or operates on them, `pause` and `abort` first of all, does without `providers`,
+`default_provider` and `engine` where something is wrong there, and says so in a note. A
+mistake anywhere else it refuses too: it could mean another database or another topic.
+`providers`, `purge`, `lists`, `topics` and `db` take no mistake.
 """
 _PROVIDER = "providers.<name>."
 

@@ -40,6 +40,17 @@ def test_a_missing_topic_then_nothing_then_a_backlog(
     assert f"backlog: 5 records wait for the group {topic}" in behind.stdout
 
 
+def test_a_mistake_that_concerns_sending_is_told_once_and_hides_no_broker(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BROKERS", "127.0.0.1:9")
+    (folder / "batchwire.yaml").write_text("engine: {chunk_size: 0}\n")
+    done = cli("doctor")
+    assert done.returncode == ExitCode.BROKER
+    assert "FAILED port: 127.0.0.1:9" in done.stdout
+    assert done.stderr.count("note: ") == 1
+
+
 def test_the_security_of_the_settings_is_used_and_never_shown(
     cli: Cli,
     secure_kafka: SecureBroker,

@@ -189,3 +189,98 @@ def test_config_check_looks_for_secrets_and_files_of_providers(
     secret, file = done.stdout.splitlines()
     assert "provider a: the environment variable NO_SUCH_TOKEN is not set" in secret
     assert "provider b: ca_file none.pem cannot be read" in file
+
+
+MISTAKES = [
+    "providers:\n  acme: {kind: sandbox, concurency: 5}\n",
+    "default_provider: acme\n",
+    "engine: {chunk_size: 0}\n",
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_that_concerns_sending_takes_no_operation_away(
+    cli: Cli, folder: Path, waiting: str, mistake: str
+) -> None:
+    (folder / "batchwire.yaml").write_text(mistake)
+    for words in (
+        ("list",),
+        ("show", waiting),
+        ("recipients", waiting),
+        ("events", waiting),
+        ("verify",),
+        ("workers",),
+        ("dlq", "list"),
+        ("pause", waiting),
+        ("resume", waiting),
+        ("abort", waiting),
+        ("watch", waiting),
+    ):
+        done = cli(*words)
+        assert done.returncode == (1 if words[0] == "watch" else 0), words
+        assert done.stderr.count("note: ") == 1, words
+        assert done.stderr.splitlines()[0].endswith("; this command does without")
+    assert json.loads(cli("show", waiting, "--json").stdout)["status"] == "aborted"
+
+
+def test_what_was_left_aside_is_told_with_its_place(
+    cli: Cli, folder: Path, waiting: str
+) -> None:
+    (folder / "batchwire.yaml").write_text(MISTAKES[0])
+    assert cli("pause", waiting).stderr.splitlines()[0] == (
+        "note: providers.acme.concurency = *** (batchwire.yaml, line 2): there is no such"
+        " setting; this command does without"
+    )
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send", "people.csv", "--template", "Hi"),
+        ("send", "people.csv", "--template", "Hi", "--provider", "sandbox"),
+        ("serve", "--until-idle"),
+        ("providers", "list"),
+        ("providers", "set-rate", "sandbox", "5"),
+        ("purge", "--older-than", "0d", "--yes"),
+        ("config", "check"),
+    ],
+)
+def test_a_mistake_that_concerns_sending_is_refused_by_what_sends_or_erases(
+    cli: Cli, folder: Path, waiting: str, words: tuple[str, ...], mistake: str
+) -> None:
+    (folder / "batchwire.yaml").write_text(mistake)
+    assert cli(*words).returncode == 4
+    assert [one["batch_id"] for one in json.loads(cli("list", "--json").stdout)] == [
+        waiting
+    ]
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    ["database_url: mysql://db\n", "batch_events: {kafka: {topics: a}}\n", "a: {\n"],
+)
+def test_a_mistake_that_may_mean_another_database_or_topic_is_refused_by_all(
+    cli: Cli, folder: Path, waiting: str, mistake: str
+) -> None:
+    (folder / "batchwire.yaml").write_text(MISTAKES[2] + mistake)
+    done = cli("pause", waiting)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("error: ")
+    (folder / "batchwire.yaml").unlink()
+    shown = json.loads(cli("show", waiting, "--json").stdout)
+    assert shown["status"] == "preparation_ready"
+
+
+def test_a_second_provider_without_a_default_is_no_mistake_to_who_sends_nothing(
+    cli: Cli, folder: Path, waiting: str
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers: {a: {kind: sandbox}, b: {kind: sandbox}}\n"
+    )
+    assert "note: " not in cli("pause", waiting).stderr
+    assert cli("abort", waiting).returncode == 0
+    assert cli("providers", "list").returncode == 0
+    done = cli("config", "check")
+    assert done.returncode == 4
+    assert done.stdout.startswith("default_provider: must be set, as there are several")

@@ -1,10 +1,11 @@
 """Which source wins, and where the file is looked for."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from batchwire.config import check, load
+from batchwire.config import check, load, load_for_database
 from batchwire.errors import SettingsError
 
 VARIABLE = "BATCHWIRE_ENGINE__CHUNK_SIZE"
@@ -139,3 +140,80 @@ def test_a_refusal_carries_no_foreign_error(tmp_path: Path) -> None:
     assert refusal.value.__cause__ is None
     assert refusal.value.__context__ is None
     assert refusal.value.code == "settings_error"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("providers: {acme: {kind: http, concurency: 5}}", {}),
+        ("providers: [acme]", {}),
+        ("providers: {acme: {token_env: BATCHWIRE_ACME}}", {"BATCHWIRE_ACME": "x"}),
+        ("default_provider: acme", {}),
+        ("engine: {chunk_size: 0}", {}),
+        ("engine: {heartbeat_s: 500}", {}),
+        ("", {"BATCHWIRE_ENGINE__CHUNK_SIZES": "5"}),
+        ("", {"BATCHWIRE_PROVIDERS": "5", "BATCHWIRE_PROVIDERS__ACME__KIND": "http"}),
+    ],
+)
+def test_what_is_wrong_with_sending_is_told_to_who_sends_nothing_and_left_aside(
+    tmp_path: Path, text: str, environ: dict[str, str]
+) -> None:
+    path = written(tmp_path, f"default_region: DE\n{text}")
+    environ = environ | {"BATCHWIRE_LOG_LEVEL": "debug"}
+    settings, wrong = load_for_database(path, {"database_url": "x.db"}, environ)
+    with pytest.raises(SettingsError) as refusal:
+        load(path, {"database_url": "x.db"}, environ)
+    assert wrong == str(refusal.value)
+    good = written(tmp_path, "default_region: DE", "good.yaml")
+    flags = {"database_url": "x.db", "log_level": "debug"}
+    assert settings.model_dump() == load(good, flags, {}).model_dump()
+
+
+def test_who_sends_nothing_has_all_settings_where_none_is_wrong(tmp_path: Path) -> None:
+    path = written(tmp_path, "engine: {chunk_size: 5}\nproviders: {sandbox: {seed: 1}}")
+    assert load_for_database(path, environ={}) == (load(path, environ={}), "")
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "key"),
+    [
+        ("database_url: mysql://db", {}, "database_url"),
+        ("batch_events: {kafka: {topics: a}}", {}, "batch_events.kafka.topics"),
+        ("log_level: loud", {}, "log_level"),
+        ("provider: {acme: {kind: http}}", {}, "provider"),
+        ("", {"BATCHWIRE_DATABASE": "x.db"}, "database"),
+        ("providers: {a: {}", {}, "{path}"),
+    ],
+)
+def test_what_is_wrong_elsewhere_is_refused_and_told_to_who_sends_nothing_too(
+    tmp_path: Path, text: str, environ: dict[str, str], key: str
+) -> None:
+    path = written(tmp_path, f"engine: {{chunk_size: 0}}\n{text}")
+    with pytest.raises(SettingsError) as refusal:
+        load_for_database(path, environ=environ)
+    assert str(refusal.value).startswith(key.format(path=path))
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("providers:\n  acme: {kind: http}\n  database_url: x.db", {}),
+        ("providers:\n  acme:\n    batch_events: {kafka: {topic: a}}", {}),
+        ("engine:\n  database_url: x.db", {}),
+        ("", {"BATCHWIRE_ENGINE__DATABASE_URL": "x.db"}),
+    ],
+)
+def test_a_key_of_elsewhere_is_not_left_aside_with_the_group_it_slipped_into(
+    tmp_path: Path, text: str, environ: dict[str, str]
+) -> None:
+    with pytest.raises(SettingsError):
+        load_for_database(written(tmp_path, text), environ=environ)
+
+
+def test_a_file_that_can_be_read_once_is_read_once() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"database_url: x.db\nengine: {chunk_size: 0}\n")
+    os.close(writer)
+    settings, _ = load_for_database(Path(f"/dev/fd/{reader}"), environ={})
+    os.close(reader)
+    assert settings.database_path == "x.db"

@@ -9,6 +9,7 @@ from batchwire.bootstrap.events import kafka
 from batchwire.cli import output, session
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Json
+from batchwire.config import Settings
 from batchwire.errors import BatchwireError
 
 app = typer.Typer(add_completion=False)
@@ -22,9 +23,9 @@ def command(ctx: typer.Context, *, json: Json = False) -> None:
     Name, port, TLS, SASL, metadata, listeners, topic, authorisation, lag; the first step
     that fails is the last.
     """
-    settings = session.settings_of(ctx)
+    settings = session.database_settings_of(ctx)
     found: Examination = kafka("kafka_administration").examine(settings)
-    told = troubles(found, _counts(ctx))
+    told = troubles(found, _counts(settings))
     if json:
         output.as_json({"steps": found.steps, "lag": found.lag, "troubles": told})
     else:
@@ -37,7 +38,7 @@ def command(ctx: typer.Context, *, json: Json = False) -> None:
     raise typer.Exit(ExitCode.BROKER if found.failed else ExitCode.OK)
 
 
-def _counts(ctx: typer.Context) -> Counts:
+def _counts(settings: Settings) -> Counts:
     """Ask the database; the examination stands without it."""
 
     async def counts(app: App) -> Counts:
@@ -48,7 +49,7 @@ def _counts(ctx: typer.Context) -> Counts:
         )
 
     try:
-        return session.on_database(ctx, counts)
+        return session.work_on(settings, counts)
     except BatchwireError as error:
         output.note(f"dead letters and repeats are not counted: {error}")
         return Counts()

@@ -25,7 +25,7 @@ def show(ctx: typer.Context, *, json: Json = False) -> None:
         kept = (await app.store.rates()).rates
         return [_view(n, p.traits, kept) for n, p in app.providers.items()]
 
-    found = session.on_database(ctx, read)
+    found = session.work_on(session.settings_of(ctx), read)
     if json:
         output.as_json(found)
         return
@@ -81,7 +81,7 @@ def set_rate(
         await app.store.set_rate(of_provider(name), chosen)
         return _view(name, provider.traits, (await app.store.rates()).rates)
 
-    found = session.on_database(ctx, write)
+    found = session.work_on(session.settings_of(ctx), write)
     if json:
         output.as_json(found)
     else:

@@ -37,6 +37,8 @@ def command(
     and records of the embedded topic that are older. Works beside a running service.
     """
     age = age_of("--older-than", older_than)
+    # Strict, unlike on_database: what goes is gone for good, and can wait.
+    settings = session.settings_of(ctx)
     if dry_run:
 
         async def look(app: App) -> None:
@@ -44,7 +46,7 @@ def command(
             ended = [one async for one in app.retention.ended(before)]
             _show(before, ended, await app.retention.old(before), as_json=json)
 
-        session.on_database(ctx, look)
+        session.work_on(settings, look)
         return
     if not yes:
         _ask(older_than)
@@ -68,7 +70,7 @@ def command(
                 " answer; `batchwire serve` settles them"
             )
 
-    session.on_database(ctx, purge)
+    session.work_on(settings, purge)
 
 
 def _ask(older_than: str) -> None:

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import typer
 
 from batchwire.bootstrap import App, opened, spare_collections, switch_often
-from batchwire.cli import logs
+from batchwire.cli import logs, output
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Globals
-from batchwire.config import Settings, load
+from batchwire.config import Settings, load, load_for_database
 from batchwire.errors import StoreUnreachable
 
 try:
@@ -46,6 +46,26 @@ def settings_of(ctx: typer.Context, log_level: str = "warning") -> Settings:
     return settings
 
 
+def database_settings_of(ctx: typer.Context) -> Settings:
+    """
+    Load the settings of a command that sends nothing, as ``settings_of`` does.
+
+    A slip in those of sending takes no ``pause`` away: it is noted on standard error,
+    and they are left aside.
+
+    Raises:
+        SettingsError: others cannot be used.
+
+    """
+    given: Globals = ctx.obj
+    flags = {"database_url": given.database}
+    settings, wrong = load_for_database(given.config, flags)
+    if wrong:
+        output.note(f"note: {wrong}; this command does without")
+    logs.configure(settings, "warning")
+    return settings
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; Ctrl-C cancels it."""
     spare_collections()
@@ -58,11 +78,24 @@ def on_database(ctx: typer.Context, work: Callable[[App], Awaitable[T]]) -> T:
     """
     Do something with the batches of a database that must exist already.
 
+    For what needs neither providers nor engine: in ``work`` they may be the defaults.
+
+    Raises:
+        SettingsError: the other settings cannot be used.
+        StoreUnreachable: there is no such file.
+
+    """
+    return work_on(database_settings_of(ctx), work)
+
+
+def work_on(settings: Settings, work: Callable[[App], Awaitable[T]]) -> T:
+    """
+    Do something with the batches of a database that must exist already.
+
     Raises:
         StoreUnreachable: there is no such file.
 
     """
-    settings = settings_of(ctx)
     check_existence(settings)
 
     async def within() -> T:

@@ -1,6 +1,6 @@
 """One layer of settings: the values of one source, and the place of each."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -47,6 +47,14 @@ def laid_over(lower: Layer, upper: Layer) -> Layer:
     """Merge two layers key by key; where both have a value, ``upper`` wins."""
     return Layer(
         values=_merged(lower.values, upper.values), places=lower.places | upper.places
+    )
+
+
+def left_out(layer: Layer, keys: Container[str]) -> Layer:
+    """Take some keys of the top away, with all that stands below them."""
+    return Layer(
+        values={key: one for key, one in layer.values.items() if key not in keys},
+        places={p: place for p, place in layer.places.items() if p[0] not in keys},
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
@@ -10,13 +11,15 @@ from typing import Final
 from pydantic import ValidationError
 
 from batchwire.config import environment, file, flags, problems
-from batchwire.config.keys import leaves
-from batchwire.config.layers import Layer, laid_over
+from batchwire.config.keys import leaves, path_of
+from batchwire.config.layers import Layer, laid_over, left_out
 from batchwire.config.problems import Problem
 from batchwire.config.settings import Settings
 from batchwire.errors import SettingsError
 
 DEFAULT_FILE: Final = Path("batchwire.yaml")
+SENDING: Final = frozenset({"providers", "default_provider", "engine"})
+_ELSEWHERE: Final = frozenset(Settings.model_fields) - SENDING
 _NO_FLAGS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
@@ -36,10 +39,37 @@ def load(
     Raises:
         SettingsError: a key is unknown, a value is bad or the file is unreadable.
     """
-    settings, found = _attempt(config_path, overrides, environ)
+    settings, found = _validated(_read(config_path, overrides, environ))
     if settings is None or found:
         raise SettingsError(_summary(found))
     return settings
+
+
+def load_for_database(
+    config_path: Path | None = None,
+    overrides: Mapping[str, object] = _NO_FLAGS,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Settings, str]:
+    """
+    Read and validate as ``load`` does, for whoever sends nothing.
+
+    Where something is wrong with ``providers``, ``default_provider`` or ``engine``, all
+    three have their defaults; the second value then says what is wrong, else it is empty.
+
+    Raises:
+        SettingsError: as ``load``, for anything else; also where a key of elsewhere,
+            such as ``database_url``, stands in one of the three and may be meant.
+    """
+    read = _read(config_path, overrides, environ)
+    settings, found = _validated(read)
+    if settings is not None and not found:
+        return settings, ""
+    if isinstance(read, Problem) or _is_misplaced(read.layer):
+        raise SettingsError(_summary(found))
+    settings, others = _validated(read, without=SENDING)
+    if settings is None or others:
+        raise SettingsError(_summary(others))
+    return settings, _summary(found)
 
 
 def check(
@@ -48,24 +78,43 @@ def check(
     environ: Mapping[str, str] | None = None,
 ) -> list[Problem]:
     """Everything that ``load`` would refuse, at once; empty if it would not."""
-    return _attempt(config_path, overrides, environ)[1]
+    return _validated(_read(config_path, overrides, environ))[1]
 
 
-def _attempt(
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """All layers as one, and the variables that fit no setting and that none names."""
+
+    layer: Layer
+    strays: Mapping[str, str]
+
+
+def _read(
     config_path: Path | None,
     overrides: Mapping[str, object],
     environ: Mapping[str, str] | None,
-) -> tuple[Settings | None, list[Problem]]:
+) -> _Read | Problem:
     variables = os.environ if environ is None else environ
     from_file = _read_file(config_path, variables)
     if isinstance(from_file, Problem):
-        return None, [from_file]
+        return from_file
     from_environment, strays = environment.read(variables)
     layer = reduce(laid_over, (from_file, from_environment, flags.read(overrides)))
+    return _Read(
+        layer, {name: variables[name] for name in strays if not _is_named(name, layer)}
+    )
+
+
+def _validated(
+    read: _Read | Problem, without: frozenset[str] = frozenset()
+) -> tuple[Settings | None, list[Problem]]:
+    if isinstance(read, Problem):
+        return None, [read]
+    layer = left_out(read.layer, without)
     found = [
-        problems.of_variable(name, variables[name])
-        for name in strays
-        if not _is_named(name, layer)
+        problems.of_variable(name, value)
+        for name, value in read.strays.items()
+        if path_of(name)[0] not in without
     ]
     try:
         settings = Settings(**layer.values)
@@ -87,6 +136,14 @@ def _read_file(config_path: Path | None, environ: Mapping[str, str]) -> Layer | 
 def _is_named(variable: str, layer: Layer) -> bool:
     """Whether settings refer to this variable: ``token_env: BATCHWIRE_ACME_TOKEN``."""
     return any(variable in str(value) for _, value in leaves(layer.values))
+
+
+def _is_misplaced(layer: Layer) -> bool:
+    """Whether a key of elsewhere stands below ``SENDING``: a slip in the indentation."""
+    return any(
+        path[0] in SENDING and not _ELSEWHERE.isdisjoint(path[1:])
+        for path in layer.places
+    )
 
 
 def _summary(found: list[Problem]) -> str:
