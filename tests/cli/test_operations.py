@@ -86,7 +86,7 @@ def test_show_tells_what_was_sent(cli: Cli, people: Path) -> None:
     text = "Hi {{name}}, {{code}}"
     asked = ("--template", text, "--param", "code=7", "--batch-id", "b")
     done = cli("send", people, *asked)
-    assert "the provider sandbox really sends nothing\n" in done.stderr
+    assert "the provider sandbox is a sandbox: nothing is really sent\n" in done.stderr
     lines = [line.split(maxsplit=1) for line in cli("show", "b").stdout.splitlines()]
     assert ["template", repr(text)] in lines
     assert ["parameters", "code='7'"] in lines

@@ -175,7 +175,7 @@ class Sending:
             name = batch.spec.provider
             provider = self._settings.providers.get(name)
             if provider is not None and provider.kind == "sandbox":
-                output.note(f"the provider {name} really sends nothing")
+                output.note(f"the provider {name} is a sandbox: nothing is really sent")
             if not is_new:
                 output.note("this request was made before: this is its batch")
             has_engine = await app.store.has_engine()
