@@ -14,6 +14,7 @@ from batchwire.domain import counts
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status
 
+_RUNNING = {Status.PREPARATION_RUNNING, Status.DELIVERY_RUNNING}
 _WINDOW_S = 5.0
 _LINE_EVERY_S = 2.0
 
@@ -67,7 +68,8 @@ class Speed:
         elapsed_s = now - self._seen[0][0]
         rate = (done - self._seen[0][1]) / elapsed_s if elapsed_s > 0 else 0.0
         words = [f"{done:,} of {max(whole, done):,}"]
-        if rate > 0:
+        # While it rests, what is still answered is no speed; nor is what reads 0/s.
+        if self._status in _RUNNING and round(rate) > 0:
             words.append(f"{rate:,.0f}/s")
             words.append(f"{output.duration(max(0, whole - done) / rate)} left")
         if batch.limited_by:
