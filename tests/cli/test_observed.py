@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
 
 import pytest
 
@@ -89,6 +90,19 @@ def test_watch_ends_with_it(cli: Cli, folder: Path, theirs: str) -> None:
     assert done.stdout == "theirs: completed, observed\n"
     asyncio.run(_hear(folder / "batchwire.db", 3, "aborted"))
     assert cli("watch", theirs, "--json").returncode == 1
+
+
+def test_watch_tells_no_report_that_changes_nothing(
+    start: Callable[..., Popen[str]], folder: Path, theirs: str
+) -> None:
+    watch = start("watch", theirs)
+    assert watch.stderr is not None
+    told = watch.stderr.readline()
+    assert told == "theirs: delivery_running, observed: 0%\n"
+    asyncio.run(_hear(folder / "batchwire.db", 2, "delivery_running"))
+    time.sleep(1)
+    asyncio.run(_hear(folder / "batchwire.db", 3, "completed"))
+    assert watch.communicate(timeout=30)[1] == "theirs: completed, observed: 0%\n"
 
 
 def test_of_no_kind_is_unknown(cli: Cli, theirs: str) -> None:

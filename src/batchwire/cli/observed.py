@@ -84,12 +84,13 @@ async def follow(
     app: App, batch_id: str, stop: asyncio.Event, *, is_quiet: bool
 ) -> ObservedBatch:
     """Tell each change until it has ended, or ``stop`` is set."""
-    told = 0
+    told = ""
     while True:
         one = await app.events.observed.one(batch_id)
-        if one.state.sequence != told and not is_quiet:
-            told = one.state.sequence
-            output.note(f"{headline(one)}: {one.state.progress:.0%}")
+        stands = f"{headline(one)}: {one.state.progress:.0%}"
+        if stands != told and not is_quiet:
+            told = stands
+            output.note(stands)
         if one.has_ended or stop.is_set():
             return one
         with suppress(TimeoutError):

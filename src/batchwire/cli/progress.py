@@ -94,11 +94,12 @@ class Silence:
 
 
 class Lines:
-    """A line every two seconds, and one for each status."""
+    """A line for each status, and every two seconds one if it says something else."""
 
     def __init__(self) -> None:
         self._speed = Speed()
         self._status: Status | None = None
+        self._told = ""
         self._next_at = 0.0
 
     def __enter__(self) -> Self:
@@ -112,8 +113,10 @@ class Lines:
         """Print a line, if it is time."""
         now, status = time.monotonic(), batch.state.status
         told = self._speed.text(batch, now)
-        if status is not self._status or now >= self._next_at:
-            self._status, self._next_at = status, now + _LINE_EVERY_S
+        is_time = now >= self._next_at and told != self._told
+        if status is not self._status or is_time:
+            self._status, self._told = status, told
+            self._next_at = now + _LINE_EVERY_S
             output.note(f"{batch.spec.batch_id} {status}: {told}")
 
 
