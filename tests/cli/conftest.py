@@ -1,8 +1,12 @@
 """The command line in a folder of its own, in this process or as a real one."""
 
 import os
+import pty
+import select
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
@@ -63,6 +67,69 @@ def start(folder: Path) -> Iterator[Callable[..., Popen[str]]]:
     for one in started:
         one.kill()
         one.communicate()
+
+
+class Terminal:
+    """A command line that runs on a terminal of its own, 80 columns wide."""
+
+    def __init__(self, words: list[str], folder: Path) -> None:
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        self.process = Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "batchwire", *words],
+            cwd=folder,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+        )
+        os.close(theirs)
+        self.shown = ""  # so far, with all that moves the cursor
+
+    def until(self, text: str) -> None:
+        """Read on until the terminal was shown this, at most half a minute."""
+        deadline = time.monotonic() + 30
+        while text not in self.shown:
+            assert time.monotonic() < deadline, self.shown
+            assert self._read(), self.shown
+
+    def end(self) -> str:
+        """Read until the command has ended; gives all that was shown."""
+        while self._read():
+            pass
+        self.process.wait(30)
+        return self.shown
+
+    def close(self) -> None:
+        """Leave nobody behind."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def _read(self) -> bool:
+        if not select.select([self._ours], [], [], 30)[0]:
+            return False
+        try:
+            found = os.read(self._ours, 65536)
+        except OSError:  # nobody holds the other side any more
+            return False
+        self.shown += found.decode(errors="replace")
+        return bool(found)
+
+
+@pytest.fixture
+def terminal(folder: Path) -> Iterator[Callable[..., Terminal]]:
+    """Give what starts a command line on a terminal."""
+    started: list[Terminal] = []
+
+    def process(*arguments: object) -> Terminal:
+        words = [str(argument) for argument in arguments]
+        started.append(Terminal(words, folder))
+        return started[-1]
+
+    yield process
+    for one in started:
+        one.close()
 
 
 @pytest.fixture

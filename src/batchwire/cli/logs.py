@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -32,8 +32,20 @@ def configure(settings: Settings, level: str = "") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Stderr())),
     )
+
+
+class _Stderr:
+    """Standard error as it is when a line is written: a progress bar puts itself there."""
+
+    def write(self, text: str) -> None:
+        """Write it, above the bar where there is one."""
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush it."""
+        sys.stderr.flush()
 
 
 def _exceptions(
