@@ -222,6 +222,7 @@ def test_a_signal_drains_and_the_batch_goes_on_later(
     out, err = send.communicate(timeout=30)
     assert send.returncode == 130
     assert "batchwire serve --until-idle" in err
+    assert ("stopping: " in err) == (number is signal.SIGINT)
     assert "Traceback" not in err
     assert "b1: delivery_running" in out
     batch = json.loads(cli("show", "b1", "--json").stdout)
@@ -242,7 +243,10 @@ def test_a_second_signal_ends_at_once_and_nothing_is_lost(
             break
     time.sleep(0.5)
     send.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    for line in send.stderr:
+        if line.startswith("stopping: "):
+            break
+    assert "(at most 25 s); Ctrl-C again ends at once" in line
     send.send_signal(signal.SIGINT)
     send.communicate(timeout=10)  # draining would take 25 s
     assert send.returncode == 130
@@ -283,6 +287,24 @@ def test_beside_an_engine_send_returns_at_once(
     serve.send_signal(signal.SIGTERM)
     serve.communicate(timeout=30)
     assert serve.returncode == 0
+
+
+def test_ctrl_c_ends_following_another_engine_and_speaks_of_no_drain(
+    start: Start, cli: Cli, slow: Path
+) -> None:
+    start("serve", "--json")
+    _until_engine(cli, slow)
+    words = ("--template", "Hi", "--batch-id", "b1", "--wait")
+    send = start("send", slow, *words)
+    assert send.stderr is not None
+    for line in send.stderr:
+        if "delivery_running" in line:
+            break
+    send.send_signal(signal.SIGINT)
+    _, err = send.communicate(timeout=10)
+    assert send.returncode == 130
+    assert "interrupted; the engine goes on with it" in err
+    assert "stopping" not in err
 
 
 def _until_engine(cli: Cli, slow: Path) -> None:

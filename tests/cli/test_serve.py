@@ -61,6 +61,30 @@ def test_it_drains_when_whoever_started_it_by_a_pipe_has_gone(start: Start) -> N
     assert served.wait(LIMIT_S) == 0
 
 
+@pytest.mark.parametrize(
+    ("roles", "says"),
+    [
+        (
+            "engine",
+            "stopping: waits for the answers to what is in flight (at most 7 s)",
+        ),
+        ("relay", ""),
+    ],
+)
+def test_at_ctrl_c_an_engine_says_what_it_waits_for(
+    start: Start, roles: str, says: str
+) -> None:
+    Path("batchwire.yaml").write_text("engine: {drain_timeout_s: 7}\n")
+    served = start("serve", "--roles", roles)
+    assert served.stderr is not None
+    served.stderr.readline()
+    served.send_signal(signal.SIGINT)
+    said = served.communicate(timeout=LIMIT_S)[1].splitlines()
+    assert served.returncode == 0
+    told = "".join(line for line in said if not line.startswith("{"))  # no log line
+    assert told.partition(";")[0] == says
+
+
 def test_several_drain_too_when_standard_input_ends(
     start: Start, postgres_url: str
 ) -> None:
@@ -161,6 +185,14 @@ def test_a_second_signal_ends_even_those_that_stand_still(parent: Parent) -> Non
     parent.process.send_signal(signal.SIGTERM)
     assert parent.process.wait(LIMIT_S) == ExitCode.INTERRUPTED
     assert not any(map(is_alive, everybody))
+
+
+def test_the_parent_says_at_ctrl_c_what_it_waits_for(parent: Parent) -> None:
+    parent.started(3)
+    parent.process.send_signal(signal.SIGINT)
+    assert parent.process.stderr is not None
+    assert "stopping: " in parent.process.stderr.read()
+    assert parent.process.wait(LIMIT_S) == ExitCode.OK
 
 
 def test_when_the_parent_is_killed_its_children_end(parent: Parent) -> None:

@@ -1,6 +1,7 @@
 """What somebody sees who works on a terminal."""
 
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,3 +27,21 @@ def test_a_log_line_has_lines_of_its_own_beside_the_bar(
     send.until("away")
     (logged,) = (line for line in lines(send.shown) if "provider_down" in line)
     assert re.fullmatch(r"[\d.:TZ-]+ \[warning +\] provider_down", logged)
+
+
+def test_ctrl_c_is_answered_on_a_line_of_its_own_beside_the_bar(
+    terminal: Terminal, people: Path, folder: Path
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n  sandbox: {latency_ms: 60000}\n"
+    )
+    send = terminal("send", people, "--template", "Hi", "--batch-id", "b1")
+    send.until("delivery_running")
+    send.process.send_signal(signal.SIGINT)
+    send.until("uncertain")
+    said = "stopping: waits for the answers to what is in flight (at most 25 s);"
+    assert any(line.startswith(said) for line in lines(send.shown))
+    send.process.send_signal(signal.SIGINT)
+    assert "ended at once" in send.end()
+    assert send.process.returncode == 130
+    assert send.shown.rindex("\x1b[?25h") > send.shown.rindex("\x1b[?25l")

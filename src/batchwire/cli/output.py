@@ -19,6 +19,14 @@ def no_engine() -> None:
     note("no engine works on this database; `batchwire serve` starts one")
 
 
+def draining(limit_s: float) -> None:
+    """Say on standard error that our own engine waits, and what one more Ctrl-C does."""
+    note(
+        "stopping: waits for the answers to what is in flight (at most"
+        f" {duration(limit_s)}); Ctrl-C again ends at once and leaves them uncertain"
+    )
+
+
 def note(text: str) -> None:
     """Print a line for the person at the terminal, on standard error."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -188,7 +188,13 @@ class Sending:
 
     async def _wait(self, app: App, batch: Batch) -> ExitCode:
         """Follow it beside an engine, or be the engine where none works (any more)."""
-        with session.stopping() as stop:
+        has_engine = True
+
+        def tell() -> None:
+            if not has_engine:
+                output.draining(self._settings.engine.drain_timeout_s)
+
+        with session.stopping(tell) as stop:
             while True:
                 has_engine = await app.store.has_engine()
                 if not has_engine:

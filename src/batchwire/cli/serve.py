@@ -112,8 +112,13 @@ async def _serve(
     settings: Settings, asked: Serving, metrics: Metrics | None, *, as_json: bool
 ) -> bool:
     """Serve; returns whether somebody stopped it."""
+
+    def tell() -> None:
+        if Role.ENGINE in asked.roles:
+            output.draining(settings.engine.drain_timeout_s)
+
     async with opened(settings) as app:
-        with session.stopping() as stop:
+        with session.stopping(tell) as stop:
             if asked.end_with_stdin:
                 session.when_stdin_ends(stop.set)
             if not as_json:

@@ -117,26 +117,32 @@ def check_existence(settings: Settings) -> None:
 
 
 @contextmanager
-def stopping() -> Iterator[asyncio.Event]:
+def stopping(
+    tell: Callable[[], None] = lambda: None,
+) -> Iterator[asyncio.Event]:
     """
     Give the event that the first Ctrl-C or SIGTERM sets; the second ends at once.
 
     Ending at once loses nothing: what is unanswered is found at the next start.
+    ``tell`` is called at once where the first was Ctrl-C: somebody waits.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def heard() -> None:
+    def heard(number: signal.Signals) -> None:
         if stop.is_set():
-            # A progress bar hides the cursor.
-            cursor = "\x1b[?25h\n" if sys.stderr.isatty() else ""
+            # A progress bar hides the cursor, and takes out what would show it again.
+            stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+            cursor = "\x1b[?25h\n" if stream.isatty() else ""
             told = "ended at once; the next start goes on where this one was"
-            print(f"{cursor}{told}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"{cursor}{told}", file=stream, flush=True)
             os._exit(ExitCode.INTERRUPTED)
         stop.set()
+        if number is signal.SIGINT:
+            tell()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, heard)
+        loop.add_signal_handler(number, heard, number)
     try:
         yield stop
     finally:

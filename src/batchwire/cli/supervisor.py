@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from batchwire.cli import output
 from batchwire.cli.exit_codes import ExitCode
 
 _FIRST_WAIT_S = 0.5
@@ -55,7 +56,7 @@ class Supervisor:
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._heard)
+            loop.add_signal_handler(number, self._heard, number)
         keeping = {
             name: asyncio.create_task(self._keep(name, is_done=name in until_ended))
             for name in self._commands
@@ -80,10 +81,12 @@ class Supervisor:
         self._tell(signal.SIGTERM)
         self._later(self._kill_after(self._drain_timeout_s + _MARGIN_S))
 
-    def _heard(self) -> None:
+    def _heard(self, number: signal.Signals) -> None:
         self._signals += 1
         if self._signals == 1:
             self.stop()
+            if number is signal.SIGINT:
+                output.draining(self._drain_timeout_s)
             return
         self._failure = ExitCode.INTERRUPTED
         self._tell(signal.SIGTERM)
