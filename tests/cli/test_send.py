@@ -311,7 +311,7 @@ def _until_engine(cli: Cli, slow: Path) -> None:
     """Wait until a scheduled batch says that an engine would follow it."""
     later = ("--schedule", "2999-01-01T00:00:00Z", "--no-wait", "--template", "Hi")
     for _ in range(100):
-        if "batchwire watch" in cli("send", slow, *later).stderr:
+        if cli("send", slow, *later).stderr.endswith("follows it\n"):
             return
         time.sleep(0.05)
     pytest.fail("the engine did not start")
@@ -331,7 +331,7 @@ def test_a_broken_pipe_is_quiet(cli: Cli, slow: Path, folder: Path) -> None:
     assert piped.stderr == ""
 
 
-def test_a_send_beside_another_is_left_behind_by_name_or_goes_on_alone(
+def test_a_send_beside_another_follows_and_goes_on_alone_or_is_left_behind_by_name(
     cli: Cli, folder: Path, start: Start
 ) -> None:
     (folder / "batchwire.yaml").write_text(
@@ -343,13 +343,16 @@ def test_a_send_beside_another_is_left_behind_by_name_or_goes_on_alone(
     words = ("send", "list.csv", "--template", "Hi", "--batch-id")
     first = start(*words, "first")
     until_running(cli, "first")
-    assert cli(*words, "left", "--no-wait").returncode == 0
-    waiting = start(*words, "waiting", "--wait", "--priority", "1")
+    left = cli(*words, "left", "--no-wait")
+    assert left.returncode == 0
+    assert "the engine is another `send`, which may end before it" in left.stderr
+    waiting = start(*words, "waiting", "--priority", "1")
     _, told = first.communicate(timeout=30)
     assert first.returncode == 0
     assert "left is not done (delivery_running), and nothing works on it now" in told
-    waiting.communicate(timeout=60)
+    _, told = waiting.communicate(timeout=60)
     assert waiting.returncode == 0
+    assert "another `send` is the engine: this one follows" in told
     assert cli("show", "waiting", "--json").stdout.count('"completed"')
 
 

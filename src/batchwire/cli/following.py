@@ -26,7 +26,7 @@ async def deliver(
 
     """
     done = asyncio.Event()
-    engine = asyncio.create_task(app.engine.run(done))
+    engine = asyncio.create_task(app.engine.run(done, is_passing=True))
     events = app.events.service(consumes=False, relays=True)
     await events.start()
     try:

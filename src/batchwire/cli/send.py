@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import uuid
 from contextlib import suppress
+from enum import Enum, auto
 from pathlib import Path
 from typing import Annotated
 
@@ -91,7 +92,8 @@ def command(  # noqa: PLR0913 - a parameter is an option
         bool | None,
         typer.Option(
             "--wait/--no-wait",
-            help="Wait for the end. Else: yes, unless an engine works already.",
+            help="Wait for the end. Else: yes, unless a service (serve) works already."
+            " Beside another send this one follows, and is the engine when that ends.",
         ),
     ] = None,
     json: Json = False,
@@ -130,6 +132,14 @@ def command(  # noqa: PLR0913 - a parameter is an option
         output.note("interrupted before the batch was made: there is none")
         raise
     raise typer.Exit(ended)
+
+
+class AtWork(Enum):
+    """Who is the engine on the database."""
+
+    NOBODY = auto()
+    SEND = auto()  # another one, until its own batch has ended
+    SERVICE = auto()
 
 
 class Sending:
@@ -178,12 +188,18 @@ class Sending:
                 output.note(f"the provider {name} is a sandbox: nothing is really sent")
             if not is_new:
                 output.note("this request was made before: this is its batch")
-            has_engine = await app.store.has_engine()
             if batch.state.status.has_ended:
                 return following.result(batch, as_json=self._as_json)
-            if is_waiting is False or (has_engine and is_waiting is None):
-                self._leave(batch, has_engine=has_engine)
+            at_work = await _at_work(app)
+            is_served = at_work is AtWork.SERVICE
+            if is_waiting is False or (is_served and is_waiting is None):
+                self._leave(batch, at_work)
                 return ExitCode.OK
+            if at_work is AtWork.SEND:
+                output.note(
+                    "another `send` is the engine: this one follows, and goes on with"
+                    " its batch when that has ended"
+                )
             return await self._wait(app, batch)
 
     async def _wait(self, app: App, batch: Batch) -> ExitCode:
@@ -216,19 +232,22 @@ class Sending:
             for other in await _others(app, batch):
                 output.note(
                     f"{other.spec.batch_id} is not done ({other.state.status}), and"
-                    " nothing works on it now: `batchwire serve --until-idle` does"
+                    " nothing works on it now: a `send` that waits for it goes on,"
+                    " else `batchwire serve --until-idle` does"
                 )
         if not batch.state.status.has_ended and not self._as_json:
-            goes_on = "the engine goes on with it; " if has_engine else ""
-            output.note(f"interrupted; {goes_on}{_how(batch, has_engine=has_engine)}")
+            at_work = await _at_work(app) if has_engine else AtWork.NOBODY
+            is_served = at_work is AtWork.SERVICE
+            goes_on = "the engine goes on with it; " if is_served else ""
+            output.note(f"interrupted; {goes_on}{_how(batch, at_work)}")
         return following.result(batch, as_json=self._as_json)
 
-    def _leave(self, batch: Batch, *, has_engine: bool) -> None:
+    def _leave(self, batch: Batch, at_work: AtWork) -> None:
         if self._as_json:
             output.as_json(view(batch))
             return
         output.line(headline(batch))
-        output.note(_how(batch, has_engine=has_engine))
+        output.note(_how(batch, at_work))
 
     def _asked(self, app: App) -> Submission:
         """Complete what was given by what the settings and the provider say."""
@@ -256,11 +275,22 @@ async def _others(app: App, ours: Batch) -> list[Batch]:
     return [one for one in found if one.spec.batch_id != ours.spec.batch_id]
 
 
-def _how(batch: Batch, *, has_engine: bool) -> str:
+async def _at_work(app: App) -> AtWork:
+    if not await app.store.has_engine():
+        return AtWork.NOBODY
+    return AtWork.SERVICE if await app.store.has_service() else AtWork.SEND
+
+
+def _how(batch: Batch, at_work: AtWork) -> str:
     """Say how to go on."""
     name = batch.spec.batch_id
-    if has_engine:
+    if at_work is AtWork.SERVICE:
         return f"`batchwire watch {name}` follows it"
+    if at_work is AtWork.SEND:
+        return (
+            f"`batchwire watch {name}` follows it; the engine is another `send`, which"
+            " may end before it: `batchwire serve --until-idle` goes on then"
+        )
     return (
         f"`batchwire serve --until-idle` delivers it, `batchwire pause {name}` holds"
         f" it, `batchwire abort {name}` ends it"

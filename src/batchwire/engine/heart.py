@@ -14,7 +14,7 @@ import structlog
 from batchwire.engine.settings import EngineSettings
 from batchwire.errors import StoreError
 from batchwire.ports.clock import Clock
-from batchwire.ports.workers import Workers
+from batchwire.ports.workers import PASSING, Workers
 
 _AGAIN_S = 1.0
 
@@ -22,12 +22,21 @@ log = structlog.get_logger()
 
 
 class Heart:
-    """Gives the signs of one engine, under a name that nobody had before."""
+    """
+    Gives the signs of one engine, under a name that nobody had before.
+
+    ``is_passing``: one that ends with a batch of its own, as its name then tells others.
+    """
 
     def __init__(
-        self, workers: Workers, clock: Clock, settings: EngineSettings
+        self,
+        workers: Workers,
+        clock: Clock,
+        settings: EngineSettings,
+        *,
+        is_passing: bool = False,
     ) -> None:
-        self.owner = uuid.uuid4().hex
+        self.owner = f"{PASSING if is_passing else ''}{uuid.uuid4().hex}"
         self._workers = workers
         self._clock = clock
         self._settings = settings

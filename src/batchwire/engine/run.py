@@ -37,29 +37,36 @@ class Engine:
         self._settings = settings
         self.restarts = 0  # loops that raised, leases that were lost
 
-    async def run(self, stop: asyncio.Event, *, until_idle: bool = False) -> None:
+    async def run(
+        self,
+        stop: asyncio.Event,
+        *,
+        until_idle: bool = False,
+        is_passing: bool = False,
+    ) -> None:
         """
         Work until ``stop`` is set (or nothing is left to do), then drain.
 
         A loop that raises is logged, counted and started again, under another name:
         what it held is in the store, and rescue takes it back. So is everything of an
-        engine that was taken for dead.
+        engine that was taken for dead. ``is_passing``: others are told that this engine
+        ends with a batch of its own.
 
         Raises:
             EngineAlreadyRunning: another process runs this database.
             StoreError: the database cannot be used at all.
 
         """
-        heart = self._heart()
+        heart = self._heart(is_passing=is_passing)
         await heart.start()
         while not await self._lived(heart, stop, until_idle=until_idle):
             self.restarts += 1
             await self._clock.sleep(_RESTART_S)
-            heart = self._heart()
+            heart = self._heart(is_passing=is_passing)
             await self._persist(heart.start)
 
-    def _heart(self) -> Heart:
-        return Heart(self._store, self._clock, self._settings)
+    def _heart(self, *, is_passing: bool) -> Heart:
+        return Heart(self._store, self._clock, self._settings, is_passing=is_passing)
 
     async def _lived(
         self, heart: Heart, stop: asyncio.Event, *, until_idle: bool

@@ -5,6 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+PASSING = "passing-"  # begins the name of an engine that ends with a batch of its own
+
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -59,6 +61,10 @@ class Workers(Protocol):
 
     async def has_engine(self) -> bool:
         """Whether some process runs an engine on this database."""
+        ...
+
+    async def has_service(self) -> bool:
+        """Whether one of them is no ``PASSING`` one, but goes on with whatever comes."""
         ...
 
     async def living(self) -> list[Worker]:

@@ -48,6 +48,13 @@ class SqlWorkers:
         """See the port."""
         return await self._database.has_engine(self._clock.now())
 
+    async def has_service(self) -> bool:
+        """See the port."""
+        now, by_age = self._clock.now(), not self._database.is_exclusive
+        return await self.has_engine() and await self._database.read(
+            worker_rows.has_service, now, by_age=by_age
+        )
+
     async def living(self) -> list[Worker]:
         """See the port."""
         return await self._database.read(worker_rows.living, self._clock.now())

@@ -29,7 +29,7 @@ from batchwire.adapters.sql import times
 from batchwire.adapters.sql.tables import chunks, workers
 from batchwire.adapters.sql.times import millis
 from batchwire.errors import StaleLease
-from batchwire.ports.workers import Worker
+from batchwire.ports.workers import PASSING, Worker
 
 APPLICATION_NAME = "batchwire"  # of all our sessions of PostgreSQL
 ENGINE = "engine"
@@ -181,6 +181,18 @@ def has_engine(conn: Connection, now: datetime) -> bool:
     """Whether some engine gave a sign in time."""
     living = alive(ENGINE).where(workers.c.dead_at > now_ms(conn, now))
     return conn.execute(living.limit(1)).first() is not None
+
+
+def has_service(conn: Connection, now: datetime, *, by_age: bool) -> bool:
+    """
+    Whether some engine stays when a batch of its own has ended.
+
+    Not ``by_age``: the one row of an engine is that of whoever works, and never renewed.
+    """
+    staying = alive(ENGINE).where(~workers.c.owner.startswith(PASSING))
+    if by_age:
+        staying = staying.where(workers.c.dead_at > now_ms(conn, now))
+    return conn.execute(staying.limit(1)).first() is not None
 
 
 def _lost(owner: str) -> StaleLease:

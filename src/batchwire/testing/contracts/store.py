@@ -33,6 +33,7 @@ from batchwire.ports.store import (
     NewChunk,
     Rewrite,
 )
+from batchwire.ports.workers import PASSING
 from batchwire.testing.builders import FullStore, create, numbers, spec
 from batchwire.testing.clock import ManualClock
 
@@ -719,6 +720,20 @@ class StoreContract:
         await store.become_engine(ME, LASTS_S)
         await store.become_engine(ME, LASTS_S)
         assert await store.has_engine()
+
+    async def test_a_service_is_told_from_an_engine_that_ends_with_its_batch(
+        self, store: FullStore
+    ) -> None:
+        """By the name; and where nobody works there is none."""
+        passing = f"{PASSING}{ME}"
+        await store.become_engine(passing, LASTS_S)
+        assert await store.has_engine()
+        assert not await store.has_service()
+        await store.resign(passing)
+        await store.become_engine(ME, LASTS_S)
+        assert await store.has_service()
+        await store.resign(ME)
+        assert not await store.has_service()
 
     async def test_who_is_at_work_can_be_seen(
         self, store: FullStore, clock: ManualClock
