@@ -136,6 +136,15 @@ def test_who_and_why_are_kept(cli: Cli, waiting: str) -> None:
     assert "state: preparation_paused (lunch)" in told
 
 
+def test_events_are_told_to_the_second_and_all_digits_in_json(
+    cli: Cli, sent: str
+) -> None:
+    rows = [line.split() for line in cli("events", sent).stdout.splitlines()[1:]]
+    first = json.loads(cli("events", sent, "--json").stdout)["events"][0]
+    assert rows[0][1] == f"{first['at'][:19]}Z"
+    assert "." in first["at"]
+
+
 def test_events_fold_to_the_state_at_a_time(cli: Cli, sent: str) -> None:
     events = json.loads(cli("events", sent, "--json").stdout)["events"]
     early = json.loads(cli("events", sent, "--as-of", events[1]["at"], "--json").stdout)

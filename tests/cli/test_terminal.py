@@ -4,8 +4,10 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
+Cli = Callable[..., CompletedProcess[str]]
 Terminal = Callable[..., Any]
 
 
@@ -13,6 +15,30 @@ def lines(shown: str) -> list[str]:
     """Split what a terminal was shown where a line begins, or again; no colours."""
     plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
     return [line.rstrip() for line in re.split(r"[\r\n]+(?:\x1b\[2K)?", plain)]
+
+
+def test_the_list_fits_80_columns_and_breaks_nothing(
+    terminal: Terminal, cli: Cli, people: Path
+) -> None:
+    batch_id = "b-0123456789ab"  # as long as those we make
+    cli("send", people, "--template", "Hi", "--batch-id", batch_id, "--no-wait")
+    cli("pause", batch_id)
+    header, row, *_ = lines(terminal("list").end())
+    names = "batch status progress recipients success failed made"
+    assert header.split() == names.split()
+    assert row.split()[:3] == [batch_id, "preparation_paused", "0%"]
+    assert re.fullmatch(r"[\d:]{8}Z|[\d-]{10}", row.split()[-1])
+    assert max(len(header), len(row)) <= 80
+
+
+def test_a_list_of_long_ids_is_cut_off_nowhere(
+    terminal: Terminal, cli: Cli, people: Path
+) -> None:
+    for batch_id in ("b" * 22, "b" * 70):
+        cli("send", people, "--template", "Hi", "--batch-id", batch_id, "--no-wait")
+        shown = lines(terminal("list", "--limit", "1").end())
+        told = next(line for line in shown if batch_id in line).split()
+        assert told[:3] == [batch_id, "preparation_ready", "0%"]
 
 
 def test_a_log_line_has_lines_of_its_own_beside_the_bar(

@@ -48,7 +48,8 @@ def command(
     if json:
         output.as_json([_view(batch) for batch in batches])
     elif batches:
-        output.table(_COLUMNS, [_row(batch) for batch in batches])
+        columns, rows = _table(batches)
+        output.table(columns, rows, whole=["status"])
     else:
         output.line("no batches")
 
@@ -61,18 +62,37 @@ async def _read(app: App, statuses: tuple[Status, ...], limit: int) -> list[AnyB
     if not others:
         return [*ours]
     both: list[AnyBatch] = [*ours, *others]
-    both.sort(key=_made_at, reverse=True)
+    never = datetime.min.replace(tzinfo=UTC)
+    both.sort(key=lambda one: _made_at(one) or never, reverse=True)
     return both[:limit] if limit else both
 
 
-def _made_at(batch: AnyBatch) -> datetime:
-    if isinstance(batch, Batch):
-        return batch.spec.created_at
-    return batch.state.created_at or datetime.min.replace(tzinfo=UTC)
+def _made_at(batch: AnyBatch) -> datetime | None:
+    return (batch.spec if isinstance(batch, Batch) else batch.state).created_at
 
 
 def _view(batch: AnyBatch) -> dict[str, Any]:
     return view(batch) if isinstance(batch, Batch) else observed.view(batch)
+
+
+def _table(batches: list[AnyBatch]) -> tuple[list[str], list[list[str]]]:
+    """
+    Give columns and rows; those of a terminal fit 80 columns, as far as ids allow.
+
+    There the execution is told only where it is not ours alone. In a pipe the columns
+    are always the same.
+    """
+    columns, rows = list(_COLUMNS), [_row(batch) for batch in batches]
+    if not output.is_for_somebody():
+        return columns, rows
+    now = datetime.now(UTC)
+    for row, batch in zip(rows, batches, strict=True):
+        row[-1] = output.brief_moment(_made_at(batch), now)
+    if all(isinstance(batch, Batch) for batch in batches):
+        at = columns.index("execution")
+        for line in (columns, *rows):
+            del line[at]
+    return columns, rows
 
 
 def _row(batch: AnyBatch) -> list[str]:

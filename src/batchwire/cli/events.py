@@ -48,7 +48,7 @@ def command(
     rows = [
         [
             str(e.sequence),
-            e.at.isoformat().replace("+00:00", "Z"),
+            e.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
             e.type,
             _details(e.data or (e.delta if is_observed else {})),
         ]

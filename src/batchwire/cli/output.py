@@ -1,12 +1,14 @@
 """Printing: JSON, tables, and lines. Rich where somebody looks, plain in a pipe."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
+
+_NARROW = 6  # columns: what is cut up further nobody can read
 
 
 def line(text: str = "") -> None:
@@ -43,20 +45,36 @@ def json_line(value: object) -> None:
     line(msgspec.json.encode(value).decode())
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; in a pipe plain columns, nothing cut off."""
-    if sys.stdout.isatty():
-        shown = Table(box=None, pad_edge=False)
-        # The first names what other commands take: never cut, never on two lines.
-        least = max((len(row[0]) for row in rows), default=0)
-        for header in headers:
-            shown.add_column(header, overflow="fold", min_width=least)
-            least = 0
+def is_for_somebody() -> bool:
+    """Whether standard output is a terminal, where a line has few columns."""
+    return sys.stdout.isatty()
+
+
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], whole: Collection[str] = ()
+) -> None:
+    """
+    Print a table; plain columns, nothing cut off, in a pipe or where it is too wide.
+
+    ``whole``: headers of columns that are never on two lines; nor is the first, which
+    names what other commands take.
+    """
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    kept = {0, *(n for n, header in enumerate(headers) if header in whole)}
+    least = [w if n in kept else min(w, _NARROW) for n, w in enumerate(widths)]
+    gaps = len(widths) - 1
+    console = Console()
+    if is_for_somebody() and sum(least) + gaps <= console.width:
+        is_tight = sum(widths) + 2 * gaps > console.width
+        shown = Table(box=None, pad_edge=False, collapse_padding=is_tight)
+        for n, header in enumerate(headers):
+            shown.add_column(
+                header, overflow="fold", min_width=least[n], no_wrap=n in kept
+            )
         for row in rows:
             shown.add_row(*row)
-        Console().print(shown)
+        console.print(shown)
         return
-    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
     for row in (headers, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         line("  ".join(cells).rstrip())
@@ -67,6 +85,12 @@ def moment(value: datetime | None) -> str:
     if value is None:
         return ""
     return value.astimezone(UTC).isoformat(" ", "seconds").replace("+00:00", "Z")
+
+
+def brief_moment(value: datetime | None, now: datetime) -> str:
+    """Write a time in UTC in ten columns: of today without the day, else the day."""
+    day, _, time = moment(value).partition(" ")
+    return time if day == now.astimezone(UTC).date().isoformat() else day
 
 
 def duration(seconds: float) -> str:
