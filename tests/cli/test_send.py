@@ -338,7 +338,7 @@ def test_a_send_beside_another_follows_and_goes_on_alone_or_is_left_behind_by_na
         "providers: {sandbox: {kind: sandbox, rate_parts_per_s: 60}}\n"
     )
     (folder / "list.csv").write_text(
-        "to\n" + "".join(f"+44781{n:07}\n" for n in range(200))
+        "to\n" + "".join(f"+44781{n:07}\n" for n in range(400))
     )
     words = ("send", "list.csv", "--template", "Hi", "--batch-id")
     first = start(*words, "first")
