@@ -334,25 +334,26 @@ def test_a_broken_pipe_is_quiet(cli: Cli, slow: Path, folder: Path) -> None:
 def test_a_send_beside_another_follows_and_goes_on_alone_or_is_left_behind_by_name(
     cli: Cli, folder: Path, start: Start
 ) -> None:
-    (folder / "batchwire.yaml").write_text(
-        "providers: {sandbox: {kind: sandbox, rate_parts_per_s: 60}}\n"
-    )
     (folder / "list.csv").write_text(
-        "to\n" + "".join(f"+44781{n:07}\n" for n in range(400))
+        "to\n" + "".join(f"+44781{n:07}\n" for n in range(100))
     )
     words = ("send", "list.csv", "--template", "Hi", "--batch-id")
-    first = start(*words, "first")
+    first = start(*words, "first", "--rate", "1")
     until_running(cli, "first")
-    left = cli(*words, "left", "--no-wait")
+    left = cli(*words, "left", "--rate", "1", "--no-wait")
     assert left.returncode == 0
     assert "the engine is another `send`, which may end before it" in left.stderr
-    waiting = start(*words, "waiting", "--priority", "1")
+    waiting = start(*words, "waiting", "--rate", "20")
+    assert waiting.stderr is not None
+    assert "is a sandbox" in waiting.stderr.readline()
+    told = waiting.stderr.readline()
+    assert told.startswith("another `send` is the engine: this one follows")
+    assert cli("abort", "first").returncode == 0
     _, told = first.communicate(timeout=30)
-    assert first.returncode == 0
+    assert first.returncode == 1
     assert "left is not done (delivery_running), and nothing works on it now" in told
-    _, told = waiting.communicate(timeout=60)
+    waiting.communicate(timeout=60)
     assert waiting.returncode == 0
-    assert "another `send` is the engine: this one follows" in told
     assert cli("show", "waiting", "--json").stdout.count('"completed"')
 
 
