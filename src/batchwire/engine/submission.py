@@ -243,7 +243,7 @@ class Line:
             and not (self.circuit.is_tripped or self.refusal)
             and self._loop.time() < self.heard_until
             and self._heart.is_trusted
-            and not self._is_late()
+            and (self._line[0].load.late_at is None or not self._is_late())
         )
 
     def _is_late(self) -> bool:
