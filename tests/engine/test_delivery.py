@@ -264,6 +264,20 @@ async def test_what_a_provider_says_with_a_code_is_logged_once(
     assert sorted(said) == ["no E1", "no E2"]
 
 
+async def test_a_code_for_each_message_is_no_line_for_each(
+    store: SqlStore, clock: FastClock
+) -> None:
+    def script(message: Message) -> Answer:
+        code = f"E{message.position}"
+        return Answer(Verdict.PERMANENT, error_code=code, error_message="no")
+
+    service = Service(store, clock, {"scripted": ScriptedProvider(script)})
+    await service.take(numbers(50))
+    with capture_logs() as logs:
+        await service.run()
+    assert [one["event"] for one in logs].count("provider_said") == 20
+
+
 async def test_who_opted_out_is_never_submitted_to_again(
     store: SqlStore, clock: FastClock
 ) -> None:

@@ -111,11 +111,13 @@ async def test_who_was_declared_dead_ends_and_comes_again_under_another_name(
     assert workers.resigned == [heart.owner]
 
 
-async def test_who_is_alone_needs_no_signs(
+async def test_who_is_alone_gives_signs_and_needs_none(
     start: Start, clock: ManualClock, workers: Workers
 ) -> None:
     workers.is_alone = True
     heart, _ = await start()
+    await clock.advance(SETTINGS.heartbeat_s)
+    assert workers.signs == [heart.owner] * 2
+    workers.error = StoreUnreachable("away")
     await clock.advance(100 * SETTINGS.dead_after_s)
     assert heart.is_trusted
-    assert workers.signs == [heart.owner]

@@ -155,12 +155,15 @@ async def test_a_retry_of_the_expired_leaves_the_others_their_errors(
     assert await service.flaws() == []
 
 
+@pytest.mark.parametrize("is_resumed", [False, True])
 async def test_what_was_in_flight_at_a_pause_has_escaped_though_its_engine_died(
-    service: Service, store: SqlStore, clock: FastClock
+    service: Service, store: SqlStore, clock: FastClock, *, is_resumed: bool
 ) -> None:
     await _intend(store)
     await service.operate(Operation.PAUSE)
+    if is_resumed:
+        await service.operate(Operation.RESUME)
     await store.resign("dead")
     await rescue(store, clock)
-    assert (await store.batch("b1")).state.escaped == INTENT
+    assert (await store.batch("b1")).state.escaped == (0 if is_resumed else INTENT)
     assert await service.flaws() == []

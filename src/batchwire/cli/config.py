@@ -1,7 +1,6 @@
 """``batchwire config``: the settings in force, and what is wrong with them."""
 
 import asyncio
-from collections.abc import Iterator
 
 import typer
 
@@ -36,7 +35,7 @@ def check_all(ctx: typer.Context, *, json: Json = False) -> None:
     flags = {"database_url": given.database}
     problems = [str(problem) for problem in check(given.config, flags)]
     if not problems:
-        problems = list(_refusals(load(given.config, flags)))
+        problems = asyncio.run(_refusals(load(given.config, flags)))
     if json:
         output.as_json(problems)
     else:
@@ -47,21 +46,22 @@ def check_all(ctx: typer.Context, *, json: Json = False) -> None:
     raise typer.Exit(ExitCode.SETTINGS if problems else ExitCode.OK)
 
 
-def _refusals(settings: Settings) -> Iterator[str]:
+async def _refusals(settings: Settings) -> list[str]:
     """
     Ask for the default, and open each provider.
 
     Opening connects to nothing, but wants its secrets and files.
     """
+    found = []
     try:
         settings.demanded_default()
     except SettingsError as error:
-        yield str(error)
+        found.append(str(error))
     for name, one in settings.providers.items():
         made = provider(name, one, SystemClock())
         try:
-            asyncio.run(made.open())
+            await made.open()
         except ProviderSettingsRefused as error:
-            yield str(error)
-        else:
-            asyncio.run(made.close())
+            found.append(str(error))
+        await made.close()
+    return found

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -103,6 +103,9 @@ async def _found(app: App, batch: Batch) -> Found:
             looked_at = recipe(batch.spec).messages(
                 ("", 0), payload, chunk.state, places[:_SAMPLES]
             )
+    groups: dict[Encoding, list[Message]] = {}
+    for one in looked_at:
+        groups.setdefault(segments.count(one.text).encoding, []).append(one)
     own = batch.spec.rate_parts_per_s
     provider = app.providers[batch.spec.provider].traits.rate_parts_per_s
     rate = min(filter(None, (own, provider)), default=0.0)
@@ -114,29 +117,22 @@ async def _found(app: App, batch: Batch) -> Found:
         parts=batch.parts,
         invalid=dict(invalid.most_common()),
         recipients_by_parts=dict(sorted(by_parts.items())),
-        samples=_samples([message.text for message in looked_at]),
-        outside_gsm7=list(_beyond(looked_at)),
+        samples=[_sample(encoding, them) for encoding, them in groups.items()],
+        outside_gsm7=[_beyond(one) for one in groups.get(Encoding.UCS2, ())],
         rate_parts_per_s=rate,
         duration_s=round(batch.parts / rate, 1) if rate else None,
     )
 
 
-def _samples(texts: list[str]) -> list[Sample]:
-    sizes = [segments.count(text) for text in texts]
-    encodings = Counter(size.encoding for size in sizes)
-    firsts: dict[Encoding, tuple[str, int]] = {}
-    for text, size in zip(texts, sizes, strict=True):
-        firsts.setdefault(size.encoding, (text, size.parts))
-    return [
-        Sample(encoding=encoding, parts=parts, text=text, count=encodings[encoding])
-        for encoding, (text, parts) in firsts.items()
-    ]
+def _sample(encoding: Encoding, messages: list[Message]) -> Sample:
+    first = messages[0]
+    return Sample(
+        encoding=encoding, parts=first.parts, text=first.text, count=len(messages)
+    )
 
 
-def _beyond(messages: Sequence[Message]) -> Iterator[Beyond]:
-    for one in messages:
-        if segments.count(one.text).encoding is not Encoding.GSM7:
-            yield Beyond(to=one.to, characters=smart_encode(one.text).unmapped)
+def _beyond(message: Message) -> Beyond:
+    return Beyond(to=message.to, characters=smart_encode(message.text).unmapped)
 
 
 def tell(found: Found, *, as_json: bool) -> None:

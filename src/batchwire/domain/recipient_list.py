@@ -368,24 +368,18 @@ def _number_column(header: Sequence[str], asked: str, source: str) -> int:
         problem = f"has no column {asked!r}; its columns are {', '.join(header)}"
         remedy = "Name one of them with --number-column"
     else:
-        known = [at for at, name in enumerate(lower) if name in NUMBER_COLUMNS]
-        if NUMBER_COLUMNS[0] in lower:
-            return lower.index(NUMBER_COLUMNS[0])
+        plain = NUMBER_COLUMNS[0]
+        meant = {plain} if plain in lower else set(NUMBER_COLUMNS)
+        known = [at for at, name in enumerate(lower) if name in meant]
         if len(known) == 1:
             return known[0]
-        if known:
-            columns = ", ".join(header[at] for at in known)
-            raise UnreadableList(
-                f"has several columns of numbers: {columns}",
-                remedy="Say which it is with --number-column",
-                line=1,
-                source=source,
-            )
-        shown = ", ".join(header)[:200]
-        problem = f"has no column of numbers; its columns are {shown or 'none'}"
-        remedy = (
-            f"Name it {NUMBER_COLUMNS[0]!r}, or say which it is with --number-column"
+        shown = ", ".join(header[at] for at in known) or ", ".join(header)[:200]
+        problem = (
+            f"has several columns of numbers: {shown}"
+            if known
+            else f"has no column of numbers; its columns are {shown or 'none'}"
         )
+        remedy = f"Name it {plain!r}, or say which it is with --number-column"
     raise UnreadableList(problem, remedy=remedy, line=1, source=source)
 
 

@@ -4,7 +4,7 @@ The heart: the sign of life of one engine, and whether it may trust its own leas
 Others take over what a worker holds that has given no sign for ``dead_after_s``. Whoever
 was stopped meanwhile does not know: so nothing is submitted once the last sign is older
 than ``trust_s``, which is less, until the database says that all is as it was. Where the
-database takes one process only (SQLite) there is nobody to tell.
+database takes one process only (SQLite) nobody takes over: signs then tell who is at work.
 """
 
 import uuid
@@ -73,8 +73,6 @@ class Heart:
         delay_s = self._settings.heartbeat_s
         while True:
             await self._clock.sleep(delay_s)
-            if self._is_alone:
-                continue
             delay_s = self._settings.heartbeat_s
             try:
                 await self._beat()

@@ -32,6 +32,7 @@ from batchwire.ports.store import ChunkUpdate, Claim
 
 T = TypeVar("T")
 
+_MOST_HEARD = 20  # error codes of a batch: a provider may make one for each message
 _AHEAD_S = 0.5  # of its own rate, what of a batch may wait in the line
 
 
@@ -176,10 +177,12 @@ class Load:
             self.run.opted_out.add(message.to)
 
     def is_news(self, error_code: str) -> bool:
-        """Whether the batch hears this code for the first time."""
-        heard, before = self.run.heard, len(self.run.heard)
+        """Whether the batch hears this code for the first time; so for the first few."""
+        heard = self.run.heard
+        if error_code in heard or len(heard) == _MOST_HEARD:
+            return False
         heard.add(error_code)
-        return len(heard) > before
+        return True
 
     def _pack(self) -> None:
         stamp = (self._now_ms(), self.fence, self.base)

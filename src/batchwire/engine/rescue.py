@@ -16,7 +16,6 @@ from batchwire.domain import operations
 from batchwire.domain.batch import Batch, OnUncertain
 from batchwire.domain.counts import count
 from batchwire.domain.ledger import REPEAT, segment
-from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Outcome, Verdict
 from batchwire.errors import StaleBatch
@@ -57,9 +56,9 @@ def _recovered(before: Batch, lost: int, batch: Batch) -> Change:
         raise StaleBatch(before.spec.batch_id, "was changed meanwhile")
     policy = batch.spec.on_uncertain
     note = operations.note("recovered", unanswered=lost, on_uncertain=policy)
-    if not lost or batch.state.status is Status.DELIVERY_RUNNING:
-        return Change(facts=(note,))
-    return Change(facts=(note, *operations.settle(batch, lost).facts))
+    if lost and batch.state.status in operations.STOPPED:
+        return Change(facts=(note, *operations.settle(batch, lost).facts))
+    return Change(facts=(note,))
 
 
 def _taken_back(

@@ -187,7 +187,7 @@ def has_service(conn: Connection, now: datetime, *, by_age: bool) -> bool:
     """
     Whether some engine stays when a batch of its own has ended.
 
-    Not ``by_age``: the one row of an engine is that of whoever works, and never renewed.
+    Not ``by_age``: the one row of an engine is that of whoever works, however silent.
     """
     staying = alive(ENGINE).where(~workers.c.owner.startswith(PASSING))
     if by_age:
