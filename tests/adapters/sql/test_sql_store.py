@@ -12,7 +12,7 @@ class TestSqlStore(StoreContract):
 async def test_a_service_that_gives_no_sign_of_life_is_still_one(
     store: SqlStore, clock: ManualClock
 ) -> None:
-    """It holds the lock of the file; no engine on SQLite renews its row."""
+    """It holds the lock of the file."""
     await store.become_engine(ME, LASTS_S)
     await clock.advance(10 * LASTS_S)
     assert await store.has_service()
