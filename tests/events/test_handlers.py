@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.events.world import World
 
 from batchwire.adapters.sql import log
-from batchwire.domain.batch import BatchSpec, ListFormat, OnUncertain
+from batchwire.domain.batch import BatchSpec, ListFormat, OnUncertain, Trace
 from batchwire.domain.dead_letter import DeadLetter, Disposition
 from batchwire.domain.events import Event, EventType
 from batchwire.domain.lifecycle import Status
@@ -30,6 +30,7 @@ from batchwire.testing.events import (
 )
 
 REQUEST, STATUS, OPERATION = "batch_request", "batch_status_update", "batch_operation"
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
@@ -65,7 +66,8 @@ async def test_a_request_becomes_a_managed_batch_with_all_that_it_says(
         max_retries=0,
         timeout=60,
     )
-    assert await consumed(world, record(REQUEST, fields)) == {"ok": 1}
+    came = record(REQUEST, fields, traceparent=PARENT, tracestate="a=1")
+    assert await consumed(world, came) == {"ok": 1}
     batch = await world.store.batch("b1")
     spec = batch.spec
     assert batch.state.status is Status.SCHEDULED
@@ -90,6 +92,7 @@ async def test_a_request_becomes_a_managed_batch_with_all_that_it_says(
         "list": spec.list,
         "rate_parts_per_s": 0.0,
         "smart_encoding": False,
+        "trace": Trace(traceparent=PARENT, tracestate="a=1"),
     }
     assert told == {name: getattr(spec, name) for name in BatchSpec.__struct_fields__}
 
@@ -104,7 +107,10 @@ async def test_what_a_request_leaves_out_is_the_default(world: World) -> None:
 async def test_one_request_ten_times_is_one_batch(world: World) -> None:
     outcomes = await consumed(world, *[record(REQUEST, request())] * 10)
     assert outcomes == {"ok": 1, "duplicate": 9}
-    again = [record(REQUEST, request(), ce_id=f"resent-{n}") for n in range(10)]
+    traced = {"traceparent": PARENT}  # whoever asks again does so in another trace
+    again = [
+        record(REQUEST, request(), ce_id=f"resent-{n}", **traced) for n in range(10)
+    ]
     assert await consumed(world, *again) == {"ok": 10}  # other events, one request
     assert len(await world.store.batches()) == 1
     assert [one.type for one in await replay(world)] == [EventType.REQUEST]

@@ -1,5 +1,6 @@
 """A batch: what was asked for, where it stands, and its live numbers."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 
@@ -8,6 +9,13 @@ import msgspec
 from batchwire.domain.counts import Counts
 from batchwire.domain.events import State
 from batchwire.domain.outcome import Outcome
+
+_LONGEST_TRACESTATE = 512  # characters; so many must be passed on, chapter 3.3.1.5
+# No more follows in version 00; version ff and an id of zeros are invalid.
+_is_traceparent = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}"
+    r"-[0-9a-f]{2}(?:-.*)?"
+).fullmatch
 
 
 class OnUncertain(StrEnum):
@@ -47,12 +55,32 @@ class ListSpec(msgspec.Struct, frozen=True, kw_only=True):
     blocks: int = 0
 
 
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    To which distributed trace a request belongs, as its producer said; else empty.
+
+    Source: W3C Trace Context, chapter 3.
+    """
+
+    traceparent: str = ""
+    tracestate: str = ""
+
+    @classmethod
+    def read(cls, traceparent: str, tracestate: str) -> "Trace":
+        """Read both; what is not valid is ignored, and the state with its parent."""
+        if not _is_traceparent(traceparent):
+            return cls()
+        state = tracestate if len(tracestate) <= _LONGEST_TRACESTATE else ""
+        return cls(traceparent=traceparent, tracestate=state)
+
+
 class BatchSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
     What was asked for; never changes. The fields of ``BatchMessageRequest``.
 
     ``timeout_s``: longest time a running batch may go without progress.
     ``rate_parts_per_s`` limits this batch below its provider's rate; 0 is unlimited.
+    ``trace`` goes with all that the topic is told of the batch.
     """
 
     batch_id: str
@@ -74,6 +102,7 @@ class BatchSpec(msgspec.Struct, frozen=True, kw_only=True):
     on_uncertain: OnUncertain = OnUncertain.HOLD
     smart_encoding: bool = False
     chunk_size: int = 1000
+    trace: Trace = Trace()
 
     def encode(self) -> bytes:
         """JSON as it is stored; the first event has its hash."""

@@ -17,7 +17,14 @@ import structlog
 import zstandard
 
 from batchwire.domain import operations, recipient_list, segments
-from batchwire.domain.batch import Batch, BatchSpec, ListFormat, ListSpec, OnUncertain
+from batchwire.domain.batch import (
+    Batch,
+    BatchSpec,
+    ListFormat,
+    ListSpec,
+    OnUncertain,
+    Trace,
+)
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.recipient import check_region
 from batchwire.domain.recipient_list import MAX_LINE_BYTES
@@ -28,6 +35,7 @@ from batchwire.ports.store import Store
 
 BLOCK_BYTES = 256 * 1024
 _BLOCKS_A_COMMIT = 16
+_NO_TRACE = Trace()
 
 log = structlog.get_logger()
 
@@ -69,12 +77,18 @@ class Intake:
         self._clock = clock
 
     async def take(
-        self, submission: Submission, data: AsyncIterator[bytes], *, via: str = ""
+        self,
+        submission: Submission,
+        data: AsyncIterator[bytes],
+        *,
+        via: str = "",
+        trace: Trace = _NO_TRACE,
     ) -> tuple[Batch, bool]:
         """
         Store the list and create the batch; the same request again gives the first.
 
-        ``via`` says how the request came, for the event log.
+        ``via`` says how the request came, for the event log; a repeat may have another
+        ``trace``.
 
         Returns the batch, and whether it is new.
 
@@ -96,7 +110,7 @@ class Intake:
         try:
             await self._store_blocks(reading, data)
             _check_template(template, submission, reading.spec)
-            spec = _spec(submission, reading.spec, now)
+            spec = _spec(submission, reading.spec, trace, now)
             batch, is_new = await self._create(spec, reading.digest(submission), via)
             is_used = is_new
         finally:
@@ -154,11 +168,13 @@ def _checked(submission: Submission) -> Template:
     return template
 
 
-def _spec(submission: Submission, list_spec: ListSpec, now: datetime) -> BatchSpec:
+def _spec(
+    submission: Submission, list_spec: ListSpec, trace: Trace, now: datetime
+) -> BatchSpec:
     fields = msgspec.structs.asdict(submission)
     for name in ("source", "number_column"):
         del fields[name]
-    return BatchSpec(**fields, list=list_spec, created_at=now)
+    return BatchSpec(**fields, list=list_spec, trace=trace, created_at=now)
 
 
 class Reading:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from batchwire.domain.batch import OnUncertain
+from batchwire.domain.batch import OnUncertain, Trace
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.observed import Announcement, Report
 from batchwire.domain.operations import VIA_TOPIC, Command
@@ -94,7 +94,8 @@ class BatchHandlers:
             if message.recipients_ref
             else _lines(message)
         )
-        await self._intake.take(submission, data, via=VIA_TOPIC)
+        trace = Trace.read(decoded.traceparent, decoded.tracestate)
+        await self._intake.take(submission, data, via=VIA_TOPIC, trace=trace)
         return Handled()
 
     async def operation(self, received: Received) -> Effect:

@@ -59,6 +59,8 @@ class Announcer(msgspec.Struct, frozen=True):
             time=event.at,
             sequence=event.sequence,
             correlation_id=spec.request_id,
+            traceparent=spec.trace.traceparent,
+            tracestate=spec.trace.tracestate,
             is_observed=event.type is EventType.REQUEST,  # we execute it, nobody else
         )
         return encode(message, context)

@@ -57,7 +57,7 @@ _COMMON: Mapping[str, str] = {
     "ce_sequence": f"The batch's event number, {SEQUENCE_DIGITS} digits.",
     "ce_correlationid": "The request that led to it.",
     "ce_causationid": "The event that led to it.",
-    "traceparent": "W3C trace context.",
+    "traceparent": "W3C trace context; ours have that of the batch's request.",
     "tracestate": "W3C trace context.",
     "x-dlq-event-id": "Of a redriven dead letter: the event it was before.",
     "x-dlq-first-at-ms": "Of a redriven dead letter: when it came, Unix milliseconds.",

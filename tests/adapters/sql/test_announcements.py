@@ -16,6 +16,7 @@ from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain import operations
+from batchwire.domain.batch import Trace
 from batchwire.domain.events import EventType
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.operations import VIA_TOPIC, Command
@@ -89,9 +90,14 @@ def pause(request_id: str = "p1", via: str = "") -> Command:
     )
 
 
-async def take(store: SqlStore, clock: ManualClock, via: str = "") -> None:
+async def take(
+    store: SqlStore, clock: ManualClock, via: str = "", trace: Trace | None = None
+) -> None:
     await Intake(store, clock).take(
-        submission("b1", provider="scripted"), pieces("+447810000001\n"), via=via
+        submission("b1", provider="scripted"),
+        pieces("+447810000001\n"),
+        via=via,
+        trace=trace or Trace(),
     )
 
 
@@ -178,6 +184,17 @@ async def test_what_came_from_the_topic_is_not_told_it_again(
     await Control(store, clock).operate(pause(via=VIA_TOPIC))
     (moved,) = await told(database, clock)
     assert dict(moved.headers)["status"] == b"preparation_paused"
+
+
+async def test_all_that_is_told_of_a_batch_has_the_trace_of_its_request(
+    store: SqlStore, database: Database, clock: ManualClock
+) -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await take(store, clock, trace=Trace(traceparent=parent, tracestate="a=1"))
+    await Control(store, clock).operate(pause())
+    records = [decode(record) for record in await told(database, clock)]
+    assert len(records) == 3
+    assert {(one.traceparent, one.tracestate) for one in records} == {(parent, "a=1")}
 
 
 async def test_a_whole_life_is_told_in_order_and_ends_once(
