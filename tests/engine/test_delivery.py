@@ -304,6 +304,31 @@ async def test_who_opted_out_is_never_submitted_to_again(
     assert [await service.flaws(b) for b in ("b1", "b2", "b3")] == [[], [], []]
 
 
+async def test_who_is_suppressed_from_elsewhere_is_left_out_of_what_is_under_way(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """Its chunk is in memory already; what stands in the line still goes."""
+
+    async def suppressed() -> int:
+        return (await store.batch("b1")).counts[Outcome.SUPPRESSED]
+
+    provider = ScriptedProvider(concurrency=1, hold_after=10)
+    service = Service(store, clock, {"scripted": provider})
+    recipients = numbers(1000)
+    await service.take(recipients)
+    async with service.running():
+        await until(lambda: len(provider.submitted) > 10)
+        await store.suppress(recipients[900:], "opted out")  # as another process does
+        await until(suppressed)
+        provider.let_go()
+        await service.until(Status.COMPLETED)
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.SUPPRESSED] == 100
+    assert batch.counts[Outcome.ACCEPTED] == 900
+    assert not set(recipients[900:]) & set(provider.sent_to)
+    assert await service.flaws() == []
+
+
 async def test_a_batch_with_nobody_to_send_to_ends(
     store: SqlStore, clock: FastClock
 ) -> None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "retry": "batchwire.cli.retry",
     "events": "batchwire.cli.events",
     "verify": "batchwire.cli.verify",
+    "suppressions": "batchwire.cli.suppressions",
     "purge": "batchwire.cli.purge",
     "config": "batchwire.cli.config",
     "db": "batchwire.cli.db",

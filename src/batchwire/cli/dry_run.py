@@ -4,23 +4,24 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
-from batchwire.bootstrap import App
+from batchwire.bootstrap import App, opened
 from batchwire.cli import output
 from batchwire.config import Settings
 from batchwire.domain import segments
 from batchwire.domain.batch import Batch
 from batchwire.domain.counts import named
 from batchwire.domain.encoding import Encoding, smart_encode
-from batchwire.domain.ledger import unpack_payload
+from batchwire.domain.ledger import unpack_numbers, unpack_payload
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Message
 from batchwire.engine.intake import Submission
 from batchwire.engine.preparation import Preparation
 from batchwire.engine.recipe import recipe
-from batchwire.errors import MessageError
+from batchwire.errors import MessageError, StoreError
 
 _SAMPLES = 1000
 _CULPRITS = 20
@@ -72,9 +73,13 @@ def elsewhere(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"database_url": url})
 
 
-async def run(app: App, asked: Submission, data: AsyncIterator[bytes]) -> Found:
+async def run(
+    app: App, settings: Settings, asked: Submission, data: AsyncIterator[bytes]
+) -> Found:
     """
     Prepare and count; nothing is submitted.
+
+    ``settings`` are those that would be sent by: their database knows who is suppressed.
 
     Raises:
         MessageError: preparation cannot use the list.
@@ -87,17 +92,40 @@ async def run(app: App, asked: Submission, data: AsyncIterator[bytes]) -> Found:
     batch = await app.store.batch(batch_id)
     if batch.state.status is Status.PREPARATION_FAILED:
         raise MessageError(batch.state.reason)
-    return await _found(app, batch)
+    suppressed = await _suppressed(app, settings, batch_id)
+    return await _found(app, batch, suppressed)
 
 
-async def _found(app: App, batch: Batch) -> Found:
+async def _suppressed(app: App, settings: Settings, batch_id: str) -> set[str]:
+    """Find who of the batch is suppressed where it would be made."""
+    if not _has_database(settings):
+        return set()
+    found: set[str] = set()
+    try:
+        async with opened(settings) as real:
+            async for chunk in app.store.chunks(batch_id):
+                found |= await real.store.suppressed(unpack_numbers(chunk.payload))
+    except StoreError as error:
+        output.note(f"note: who is suppressed could not be looked up: {error}")
+    return found
+
+
+def _has_database(settings: Settings) -> bool:
+    return not settings.database_path or Path(settings.database_path).exists()
+
+
+async def _found(app: App, batch: Batch, suppressed: set[str]) -> Found:
     invalid: Counter[str] = Counter()
     by_parts: Counter[int] = Counter()
+    counts = named(batch.counts)
     looked_at: list[Message] = []
     async for chunk in app.store.chunks(batch.spec.batch_id):
         invalid.update(code for _, code in chunk.state.errors.values())
         payload = unpack_payload(chunk.payload)
-        parts, places = payload.parts, chunk.state.open_positions()
+        parts, ready = payload.parts, chunk.state.open_positions()
+        numbers = payload.numbers.split("\n")
+        places = [place for place in ready if numbers[place] not in suppressed]
+        counts["suppressed"] += len(ready) - len(places)
         by_parts.update(parts[place] for place in places)
         if not looked_at:
             looked_at = recipe(batch.spec).messages(
@@ -109,18 +137,20 @@ async def _found(app: App, batch: Batch) -> Found:
     own = batch.spec.rate_parts_per_s
     provider = app.providers[batch.spec.provider].traits.rate_parts_per_s
     rate = min(filter(None, (own, provider)), default=0.0)
+    counts["open"] -= counts["suppressed"]
+    total = sum(parts * count for parts, count in by_parts.items())
     return Found(
         batch_id=batch.spec.batch_id,
         provider=batch.spec.provider,
         recipients=sum(batch.counts),
-        counts=named(batch.counts),
-        parts=batch.parts,
+        counts=counts,
+        parts=total,
         invalid=dict(invalid.most_common()),
         recipients_by_parts=dict(sorted(by_parts.items())),
         samples=[_sample(encoding, them) for encoding, them in groups.items()],
         outside_gsm7=[_beyond(one) for one in groups.get(Encoding.UCS2, ())],
         rate_parts_per_s=rate,
-        duration_s=round(batch.parts / rate, 1) if rate else None,
+        duration_s=round(total / rate, 1) if rate else None,
     )
 
 
@@ -144,6 +174,7 @@ def tell(found: Found, *, as_json: bool) -> None:
         ["recipients", f"{found.recipients:,}"],
         ["would be sent", f"{found.counts['open']:,}"],
         ["duplicates", f"{found.counts['duplicate']:,}"],
+        ["suppressed", f"{found.counts['suppressed']:,}"],
         ["invalid", f"{found.counts['invalid']:,}"],
         *[[f"  {why}", f"{count:,}"] for why, count in found.invalid.items()],
         ["parts", f"{found.parts:,}"],

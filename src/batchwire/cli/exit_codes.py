@@ -34,7 +34,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.NOT_GOOD: "The batch that was waited for ended as delivery_failed,"
     " preparation_failed, aborted or expired, or the provider is not known to have taken anybody of it; or `verify` found a"
     " contradiction; or the numbers of `demo` do not add up; or `dlq redrive` left"
-    " letters behind that were meant.",
+    " letters behind that were meant; or `suppressions add` was given what is no"
+    " number.",
     ExitCode.USAGE: "The command line is not right; nothing was done.",
     ExitCode.BAD_INPUT: "The list or the template cannot be used; nothing was made.",
     ExitCode.SETTINGS: "A setting is unknown or has a bad value.",

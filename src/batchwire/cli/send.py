@@ -173,7 +173,7 @@ class Sending:
         with dry_run.elsewhere(self._settings) as settings:
             async with opened(settings) as app:
                 data = values.pieces(self._source)
-                found = await dry_run.run(app, self._asked(app), data)
+                found = await dry_run.run(app, self._settings, self._asked(app), data)
         dry_run.tell(found, as_json=self._as_json)
         return ExitCode.OK if found.counts["open"] else ExitCode.NOT_GOOD
 

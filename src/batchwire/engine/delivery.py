@@ -37,7 +37,8 @@ from batchwire.ports.store import Flush, Flushed, Store
 
 _PROGRESS_S = 1.0
 _SILENT_S = 1.0  # late, of a cycle, by which nothing is submitted any more
-_LOOK_S = 1.0  # at a batch of which others hold what is left
+_LOOK_S = 1.0  # at a batch of which others hold what is left, and for opt-outs
+_LATE_S = 60.0  # an opt-out is stored so long after its time, at most
 
 _COMPLETE = frozenset({Status.COMPLETED, Status.DELIVERY_FAILED})
 
@@ -65,6 +66,8 @@ class Delivery:
         self._sharing = Sharing(clock, settings)
         self._ending = Ending(store, clock)
         self.rationing = Rationing(store, clock)
+        self._opt_outs_at = clock.monotonic()  # when they were looked for
+        self._opt_outs: set[str] = set()  # those found then
         self._hunger = asyncio.Event()  # some line runs low
         self._is_settled = True  # all that was flushed is known to be stored
         self._is_stopping = False
@@ -207,6 +210,7 @@ class Delivery:
     async def cycle(self) -> None:
         """Write what was answered and what is intended next, then submit that."""
         if not self._is_draining:
+            await self._hear_opt_outs()
             self._sharing.choose(self._lines.values(), self._runs.values())
         runs = [run for run in self._runs.values() if not run.is_resting]
         if not runs:
@@ -327,6 +331,16 @@ class Delivery:
         run.is_exhausted = found.next_due_s is None
         wait_s = _LOOK_S if found.next_due_s is None else found.next_due_s
         run.claim_at = self._clock.monotonic() + wait_s
+
+    async def _hear_opt_outs(self) -> None:
+        """Learn once a second whom others suppressed since their chunks were claimed."""
+        now = self._clock.monotonic()
+        ago_s = now - self._opt_outs_at
+        if ago_s < _LOOK_S or not self._runs:
+            return
+        found = await self._store.suppressed_since(ago_s + _LATE_S)
+        self._opt_out(found - self._opt_outs)
+        self._opt_outs_at, self._opt_outs = now, found
 
     def _opt_out(self, numbers: set[str]) -> None:
         """Submit no more to numbers that are stored as suppressed now, of any batch."""

@@ -178,16 +178,20 @@ def _spec(
 
 
 class Reading:
-    """A list on its way in: bytes go in, checked and compressed blocks come out."""
+    """
+    A list on its way in: bytes go in, checked and compressed blocks come out.
+
+    ``line`` is the one behind them, from 1.
+    """
 
     def __init__(self, submission: Submission, list_id: str) -> None:
         self._submission = submission
         self._hash = hashlib.sha256()
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._buffer = b""
-        self._line = 1
         self._described: ListSpec | None = None
         self.list_id = list_id
+        self.line = 1
         self.records = 0
         self.blocks = 0
 
@@ -213,7 +217,7 @@ class Reading:
             raise self._unreadable(
                 f"a record is longer than {MAX_LINE_BYTES:,} bytes",
                 "Check that lines end with a newline and quotes are closed",
-                self._line,
+                self.line,
             )
         block, self._buffer = self._buffer[:end], self._buffer[end:]
         return [self._checked(block)] if block else []
@@ -224,9 +228,7 @@ class Reading:
         block, self._buffer = self._buffer, b""
         blocks = [self._checked(block)] if block else []
         if not self.records:
-            raise self._unreadable(
-                _blank(self._line - 1), "Give at least one recipient"
-            )
+            raise self._unreadable(_blank(self.line - 1), "Give at least one recipient")
         return blocks
 
     def digest(self, submission: Submission) -> bytes:
@@ -249,31 +251,27 @@ class Reading:
         end = recipient_list.cut(head, is_csv=False) or len(head)
         text = recipient_list.text_of(head[:end], first_line=1, source=source)
         if not text.strip():
-            self._line += text.count("\n")
-            raise self._unreadable(
-                _blank(self._line - 1), "Give at least one recipient"
-            )
+            self.line += text.count("\n")
+            raise self._unreadable(_blank(self.line - 1), "Give at least one recipient")
         self._described = recipient_list.describe(
             text, self.list_id, source, self._submission.number_column
         )
         if self._described.format is ListFormat.CSV:
             length = recipient_list.header_bytes(text, self._described.delimiter)
-            self._line += head.count(b"\n", 0, length)
+            self.line += head.count(b"\n", 0, length)
             head = head[length:]
-        self._described = msgspec.structs.replace(
-            self._described, first_line=self._line
-        )
+        self._described = msgspec.structs.replace(self._described, first_line=self.line)
         self._buffer = head
         return self._described
 
     def _checked(self, block: bytes) -> bytes:
         text = recipient_list.text_of(
-            block, first_line=self._line, source=self._submission.source
+            block, first_line=self.line, source=self._submission.source
         )
         lines = text.count("\n")
         if not text.isspace():
             self.records += lines + (not text.endswith("\n"))
-        self._line += lines
+        self.line += lines
         self.blocks += 1
         return self._compressor.compress(block)
 

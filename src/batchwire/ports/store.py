@@ -66,6 +66,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: frozenset[int] = frozenset()
 
 
+class Suppression(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that nobody submits to, since when and why."""
+
+    number: str
+    reason: str
+    since: datetime
+
+
 class ChunkUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a flush writes of one leased chunk.
@@ -286,11 +294,27 @@ class Store(Workers, Protocol):
         ...
 
     async def suppress(self, numbers: Collection[str], reason: str) -> None:
-        """Never submit to these E.164 numbers again: later claims name them."""
+        """
+        Never submit to these E.164 numbers again: later claims name them.
+
+        Whoever is suppressed already keeps the first reason.
+        """
+        ...
+
+    async def unsuppress(self, numbers: Sequence[str]) -> set[str]:
+        """Let these be submitted to again; returns who of them was suppressed."""
         ...
 
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:
         """Which of these are suppressed."""
+        ...
+
+    async def suppressed_since(self, ago_s: float) -> set[str]:
+        """Who is suppressed since so many seconds ago, or less."""
+        ...
+
+    def suppressions(self) -> AsyncIterator[Suppression]:
+        """Yield all that are suppressed, by number, few at a time."""
         ...
 
     async def reserve(self, asks: Sequence[Ask]) -> list[Grant]:

@@ -6,9 +6,9 @@ from sqlalchemy import Connection, column, inspect, select, table, update
 
 from batchwire.errors import UnknownSchema
 
-HEAD = "0004"
+HEAD = "0005"
 COPYING = "copying"  # instead of a version, while a database is copied into this one
-_KNOWN = frozenset({"0001", "0002", "0003", HEAD})
+_KNOWN = frozenset({"0001", "0002", "0003", "0004", HEAD})
 
 _version = table("alembic_version", column("version_num"))
 

@@ -1,6 +1,6 @@
 """``SqlStore``: the store's and the event store's doors, on one SQL database."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection
@@ -22,7 +22,6 @@ from batchwire.adapters.sql import (
 )
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.engine_door import SqlWorkers
-from batchwire.adapters.sql.times import millis
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
@@ -30,11 +29,20 @@ from batchwire.domain.operations import VIA_TOPIC, Change, Command
 from batchwire.domain.rationing import Ask, Grant, Rate, Rates
 from batchwire.errors import OutboxFull, RecipientsPurged
 from batchwire.ports.clock import Clock
-from batchwire.ports.store import Chunk, Decide, Flush, Flushed, NewChunk, Rewrite
+from batchwire.ports.store import (
+    Chunk,
+    Decide,
+    Flush,
+    Flushed,
+    NewChunk,
+    Rewrite,
+    Suppression,
+)
 
 _FEW_BLOCKS = 4  # of 256 KiB before compression
 _FEW_CHUNKS = 32
 _MANY_EVENTS = 500
+_MANY_SUPPRESSIONS = 1000
 
 
 class SqlStore(SqlWorkers):
@@ -187,12 +195,30 @@ class SqlStore(SqlWorkers):
 
     async def suppress(self, numbers: Collection[str], reason: str) -> None:
         """See the port."""
-        since = millis(self._clock.now())
-        await self._write(suppression_rows.add, dict.fromkeys(numbers, reason), since)
+        reasons, now = dict.fromkeys(numbers, reason), self._clock.now()
+        await self._write(_suppress, reasons, now)
+
+    async def unsuppress(self, numbers: Sequence[str]) -> set[str]:
+        """See the port."""
+        return await self._write(suppression_rows.remove, numbers)
 
     async def suppressed(self, numbers: Sequence[str]) -> set[str]:
         """See the port."""
         return await self._read(suppression_rows.among, numbers)
+
+    async def suppressed_since(self, ago_s: float) -> set[str]:
+        """See the port."""
+        return await self._read(_suppressed_since, ago_s, self._clock.now())
+
+    async def suppressions(self) -> AsyncIterator[Suppression]:
+        """See the port."""
+        after = ""
+        while some := await self._read(
+            suppression_rows.behind, after, _MANY_SUPPRESSIONS
+        ):
+            for one in some:
+                yield one
+            after = some[-1].number
 
     async def reserve(self, asks: Sequence[Ask]) -> list[Grant]:
         """See the port."""
@@ -273,13 +299,22 @@ def _change(
     return change, _batch(conn, batch_id)
 
 
+def _suppress(conn: Connection, reasons: Mapping[str, str], now: datetime) -> None:
+    suppression_rows.add(conn, reasons, worker_rows.now_ms(conn, now))
+
+
+def _suppressed_since(conn: Connection, ago_s: float, now: datetime) -> set[str]:
+    at_ms = worker_rows.now_ms(conn, now) - int(ago_s * 1000)
+    return suppression_rows.since(conn, at_ms)
+
+
 def _flush(
     conn: Connection, owner: str, flushes: Sequence[Flush], now: datetime
 ) -> list[Flushed]:
     at_ms = worker_rows.must_live(conn, owner, now)
     batch_rows.share(conn, [work.batch_id for work in flushes])
     told = {number: work.reason for work in flushes for number in work.suppress}
-    suppression_rows.add(conn, told, millis(now))
+    suppression_rows.add(conn, told, at_ms)
     written = [flush_rows.flush(conn, owner, work, at_ms) for work in flushes]
     # In one order everywhere: who locks the rows of several batches then meets nobody
     # who holds the one and waits for the other.

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, select
+from sqlalchemy import Connection, Insert, bindparam, delete, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from batchwire.adapters.sql.among import among as is_among
 from batchwire.adapters.sql.tables import suppressions
+from batchwire.adapters.sql.times import at
+from batchwire.ports.store import Suppression
 
 
 class _InsertNew(Insert):
@@ -25,6 +27,14 @@ def _insert_new(statement: _InsertNew, compiler: SQLCompiler, **kw: Any) -> str:
 
 _add = _InsertNew(suppressions)
 _any = select(suppressions.c.number).limit(1)
+_since = select(suppressions.c.number).where(suppressions.c.since >= bindparam("at"))
+_behind = (
+    select(suppressions)
+    .where(suppressions.c.number > bindparam("after"))
+    .order_by(suppressions.c.number)
+    .limit(bindparam("most"))
+)
+_remove = delete(suppressions).where(suppressions.c.number == bindparam("gone"))
 _MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
 
@@ -55,4 +65,26 @@ def among(conn: Connection, numbers: Sequence[str]) -> set[str]:
         number = suppressions.c.number
         query = select(number).where(is_among(conn, number, some))
         found.update(conn.execute(query).scalars())
+    return found
+
+
+def since(conn: Connection, at_ms: int) -> set[str]:
+    """Find who is suppressed since then, Unix milliseconds."""
+    return set(conn.execute(_since, {"at": at_ms}).scalars())
+
+
+def behind(conn: Connection, after: str, most: int) -> list[Suppression]:
+    """Read the suppressions behind a number, in order."""
+    found = conn.execute(_behind, {"after": after, "most": most})
+    return [
+        Suppression(number=row.number, reason=row.reason, since=at(row.since))
+        for row in found
+    ]
+
+
+def remove(conn: Connection, numbers: Sequence[str]) -> set[str]:
+    """Suppress numbers no more; returns who was."""
+    found = among(conn, numbers)
+    if found:
+        conn.execute(_remove, [{"gone": number} for number in sorted(found)])
     return found

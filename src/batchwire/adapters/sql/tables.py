@@ -150,6 +150,7 @@ suppressions = Table(
     Column("number", String(16), primary_key=True),
     Column("reason", String(255), nullable=False),
     Column("since", BigInteger, nullable=False),
+    Index("suppressions_by_time", "since"),
 )
 
 # What waits to be published; the names are those of Debezium's outbox event router. A

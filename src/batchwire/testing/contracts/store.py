@@ -666,6 +666,32 @@ class StoreContract:
         await store.flush(ME, [flush])
         assert await store.suppressed(numbers(SIZE)) == {one, two}
 
+    async def test_suppressions_are_listed_and_can_be_taken_back(
+        self, store: FullStore, clock: ManualClock
+    ) -> None:
+        """The first reason and time stay; what is taken back is submitted again."""
+        many = sorted(numbers(2500))
+        await store.suppress(many, "opted out")
+        await clock.advance(1)
+        await store.suppress(many[:1], "again")
+        listed = [one async for one in store.suppressions()]
+        assert [one.number for one in listed] == many
+        assert {one.reason for one in listed} == {"opted out"}
+        assert len({one.since for one in listed}) == 1
+        gone = await store.unsuppress([many[0], many[7], "+15550000000"])
+        assert gone == {many[0], many[7]}
+        assert await store.unsuppress([many[0]]) == set()
+        assert await store.suppressed(many[:9]) == {*many[1:7], many[8]}
+
+    async def test_who_was_suppressed_lately_is_known(self, store: FullStore) -> None:
+        """By the time of the database, where that has one."""
+        one, two = numbers(2)
+        await store.suppress([one], "opted out")
+        await self.delivering(store)
+        await store.flush(ME, [Flush(batch_id="b1", suppress=(two,), reason="acme")])
+        assert await store.suppressed_since(600.0) == {one, two}
+        assert await store.suppressed_since(-600.0) == set()
+
     # The event log
 
     async def test_events_are_numbered_and_fold_to_the_state(
