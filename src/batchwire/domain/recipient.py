@@ -355,8 +355,13 @@ def _bare(digits: str) -> str:
 
 def _plan_of(number: str) -> _Plan | None:
     """Return the plan of an international number; None if no country has the code."""
-    for end in range(2, min(5, len(number) + 1)):
-        region = phonenumbers.region_code_for_country_code(int(number[1:end]))
+    return _plan_of_head(number[1:4])
+
+
+@lru_cache(maxsize=1110)  # so many heads of one to three digits there are
+def _plan_of_head(head: str) -> _Plan | None:
+    for end in range(1, len(head) + 1):
+        region = phonenumbers.region_code_for_country_code(int(head[:end]))
         if region in phonenumbers.SUPPORTED_REGIONS:
             return _plan(region)
     return None
