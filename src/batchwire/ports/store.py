@@ -66,7 +66,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: frozenset[int] = frozenset()
 
 
-class Suppression(msgspec.Struct, frozen=True, kw_only=True):
+class SuppressedNumber(msgspec.Struct, frozen=True, kw_only=True):
     """A number that nobody submits to, since when and why."""
 
     number: str
@@ -313,7 +313,7 @@ class Store(Workers, Protocol):
         """Who is suppressed since so many seconds ago, or less."""
         ...
 
-    def suppressions(self) -> AsyncIterator[Suppression]:
+    def suppressions(self) -> AsyncIterator[SuppressedNumber]:
         """Yield all that are suppressed, by number, few at a time."""
         ...
 

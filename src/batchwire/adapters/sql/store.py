@@ -36,7 +36,7 @@ from batchwire.ports.store import (
     Flushed,
     NewChunk,
     Rewrite,
-    Suppression,
+    SuppressedNumber,
 )
 
 _FEW_BLOCKS = 4  # of 256 KiB before compression
@@ -210,7 +210,7 @@ class SqlStore(SqlWorkers):
         """See the port."""
         return await self._read(_suppressed_since, ago_s, self._clock.now())
 
-    async def suppressions(self) -> AsyncIterator[Suppression]:
+    async def suppressions(self) -> AsyncIterator[SuppressedNumber]:
         """See the port."""
         after = ""
         while some := await self._read(

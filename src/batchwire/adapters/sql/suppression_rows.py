@@ -10,7 +10,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from batchwire.adapters.sql.among import among as is_among
 from batchwire.adapters.sql.tables import suppressions
 from batchwire.adapters.sql.times import at
-from batchwire.ports.store import Suppression
+from batchwire.ports.store import SuppressedNumber
 
 
 class _InsertNew(Insert):
@@ -73,11 +73,11 @@ def since(conn: Connection, at_ms: int) -> set[str]:
     return set(conn.execute(_since, {"at": at_ms}).scalars())
 
 
-def behind(conn: Connection, after: str, most: int) -> list[Suppression]:
+def behind(conn: Connection, after: str, most: int) -> list[SuppressedNumber]:
     """Read the suppressions behind a number, in order."""
     found = conn.execute(_behind, {"after": after, "most": most})
     return [
-        Suppression(number=row.number, reason=row.reason, since=at(row.since))
+        SuppressedNumber(number=row.number, reason=row.reason, since=at(row.since))
         for row in found
     ]
 
