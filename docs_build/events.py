@@ -15,7 +15,8 @@ _HEAD = """\
 
 Every fact about a batch is an event, written in the same transaction as what it changed,
 numbered from 1 without gap, and never changed. `batchwire events BATCH` prints them,
-`--as-of TIME` the state at that time, `batchwire verify BATCH` checks them.
+`--as-of TIME` the state at that time (without a fraction, the whole second counts),
+`batchwire verify BATCH` checks them.
 
 """
 _MEANINGS = {

@@ -154,6 +154,19 @@ def test_events_fold_to_the_state_at_a_time(cli: Cli, sent: str) -> None:
     assert "did not exist yet" in before.stdout
 
 
+def test_a_second_as_it_is_printed_has_all_its_events(cli: Cli, sent: str) -> None:
+    events = json.loads(cli("events", sent, "--json").stdout)["events"]
+    second = cli("events", sent).stdout.splitlines()[1].split()[1]
+    fitting = [event for event in events if event["at"][:19] == second[:19]]
+
+    def until(time: str) -> object:
+        told = cli("events", sent, "--as-of", time, "--json")
+        return json.loads(told.stdout)["events"]
+
+    assert until(second) == fitting
+    assert until(second.replace("Z", ".000000Z")) == []
+
+
 def test_verify_finds_what_was_changed(cli: Cli, sent: str, folder: Path) -> None:
     assert cli("verify", sent).stdout == "b1: no contradiction\n"
     _spoil(folder / "batchwire.db")

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session
 from batchwire.cli.options import BatchId, Json
-from batchwire.cli.values import time_of
+from batchwire.cli.values import until_of
 from batchwire.domain.counts import named
 from batchwire.domain.events import Event, State, fold
 from batchwire.domain.observed import (
@@ -28,12 +28,15 @@ def command(
     *,
     as_of: Annotated[
         str,
-        typer.Option(help="Only until then (RFC 3339), and the state at that time."),
+        typer.Option(
+            help="Only until then (RFC 3339), and the state at that time; without a"
+            " fraction, the whole second."
+        ),
     ] = "",
     json: Json = False,
 ) -> None:
     """Print the events of a batch in order, and the state that they fold to."""
-    until = time_of("--as-of", as_of)
+    until = until_of("--as-of", as_of)
 
     async def read(app: App) -> tuple[list[Event], bool]:
         events = [event async for event in app.store.replay(batch_id, until)]

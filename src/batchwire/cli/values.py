@@ -41,6 +41,23 @@ def time_of(option: str, text: str) -> datetime | None:
         raise typer.BadParameter(str(error)) from None
 
 
+def until_of(option: str, text: str) -> datetime | None:
+    """
+    Read a time up to which all counts; None where none was given.
+
+    Without a fraction it is the end of its second: so are times printed, and who copies
+    one means what stands there.
+
+    Raises:
+        BadParameter: it is none.
+
+    """
+    until = time_of(option, text)
+    if until is None or "." in text:
+        return until
+    return until.replace(microsecond=999_999)
+
+
 def age_of(option: str, text: str) -> timedelta:
     """
     Read an age: ``36h``, ``90d``, ``2w``.
