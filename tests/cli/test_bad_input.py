@@ -142,6 +142,15 @@ def test_times_between_which_nothing_can_be_sent(cli: Cli, people: Path) -> None
     refused(done, 3, "not_after", "is not after schedule_time")
 
 
+@pytest.mark.parametrize("how", [(), ("--no-wait",), ("--dry-run",)])
+def test_a_time_that_has_passed(cli: Cli, people: Path, how: tuple[str, ...]) -> None:
+    late = ("--not-after", "2001-01-01T00:00:00Z")
+    done = cli("send", people, "--template", "Hi", *late, *how)
+    refused(done, 3, "--not-after", "2001-01-01 00:00:00Z has passed", "a later time")
+    if "--dry-run" not in how:
+        assert json.loads(cli("list", "--json").stdout) == []
+
+
 def test_a_rate_without_end_is_not_set(cli: Cli) -> None:
     refused(cli("providers", "set-rate", "sandbox", "inf"), 2, "PARTS_PER_S")
 

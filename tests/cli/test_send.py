@@ -6,10 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 
 import pytest
+
+from batchwire.adapters.system.clock import SystemClock
 
 Cli = Callable[..., CompletedProcess[str]]
 Start = Callable[..., Popen[str]]
@@ -93,6 +96,17 @@ def test_the_same_request_makes_one_batch(cli: Cli, people: Path) -> None:
     again = cli("send", people, *HELLO, "--request-id", "r1", "--json")
     assert json.loads(first.stdout) == json.loads(again.stdout)
     assert len(json.loads(cli("list", "--json").stdout)) == 1
+
+
+def test_the_same_request_after_its_not_after_gets_its_batch(
+    cli: Cli, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("send", people, *HELLO, "--not-after", "2099-01-01T00:00:00Z")
+    first = cli(*asked, "--request-id", "r1", "--json")
+    monkeypatch.setattr(SystemClock, "now", lambda _: datetime(2100, 1, 1, tzinfo=UTC))
+    again = cli(*asked, "--request-id", "r1", "--json")
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+    assert cli(*asked, "--request-id", "r2").returncode == 3
 
 
 def test_another_request_of_the_same_id_is_refused(cli: Cli, people: Path) -> None:

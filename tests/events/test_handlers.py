@@ -226,6 +226,16 @@ async def test_a_batch_that_another_system_executes_is_never_made_ours(
         await world.store.batch("b1")
 
 
+async def test_a_request_that_comes_late_makes_a_batch_all_the_same(
+    world: World,
+) -> None:
+    """It expires, which its sender is told."""
+    late = request(not_after="2001-01-01T00:00:00Z")
+    assert await consumed(world, record(REQUEST, late)) == {"ok": 1}
+    batch = await world.store.batch("b1")
+    assert batch.spec.not_after == datetime(2001, 1, 1, tzinfo=UTC)
+
+
 async def test_an_api_request_for_an_observed_batch_is_a_conflict(world: World) -> None:
     await consumed(world, record(STATUS, update()))
     spec = BatchSpec(

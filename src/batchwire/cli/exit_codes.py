@@ -37,7 +37,8 @@ MEANINGS: dict[ExitCode, str] = {
     " letters behind that were meant; or `suppressions add` was given what is no"
     " number.",
     ExitCode.USAGE: "The command line is not right; nothing was done.",
-    ExitCode.BAD_INPUT: "The list or the template cannot be used; nothing was made.",
+    ExitCode.BAD_INPUT: "The list, the template or a time cannot be used; nothing was"
+    " made.",
     ExitCode.SETTINGS: "A setting is unknown or has a bad value.",
     ExitCode.BATCH: "The request contradicts the batch: there is none of this id, or"
     " the operation does not fit its status.",

@@ -24,7 +24,7 @@ from batchwire.domain.identifiers import (
 )
 from batchwire.domain.lifecycle import Status
 from batchwire.engine.intake import Submission
-from batchwire.errors import EngineAlreadyRunning
+from batchwire.errors import EngineAlreadyRunning, MalformedMessage, UnknownBatch
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +55,9 @@ def command(  # noqa: PLR0913 - a parameter is an option
         typer.Option(help="name=value for all recipients; may be repeated."),
     ] = None,
     schedule: Annotated[str, typer.Option(help="Not before (RFC 3339).")] = "",
-    not_after: Annotated[str, typer.Option(help="Not after (RFC 3339).")] = "",
+    not_after: Annotated[
+        str, typer.Option(help="Not after (RFC 3339), which must be to come.")
+    ] = "",
     priority: Annotated[int, typer.Option(min=1, max=10, help="10 goes first.")] = 5,
     max_retries: Annotated[
         int, typer.Option(min=0, max=100, help="Further attempts per recipient.")
@@ -172,6 +174,7 @@ class Sending:
         """Do all but sending, in a database that is thrown away."""
         with dry_run.elsewhere(self._settings) as settings:
             async with opened(settings) as app:
+                await self._check_not_after(app)
                 data = values.pieces(self._source)
                 found = await dry_run.run(app, self._settings, self._asked(app), data)
         dry_run.tell(found, as_json=self._as_json)
@@ -180,6 +183,7 @@ class Sending:
     async def run(self, *, is_waiting: bool | None) -> ExitCode:
         """Make the batch; deliver, follow, or say how to."""
         async with opened(self._settings) as app:
+            await self._check_not_after(app)
             data = values.pieces(self._source)
             batch, is_new = await app.intake.take(self._asked(app), data)
             name = batch.spec.provider
@@ -201,6 +205,25 @@ class Sending:
                     " its batch when that has ended"
                 )
             return await self._wait(app, batch)
+
+    async def _check_not_after(self, app: App) -> None:
+        """
+        Refuse a time that has passed, unless the batch was made in time.
+
+        Here and not in intake: a request of the topic that comes late makes a batch that
+        expires, which its sender learns of.
+        """
+        not_after, now = self._given.not_after, app.clock.now()
+        if not_after is None or not_after > now:
+            return
+        try:
+            await app.store.batch(self._given.batch_id)
+        except UnknownBatch:
+            problem = (
+                f"{output.moment(not_after)} has passed (it is {output.moment(now)}),"
+                " so nothing could be sent; give a later time, or none"
+            )
+            raise MalformedMessage("--not-after", problem) from None
 
     async def _wait(self, app: App, batch: Batch) -> ExitCode:
         """Follow it beside an engine, or be the engine where none works (any more)."""
