@@ -37,7 +37,8 @@ Everything that can go wrong, as one tree.
     │   ├── BrokerRefused
     │   ├── TopicMissing
     │   └── RecordTooLarge
-    └── SettingsError             a setting is unknown or has a bad value
+    ├── SettingsError             a setting is unknown or has a bad value
+    └── OutputError               standard output cannot be written
 
 ``code`` is stable: logs, metrics, exit codes and API problems use it. ``retryable``
 says whether the same call can succeed later with nothing changed. What a provider
@@ -327,3 +328,15 @@ class SettingsError(BatchwireError):
     """A setting is unknown or has a bad value; says the key, the value, the remedy."""
 
     code = "settings_error"
+
+
+class OutputError(BatchwireError):
+    """Standard output cannot be written; what the command did is done all the same."""
+
+    code = "output_error"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"standard output cannot be written: {problem}; what was done is kept, what"
+            " would be told of it is lost: free some space, or write it elsewhere"
+        )

@@ -1,6 +1,8 @@
 """Standard streams that are closed, broken or full: the work goes on, the code is true."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,22 +60,54 @@ def test_who_reads_no_further_ends_no_engine(cli: Cli, full: Path) -> None:
     assert status(cli) == "completed"
 
 
+UNWRITABLE = "standard output cannot be written: "
+
+
 @pytest.mark.parametrize(
     ("command", "code", "words"),
-    [("list --json", ExitCode.STORE, "No space left"), ("show b0 --json", 5, "b0")],
+    [
+        ("list > /dev/full", ExitCode.OUTPUT, f"{UNWRITABLE}No space left"),
+        ("list --json > /dev/full", ExitCode.OUTPUT, f"{UNWRITABLE}No space left"),
+        ("events b1 > /dev/full", ExitCode.OUTPUT, f"{UNWRITABLE}No space left"),
+        ("recipients b1 --csv > /dev/full", ExitCode.OUTPUT, UNWRITABLE),
+        ("--help > /dev/full", ExitCode.OUTPUT, UNWRITABLE),
+        ("show b1 1< list.csv", ExitCode.OUTPUT, f"{UNWRITABLE}Bad file descriptor"),
+        ("show b0 --json > /dev/full", ExitCode.BATCH, "b0"),
+    ],
 )
-def test_a_full_disk_behind_what_is_printed_is_a_sentence(
+def test_output_that_cannot_be_written_is_a_sentence(
     cli: Cli, full: Path, command: str, code: int, words: str
 ) -> None:
     cli(*SEND.split()[1:])
-    assert (
-        shell(full, "batchwire show b0 --json > /dev/full").returncode == ExitCode.BATCH
-    )
-    done = shell(full, f"batchwire {command} > /dev/full")
+    done = shell(full, f"batchwire {command}")
     assert done.returncode == code
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("how", ["", "--json"])
+def test_a_batch_is_sent_although_nothing_of_it_can_be_told(
+    cli: Cli, full: Path, how: str
+) -> None:
+    done = shell(full, f"{SEND} {how} > /dev/full")
+    assert done.returncode == ExitCode.OUTPUT
+    assert done.stderr.splitlines()[-1].startswith(f"error: {UNWRITABLE}")
+    assert status(cli) == "completed"
+    assert cli("verify", "b1").returncode == ExitCode.OK
+
+
+@pytest.mark.usefixtures("full")
+def test_a_full_disk_behind_another_file_names_it(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/batchwire-1")  # noqa: S108 - never made
+
+    monkeypatch.setattr("batchwire.cli.dry_run.tempfile.TemporaryDirectory", refuse)
+    done = cli(*SEND.split()[1:], "--dry-run")
+    assert done.returncode == ExitCode.STORE
+    assert done.stderr.startswith("error: /tmp/batchwire-1: No space left on device;")
 
 
 def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(

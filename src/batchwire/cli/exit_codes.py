@@ -7,6 +7,7 @@ from batchwire.errors import (
     BatchwireError,
     BrokerError,
     MessageError,
+    OutputError,
     ProviderError,
     SettingsError,
     StoreError,
@@ -26,6 +27,7 @@ class ExitCode(IntEnum):
     STORE = 7
     BROKER = 8
     INTERNAL = 70
+    OUTPUT = 74  # EX_IOERR of sysexits.h, as 70 is its EX_SOFTWARE
     INTERRUPTED = 130
 
 
@@ -46,6 +48,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.STORE: "The database cannot be used, or another engine works on it.",
     ExitCode.BROKER: "The broker cannot be used, or a topic is not as it should be.",
     ExitCode.INTERNAL: "A defect of the program itself.",
+    ExitCode.OUTPUT: "Standard output cannot be written: its disk is full, for example."
+    " What the command did is done.",
     ExitCode.INTERRUPTED: "Ended by Ctrl-C or SIGTERM; what is done is recorded."
     " `serve` ends with 0 once it is drained, as it should.",
 }
@@ -57,6 +61,7 @@ _BY_ERROR: dict[type[BatchwireError], ExitCode] = {
     ProviderError: ExitCode.PROVIDER,
     StoreError: ExitCode.STORE,
     BrokerError: ExitCode.BROKER,
+    OutputError: ExitCode.OUTPUT,
 }
 
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from batchwire.cli.exit_codes import ExitCode, of_error
-from batchwire.errors import BatchwireError
+from batchwire.errors import BatchwireError, OutputError
 
 DEBUG_VARIABLE = "BATCHWIRE_DEBUG"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -21,6 +21,10 @@ def told(command: Callable[[], object], *, as_json: bool) -> int:
     try:
         ended = command()
         sys.stdout.flush()
+    except OutputError as error:
+        _hang_up()  # what is printed from here on would fail as well
+        _tell(error.code, str(error), as_json=False)
+        return of_error(error)
     except BatchwireError as error:
         _tell(error.code, str(error), as_json=as_json)
         return of_error(error)
@@ -36,9 +40,8 @@ def told(command: Callable[[], object], *, as_json: bool) -> int:
 
 def _unknown(error: Exception, *, as_json: bool) -> int:
     if isinstance(error, OSError) and error.errno in _FULL:
-        _hang_up()  # what is printed from here on would fail as well
-        problem = f"cannot write what is told: {error.strerror}; free some space"
-        _tell("disk_full", problem, as_json=False)
+        problem = f"{error.filename or 'a file'}: {error.strerror}; free some space"
+        _tell("disk_full", problem, as_json=as_json)
         return ExitCode.STORE
     _tell("internal_error", _defect(error), as_json=as_json)
     if os.environ.get(DEBUG_VARIABLE):
@@ -51,7 +54,7 @@ def _tell(code: str, message: str, *, as_json: bool) -> None:
         body = {"error": {"code": code, "message": message}}
         try:
             print(msgspec.json.encode(body).decode(), flush=True)  # noqa: T201
-        except OSError:
+        except (OSError, OutputError):
             _hang_up()
         else:
             return

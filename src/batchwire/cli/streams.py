@@ -4,17 +4,52 @@ import os
 import sys
 from typing import Any, TextIO
 
+from batchwire.errors import OutputError
+
 _STREAMS = ("stdin", "stdout", "stderr")
 
 
-class Unfailing:
-    """A stream whose reader may go away, or whose disk may fill up: then it is silent."""
+class _Stream:
+    """A stream that answers its failures in a way of its own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a stream has
         return getattr(self._stream, name)
+
+
+class Output(_Stream):
+    """Standard output: that it cannot be written is no failure of another file."""
+
+    def write(self, text: str) -> int:
+        """
+        Write.
+
+        Raises:
+            BrokenPipeError: nobody reads any further.
+            OutputError: it cannot be written.
+
+        """
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(str(error.strerror)) from error
+
+    def flush(self) -> None:
+        """Flush; raises as ``write`` does."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(str(error.strerror)) from error
+
+
+class Unfailing(_Stream):
+    """A stream whose reader may go away, or whose disk may fill up: then it is silent."""
 
     def write(self, text: str) -> int:
         """Write what can be written."""
@@ -35,6 +70,8 @@ def secure() -> None:
     """
     Open those that are closed to nowhere, and let standard error never raise.
 
+    Standard output raises as ``Output`` does.
+
     A file or socket of ours on a descriptor below 3 would be taken for one of them.
     """
     for descriptor, name in enumerate(_STREAMS):
@@ -46,4 +83,4 @@ def secure() -> None:
             mode = "w" if descriptor else "r"
             stream = os.fdopen(descriptor, mode, encoding="utf-8", closefd=False)
             setattr(sys, name, stream)
-    sys.stderr = Unfailing(sys.stderr)
+    sys.stdout, sys.stderr = Output(sys.stdout), Unfailing(sys.stderr)
