@@ -18,8 +18,10 @@ JSON.
 
 Any mistake in the settings ends `send`, `serve` and `config check` with 4. What only looks
 at batches or operates on them, `pause` and `abort` first of all, does without `providers`,
-`default_provider` and `engine` where something is wrong there, and says so in a note. A
-mistake anywhere else it refuses too: it could mean another database or another topic.
+`default_provider` and `engine` where something is wrong there, and says so in a note; so it
+does with a `BATCHWIRE_` variable that no setting has, unless its name is like those of the
+database, of `batch_events` or of the settings file. A mistake anywhere else it refuses too:
+it could mean another database or another topic.
 `providers`, `purge`, `lists`, `topics` and `db` take no mistake.
 """
 _PROVIDER = "providers.<name>."

@@ -255,6 +255,22 @@ def test_what_was_left_aside_is_told_with_its_place(
     )
 
 
+def test_a_variable_that_fits_no_setting_takes_no_operation_away(
+    cli: Cli, people: Path, waiting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHWIRE_ENGIN__CHUNK_SIZE", "5")
+    for operation in ("pause", "resume", "abort"):
+        done = cli(operation, waiting)
+        assert done.returncode == 0
+        assert done.stderr.startswith("note: engin.chunk_size = ")
+        assert "BATCHWIRE_ENGIN__CHUNK_SIZE" in done.stderr
+    assert cli("send", people, "--template", "Hi").returncode == 4
+    monkeypatch.setenv("BATCHWIRE_DATABSE", "other.db")
+    refused = cli("show", waiting)
+    assert refused.returncode == 4
+    assert "did you mean BATCHWIRE_DATABASE_URL?" in refused.stderr
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize(
     "words",

@@ -153,6 +153,11 @@ def test_a_refusal_carries_no_foreign_error(tmp_path: Path) -> None:
         ("engine: {heartbeat_s: 500}", {}),
         ("", {"BATCHWIRE_ENGINE__CHUNK_SIZES": "5"}),
         ("", {"BATCHWIRE_PROVIDERS": "5", "BATCHWIRE_PROVIDERS__ACME__KIND": "http"}),
+        ("", {"BATCHWIRE_ENGIN__CHUNK_SIZE": "5"}),
+        ("", {"BATCHWIRE_PROVIDER__ACME__KIND": "http"}),
+        ("", {"BATCHWIRE_LOG_FORMT": "json"}),
+        ("", {"BATCHWIRE_SERVICE_HOST": "10.0.0.1"}),
+        ("engine: {chunk_size: 0}", {"BATCHWIRE_COLOUR": "red"}),
     ],
 )
 def test_what_is_wrong_with_sending_is_told_to_who_sends_nothing_and_left_aside(
@@ -208,6 +213,27 @@ def test_a_key_of_elsewhere_is_not_left_aside_with_the_group_it_slipped_into(
 ) -> None:
     with pytest.raises(SettingsError):
         load_for_database(written(tmp_path, text), environ=environ)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DATABSE",
+        "DATABASE__URL",
+        "DB_URL",
+        "ENGIN__DATABASE_URL",
+        "CONFG",
+        "CONFIG_FILE",
+        "TOPIC",
+        "BATCH_EVENT__KAFKA__TOPIC",
+    ],
+)
+def test_a_variable_that_may_mean_another_database_or_topic_is_refused_beside_others(
+    tmp_path: Path, name: str
+) -> None:
+    environ = {"BATCHWIRE_COLOUR": "red", f"BATCHWIRE_{name}": "other.db"}
+    with pytest.raises(SettingsError, match=f"BATCHWIRE_{name}"):
+        load_for_database(written(tmp_path, ""), environ=environ)
 
 
 def test_a_file_that_can_be_read_once_is_read_once() -> None:

@@ -50,8 +50,8 @@ def database_settings_of(ctx: typer.Context) -> Settings:
     """
     Load the settings of a command that sends nothing, as ``settings_of`` does.
 
-    A slip in those of sending takes no ``pause`` away: it is noted on standard error,
-    and they are left aside.
+    A slip in those of sending, or a variable of no setting, takes no ``pause`` away: it
+    is noted on standard error and left aside.
 
     Raises:
         SettingsError: others cannot be used.

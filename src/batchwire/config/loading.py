@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from batchwire.config import environment, file, flags, problems
 from batchwire.config.keys import leaves, path_of
 from batchwire.config.layers import Layer, laid_over, left_out
+from batchwire.config.nearest import nearest
 from batchwire.config.problems import Problem
 from batchwire.config.settings import Settings
 from batchwire.errors import SettingsError
@@ -20,6 +22,7 @@ from batchwire.errors import SettingsError
 DEFAULT_FILE: Final = Path("batchwire.yaml")
 SENDING: Final = frozenset({"providers", "default_provider", "engine"})
 _ELSEWHERE: Final = frozenset(Settings.model_fields) - SENDING
+_LEADING: Final = frozenset({"database_url", "batch_events"})  # to what is worked on
 _NO_FLAGS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
@@ -53,12 +56,14 @@ def load_for_database(
     """
     Read and validate as ``load`` does, for whoever sends nothing.
 
-    Where something is wrong with ``providers``, ``default_provider`` or ``engine``, all
-    three have their defaults; the second value then says what is wrong, else it is empty.
+    Where something is wrong with ``providers``, ``default_provider`` or ``engine``, or a
+    variable fits no setting, all three have their defaults; the second value then says
+    what is wrong, else it is empty.
 
     Raises:
         SettingsError: as ``load``, for anything else; also where a key of elsewhere,
-            such as ``database_url``, stands in one of the three and may be meant.
+            such as ``database_url``, stands in one of the three and may be meant, or a
+            variable may mean the database, a topic or the settings file.
     """
     read = _read(config_path, overrides, environ)
     settings, found = _validated(read)
@@ -66,7 +71,8 @@ def load_for_database(
         return settings, ""
     if isinstance(read, Problem) or _is_misplaced(read.layer):
         raise SettingsError(_summary(found))
-    settings, others = _validated(read, without=SENDING)
+    grave = {name: text for name, text in read.strays.items() if _is_leading(name)}
+    settings, others = _validated(_Read(read.layer, grave), without=SENDING)
     if settings is None or others:
         raise SettingsError(_summary(others))
     return settings, _summary(found)
@@ -144,6 +150,16 @@ def _is_misplaced(layer: Layer) -> bool:
         path[0] in SENDING and not _ELSEWHERE.isdisjoint(path[1:])
         for path in layer.places
     )
+
+
+def _is_leading(variable: str) -> bool:
+    """Whether a variable that fits no setting may mean where the work is to be done."""
+    path = path_of(variable)
+    whole = "_".join(path)
+    if get_close_matches(whole, path_of(environment.CONFIG_VARIABLE)):
+        return True
+    near = nearest((whole,), ()) or nearest(path[:1], ()) or nearest(path, path)
+    return not _LEADING.isdisjoint(near[:1])
 
 
 def _summary(found: list[Problem]) -> str:
