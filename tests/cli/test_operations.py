@@ -129,6 +129,23 @@ def test_the_same_operation_request_is_answered_once(cli: Cli, waiting: str) -> 
     assert [event["type"] for event in events].count("batch_operation") == 1
 
 
+def test_an_operation_request_of_other_content_is_refused(
+    cli: Cli, sent: str, folder: Path
+) -> None:
+    (folder / "batchwire.yaml").unlink()
+    asked = ("retry", sent, "--request-id", "o1")
+    assert cli(*asked, "--error-class", "permanent").returncode == 0
+    before = cli("events", sent, "--json").stdout
+    for other in (("--outcome", "expired"), ("--error-class", "transient"), ()):
+        refused = cli(*asked, *other)
+        assert refused.returncode == 5
+        assert "request o1 was to retry it with selection" in refused.stderr
+        assert "needs a request_id of its own" in refused.stderr
+    assert cli("abort", sent, "--request-id", "o1").returncode == 5
+    assert cli(*asked, "--error-class", "permanent").returncode == 0
+    assert cli("events", sent, "--json").stdout == before
+
+
 def test_who_and_why_are_kept(cli: Cli, waiting: str) -> None:
     cli("pause", waiting, "--reason", "lunch", "--operator", "eve")
     told = cli("events", waiting).stdout

@@ -42,8 +42,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.BAD_INPUT: "The list, the template or a time cannot be used; nothing was"
     " made.",
     ExitCode.SETTINGS: "A setting is unknown or has a bad value.",
-    ExitCode.BATCH: "The request contradicts the batch: there is none of this id, or"
-    " the operation does not fit its status.",
+    ExitCode.BATCH: "The request contradicts the batch: there is none of this id, the"
+    " operation does not fit its status, or the request_id was used for something else.",
     ExitCode.PROVIDER: "The provider cannot be used: its settings or its credentials.",
     ExitCode.STORE: "The database cannot be used, or another engine works on it.",
     ExitCode.BROKER: "The broker cannot be used, or a topic is not as it should be.",

@@ -78,7 +78,7 @@ class Control:
 
         Raises:
             UnknownBatch: there is no such batch.
-            BatchConflict: its request_id was another operation's.
+            BatchConflict: its request_id was another operation's, or selection's.
             IllegalOperation: it does not fit; says what does. The refusal is kept.
 
         """

@@ -104,7 +104,7 @@ class BatchHandlers:
 
         Raises:
             IllegalOperation: it does not fit.
-            BatchConflict: its request_id was another operation's.
+            BatchConflict: its request_id was another operation's, or selection's.
             MalformedMessage: a retry of an outcome that cannot be retried.
 
         """

@@ -35,7 +35,8 @@ class ObservedBatches(Protocol):
 
         Raises:
             UnknownBatch: no observed batch has this id.
-            BatchConflict: the request_id was another operation's.
+            BatchConflict: the request_id was another operation's, or one with another
+                phase or metadata.
 
         """
         ...

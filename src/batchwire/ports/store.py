@@ -224,7 +224,8 @@ class Store(Workers, Protocol):
 
         Raises:
             UnknownBatch: there is none of this id.
-            BatchConflict: the command's request_id was another operation's.
+            BatchConflict: the command's request_id was another operation's, or one with
+                another phase or selection; nothing is stored.
             IllegalOperation: the change's refusal, after it was stored.
             StaleBatch: a lease that a rewrite ends was ended before.
 

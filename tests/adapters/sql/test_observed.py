@@ -165,6 +165,15 @@ class _Observed:
             await doors.observed.operate(abort)
         assert len(await doors.published()) == 1
 
+    async def test_a_request_id_is_of_one_selection(self, doors: Doors) -> None:
+        await doors.hear(Observe(RUNNING))
+        retry = Command(batch_id="b1", operation=Operation.RETRY, request_id="r1")
+        for _ in range(2):
+            await doors.observed.operate(retry, {"outcome": "failed"})
+        with pytest.raises(BatchConflict, match="'expired'} needs"):
+            await doors.observed.operate(retry, {"outcome": "expired"})
+        assert len(await doors.published()) == 1
+
     async def test_nobody_can_make_a_batch_of_its_id(self, doors: Doors) -> None:
         await doors.hear(Observe(RUNNING))
         with pytest.raises(BatchConflict, match="another system executes it"):

@@ -1,8 +1,9 @@
 """Batches: created once, changed by decisions."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -36,6 +37,8 @@ from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change, Command
 from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
 
+_ASKED = ("phase", "selection", "metadata")  # what decides whom an operation concerns
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _spec = msgspec.json.Decoder(BatchSpec)
 _state = msgspec.json.Decoder(State)
 _named = select(batches).where(batches.c.batch_id == bindparam("name"))
@@ -232,14 +235,18 @@ def is_move(change: Change) -> bool:
     return any("status" in fact.delta for fact in change.facts)
 
 
-def first_answer(conn: Connection, asked: Command) -> bool:
+def first_answer(
+    conn: Connection, asked: Command, metadata: Mapping[str, str] = _NOTHING
+) -> bool:
     """
     Whether the request was answered before; raises its refusal if that was it.
 
-    The answers of the first release do not say to which operation.
+    ``metadata`` is what goes along to the system that executes an observed batch. The
+    answers of the first release do not say to which operation.
 
     Raises:
-        BatchConflict: the request_id was another operation's.
+        BatchConflict: the request_id was another operation's, or one with another
+            phase or selection.
 
     """
     batch_id, request_id = asked.batch_id, asked.request_id
@@ -257,10 +264,26 @@ def first_answer(conn: Connection, asked: Command) -> bool:
             f"request {request_id} was to {answer.operation} it;"
             f" {asked.operation} needs a request_id of its own",
         )
+    _must_ask_again(conn, asked, metadata)
     if answer.refusal is not None:
         was = msgspec.json.decode(answer.refusal, type=Refusal)
         raise IllegalOperation(batch_id, was.operation, was.because, was.allowed)
     return True
+
+
+def _must_ask_again(
+    conn: Connection, asked: Command, metadata: Mapping[str, str]
+) -> None:
+    """Compare with what the log holds of the first; an old event holds less."""
+    first = log.of_request(conn, asked.batch_id, asked.request_id)
+    again = {**msgspec.to_builtins(asked), "metadata": dict(metadata)}
+    for name in _ASKED:
+        if name in first and first[name] != again[name]:
+            raise BatchConflict(
+                asked.batch_id,
+                f"request {asked.request_id} was to {asked.operation} it with {name}"
+                f" {first[name]!r}; {again[name]!r} needs a request_id of its own",
+            )
 
 
 def keep_answer(

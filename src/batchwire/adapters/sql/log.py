@@ -22,6 +22,7 @@ ANNOUNCER = "announcer"  # the execution option that has it
 
 _COLUMNS = ("aggregatetype", "aggregateid", "sequence", "type", "at", "payload", "hash")
 _insert = Bulk(insert(events), _COLUMNS)
+_OPERATED = (EventType.OPERATION.value, EventType.REFUSAL.value)
 _PROGRESS_EVERY = timedelta(seconds=0.9)
 _encoder = msgspec.json.Encoder()
 
@@ -113,6 +114,20 @@ def read(conn: Connection, batch_id: str, after: int, limit: int) -> list[Row[An
         .limit(limit)
     )
     return list(conn.execute(query))
+
+
+def of_request(conn: Connection, batch_id: str, request_id: str) -> dict[str, Any]:
+    """Read what a batch's log has of an operation; empty where it has nothing."""
+    query = (
+        select(events.c.payload)
+        .where(events.c.aggregateid == batch_id, events.c.type.in_(_OPERATED))
+        .order_by(events.c.sequence)
+    )
+    for payload in conn.execute(query).scalars():
+        data = _body.decode(payload).data
+        if data.get("request_id") == request_id:
+            return data
+    return {}
 
 
 def event_of(row: Row[Any]) -> Event:

@@ -38,9 +38,8 @@ class SqlObserved:
         self, command: Command, metadata: Mapping[str, str] | None = None
     ) -> ObservedBatch:
         """See the port."""
-        data = {**msgspec.to_builtins(command), "metadata": dict(metadata or {})}
         now = self._clock.now()
-        return await self._database.write(_operate, command, data, now)
+        return await self._database.write(_operate, command, metadata or {}, now)
 
 
 def _one(conn: Connection, batch_id: str) -> ObservedBatch:
@@ -51,16 +50,17 @@ def _one(conn: Connection, batch_id: str) -> ObservedBatch:
 
 
 def _operate(
-    conn: Connection, command: Command, data: dict[str, object], now: datetime
+    conn: Connection, command: Command, metadata: Mapping[str, str], now: datetime
 ) -> ObservedBatch:
     batch_id = command.batch_id
     logbook = observed_rows.Logbook(conn, [batch_id], now)
     state = logbook.state(batch_id)
     if state is None:
         raise UnknownBatch(batch_id)
-    if batch_rows.first_answer(conn, command):
+    if batch_rows.first_answer(conn, command, metadata):
         return ObservedBatch(batch_id=batch_id, state=state)
     batch_rows.keep_answer(conn, command, None, now)
+    data = {**msgspec.to_builtins(command), "metadata": dict(metadata)}
     fact = Fact(type=EventType.OPERATION, data=data)
     event, digest = logbook.append(batch_id, fact)
     logbook.write()

@@ -13,7 +13,7 @@ from batchwire.domain.batch import Batch
 from batchwire.domain.counts import Counts, count
 from batchwire.domain.events import EventType, fold
 from batchwire.domain.ledger import VERSION, Payload, pack, segment
-from batchwire.domain.lifecycle import Operation, Status, Trigger
+from batchwire.domain.lifecycle import Operation, Phase, Status, Trigger
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.rationing import AHEAD_S, Ask, Grant, Rate, of_provider
@@ -90,10 +90,22 @@ class StoreContract:
         return (await store.flush(owner, [flush]))[0]
 
     async def operate(
-        self, store: FullStore, operation: Operation, request_id: str = "r"
+        self,
+        store: FullStore,
+        operation: Operation,
+        request_id: str = "r",
+        *,
+        phase: Phase = Phase.NONE,
+        selection: str = "",
     ) -> Batch:
         """Carry out an operation."""
-        command = Command(batch_id="b1", operation=operation, request_id=request_id)
+        command = Command(
+            batch_id="b1",
+            operation=operation,
+            request_id=request_id,
+            phase=phase,
+            selection=selection,
+        )
         now = (await store.batch("b1")).spec.created_at
         return await store.change(
             "b1", lambda b: operations.operate(b, command, now), command=command
@@ -246,6 +258,44 @@ class StoreContract:
         with pytest.raises(BatchConflict, match="was to pause it"):
             await self.operate(store, Operation.RESUME, "p1")
         assert await store.batch("b1") == paused
+
+    async def test_a_request_id_of_another_selection_is_a_conflict(
+        self, store: FullStore
+    ) -> None:
+        """As often as it is asked for; the first keeps its answer, here a refusal."""
+        await self.created(store)
+        with pytest.raises(IllegalOperation) as first:
+            await self.operate(store, Operation.RETRY, "r1", selection="failed")
+        before = await store.batch("b1")
+        for _ in range(2):
+            with pytest.raises(BatchConflict, match="'failed'; 'uncertain' needs"):
+                await self.operate(store, Operation.RETRY, "r1", selection="uncertain")
+        with pytest.raises(IllegalOperation) as again:
+            await self.operate(store, Operation.RETRY, "r1", selection="failed")
+        assert str(again.value) == str(first.value)
+        assert await store.batch("b1") == before
+
+    async def test_a_request_id_of_another_phase_is_a_conflict(
+        self, store: FullStore
+    ) -> None:
+        """It might not have been carried out there."""
+        await self.created(store)
+        paused = await self.operate(
+            store, Operation.PAUSE, "p1", phase=Phase.PREPARATION
+        )
+        with pytest.raises(BatchConflict, match="with phase 'preparation'"):
+            await self.operate(store, Operation.PAUSE, "p1")
+        assert await store.batch("b1") == paused
+
+    async def test_an_answer_whose_event_says_less_is_no_conflict(
+        self, store: FullStore
+    ) -> None:
+        """An earlier release did not write down whom a retry takes up."""
+        await self.created(store)
+        with pytest.raises(IllegalOperation):
+            await self.operate(store, Operation.RETRY, "r1")
+        with pytest.raises(IllegalOperation):
+            await self.operate(store, Operation.RETRY, "r1", selection="failed")
 
     async def test_an_abort_closes_everything_open(self, store: FullStore) -> None:
         """The ledger stays closed."""
