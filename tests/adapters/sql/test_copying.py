@@ -1,6 +1,8 @@
 """A database is copied as it is, in both directions, or not at all."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import copy_rows
-from batchwire.adapters.sql.copying import Copied, copy
+from batchwire.adapters.sql.copying import VERIFYING, Copied, copy
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.sqlite import SqliteDatabase
@@ -269,6 +271,52 @@ async def test_what_changes_meanwhile_is_no_source(
     await one.close()
     await other.close()
     assert (await copied("file", "server")).is_anew
+
+
+CHANGES = [
+    "UPDATE pacers SET rate_parts_per_s = 7",
+    "UPDATE batches SET limited_by = 'rate'",
+    "UPDATE list_blocks SET data = x'00'",
+]
+
+
+@pytest.mark.parametrize("when", ["list_blocks", VERIFYING])
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_that_leaves_as_many_rows_is_found_in_the_source(
+    file: SqliteDatabase, path: Path, again: Again, change: str, when: str
+) -> None:
+    await fill(file)
+    one, other = again("file"), again("server")
+    table = change.split()[1]
+    with pytest.raises(CopyRefused, match=rf"source changed .* \({table}\)"):
+        await copy(one, other, changing(path, change, when))
+    await one.close()
+    await other.close()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_target_that_somebody_else_writes_is_refused(
+    file: SqliteDatabase, tmp_path: Path, again: Again, change: str
+) -> None:
+    await fill(file)
+    one, other = again("file"), again("back")
+    with pytest.raises(CopyRefused, match="target does not hold what was copied"):
+        await copy(one, other, changing(tmp_path / "back.db", change, VERIFYING))
+    await one.close()
+    await other.close()
+
+
+def changing(path: Path, change: str, when: str) -> Callable[[str, int, int], None]:
+    """Give what changes a file when a copy tells that it is there."""
+
+    def tell(what: str, done: int, whole: int) -> None:
+        silent(what, done, whole)
+        if what == when:
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                connection.execute(change)
+                connection.commit()
+
+    return tell
 
 
 @pytest.mark.parametrize("target", ["back", "server"])

@@ -21,7 +21,7 @@ from batchwire.errors import CopyRefused, EngineAlreadyRunning, StoreDamaged
 
 Tell = Callable[[str, int, int], None]  # at what, how many are done, of how many
 
-VERIFYING = "verify"
+VERIFYING, COMPARING = "verify", "compare"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +58,21 @@ async def copy(source: Database, target: Database, tell: Tell) -> Copied:
     async with source.snapshot() as read:
         rows = await read(copy_rows.counts)
         whole, done = sum(rows.values()), 0
+        contents = {table.name: 0 for table in copy_rows.TABLES}
         for table in copy_rows.TABLES:
-            async for count in _portions(read, target, table):
-                done += count
+            async for some in _portions(read, table):
+                await target.write(copy_rows.put, table, some)
+                contents[table.name] += copy_rows.content(some)
+                done += len(some)
                 tell(table.name, done, whole)
         await target.write(copy_rows.keep_last_ids, await read(copy_rows.last_ids))
-        await _check_counts(source, target, rows)
         ids = await read(_batch_ids)
         found = {}
         for place, batch_id in enumerate(ids):
             if problems := await _verified(read, target, batch_id):
                 found[batch_id] = problems
             tell(VERIFYING, place + 1, len(ids))
+    await _compare(source, target, contents, tell)
     await target.write(migrate.mark, migrate.HEAD)
     return Copied(rows=rows, batches=len(ids), contradictions=found, is_anew=is_anew)
 
@@ -97,35 +100,47 @@ def _begin(conn: Connection) -> bool:
     return is_anew
 
 
-async def _portions(
-    read: Snapshot, target: Database, table: Table
-) -> AsyncIterator[int]:
-    """Copy a table, portion by portion; yields the rows of each."""
+async def _portions(read: Snapshot, table: Table) -> AsyncIterator[list[Row]]:
+    """Read a table, portion by portion."""
     after: Row = ()
     while rows := await read(copy_rows.page, table, after):
-        await target.write(copy_rows.put, table, rows)
+        yield rows
         after = copy_rows.key_of(table, rows[-1])
-        yield len(rows)
 
 
-async def _check_counts(
-    source: Database, target: Database, rows: dict[str, int]
+async def _compare(
+    source: Database, target: Database, contents: dict[str, int], tell: Tell
 ) -> None:
+    """Refuse where one of them does not hold what was read; the source comes last."""
     is_shared = not source.is_exclusive
     if is_shared and await source.has_engine(datetime.now(UTC)):
         raise EngineAlreadyRunning(
             "an engine came to work on the source meanwhile; stop it, then copy again"
         )
-    if await source.read(copy_rows.counts) != rows:
+    if differing := await _differing(target, contents, tell):
         raise CopyRefused(
-            "the source changed while it was copied; stop what works on it, and copy"
-            " again"
+            f"the target does not hold what was copied into it ({differing}); let"
+            " nothing else write there, and copy again"
         )
-    if await target.read(copy_rows.counts) != rows:
+    if differing := await _differing(source, contents, tell):
         raise CopyRefused(
-            "the target does not hold what was copied into it; let nothing else write"
-            " there, and copy again"
+            f"the source changed while it was copied ({differing}); stop what works on"
+            " it, and copy again"
         )
+
+
+async def _differing(database: Database, contents: dict[str, int], tell: Tell) -> str:
+    """Name the tables that hold something else, however many rows."""
+    found = []
+    async with database.snapshot() as read:
+        for place, table in enumerate(copy_rows.TABLES):
+            held = 0
+            async for some in _portions(read, table):
+                held += copy_rows.content(some)
+            if held != contents[table.name]:
+                found.append(table.name)
+            tell(COMPARING, place + 1, len(contents))
+    return ", ".join(found)
 
 
 def _batch_ids(conn: Connection) -> list[str]:
