@@ -244,14 +244,28 @@ async def test_an_open_provider_shows_no_secret(
     assert "s3cret" not in repr(provider) + repr(vars(provider))
 
 
+@pytest.mark.parametrize(
+    ("auth", "repeated"),
+    [
+        ({"kind": "bearer", "token_env": "TOKEN"}, b"s3cret"),
+        (
+            {"kind": "basic", "username_env": "USERNAME", "password_env": "TOKEN"},
+            base64.b64encode(b"me:s3cret"),
+        ),
+    ],
+)
 async def test_a_secret_that_an_answer_repeats_is_not_kept(
-    server: FaultServer, make: Make, message: Build
+    server: FaultServer,
+    make: Make,
+    message: Build,
+    auth: dict[str, str],
+    repeated: bytes,
 ) -> None:
-    said = b"no s3cret of ours"
+    said = b"no " + repeated + b" of ours"
     server.will(answer(401, b'{"error": "' + said + b'", "code": "' + said + b'"}'))
     paths = {"error_message": ["error"], "error_code": ["code"]}
-    auth = {"kind": "bearer", "token_env": "TOKEN"}
-    provider = make(server.url, {"TOKEN": "s3cret"}, auth=auth, answer=paths)
+    environment = {"TOKEN": "s3cret", "USERNAME": "me"}
+    provider = make(server.url, environment, auth=auth, answer=paths)
     (given,) = await submit(provider, message())
     assert (given.error_message, given.error_code) == ("no … of ours", "no … of ours")
 
