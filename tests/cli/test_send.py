@@ -321,6 +321,22 @@ def test_ctrl_c_ends_following_another_engine_and_speaks_of_no_drain(
     assert "stopping" not in err
 
 
+def test_ctrl_c_says_how_a_paused_batch_goes_on(
+    start: Start, cli: Cli, slow: Path
+) -> None:
+    send = start("send", slow, "--template", "Hi", "--batch-id", "b1")
+    assert send.stderr is not None
+    for line in send.stderr:
+        if "delivery_running" in line:
+            break
+    assert cli("pause", "b1").returncode == 0
+    send.send_signal(signal.SIGINT)
+    _, err = send.communicate(timeout=30)
+    assert send.returncode == 130
+    told = "`batchwire resume b1`, then `batchwire serve --until-idle`"
+    assert told in err
+
+
 def _until_engine(cli: Cli, slow: Path) -> None:
     """Wait until a scheduled batch says that an engine would follow it."""
     later = ("--schedule", "2999-01-01T00:00:00Z", "--no-wait", "--template", "Hi")

@@ -71,3 +71,20 @@ def test_ctrl_c_is_answered_on_a_line_of_its_own_beside_the_bar(
     assert "ended at once" in send.end()
     assert send.process.returncode == 130
     assert send.shown.rindex("\x1b[?25h") > send.shown.rindex("\x1b[?25l")
+
+
+def test_a_text_is_shown_as_it_is_whatever_stands_in_brackets(
+    terminal: Terminal, cli: Cli, people: Path, folder: Path
+) -> None:
+    text = "[red]SALE[/b] {{name}} :smile:"
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n  sandbox: {latency_ms: 60000}\n"
+    )
+    send = terminal("send", people, "--template", text, "--batch-id", "b1")
+    send.until("delivery_running")
+    assert cli("pause", "b1", "--reason", "see [/tickets/17]").returncode == 0
+    send.until("see [/tickets/17]")
+    assert text in terminal("show", "b1").end()
+    for _ in range(2):
+        send.process.send_signal(signal.SIGINT)
+    assert "Traceback" not in send.end()

@@ -793,6 +793,32 @@ async def test_what_waits_in_the_line_at_not_after_is_not_submitted(
     assert await service.flaws() == []
 
 
+async def test_of_two_batches_that_are_late_at_once_neither_goes_on(
+    store: SqlStore,
+) -> None:
+    """Both wait in one line."""
+    known = 0
+
+    def script(message: Message) -> Answer:
+        nonlocal known
+        if message.batch_id == "b2" and not known:
+            known = len(provider.submitted)
+            clock.ahead = timedelta(hours=2)
+        return ACCEPTED
+
+    clock = JumpingClock()
+    provider = ScriptedProvider(script, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    first = clock.now() + timedelta(hours=1)
+    await service.take(numbers(300), "b1", not_after=first)
+    await service.take(numbers(300), "b2", not_after=first + timedelta(seconds=30))
+    await service.run()
+    assert len(provider.submitted) == known > 0
+    for batch_id in ("b1", "b2"):
+        assert (await store.batch(batch_id)).state.status is Status.EXPIRED
+        assert await service.flaws(batch_id) == []
+
+
 async def test_whoever_stood_still_submits_nothing_before_he_knows_of_a_pause(
     store: SqlStore, clock: FastClock, tmp_path: Path
 ) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.events import EventType
 from batchwire.domain.ledger import unpack_numbers
-from batchwire.domain.lifecycle import Status
+from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
 from batchwire.engine import preparation
 from batchwire.engine.preparation import Preparation
@@ -210,3 +211,6 @@ async def test_a_list_of_which_a_part_is_gone_fails_its_batch(
     async with service.running():
         batch = await service.until(Status.PREPARATION_FAILED)
     assert batch.state.reason == "0 of 1 blocks of the list are left: send it again"
+    await service.operate(Operation.RETRY)  # of everybody: nobody is chosen
+    asked = [e.data async for e in store.replay("b1") if e.type is EventType.OPERATION]
+    assert [data.get("selection", "") for data in asked] == [""]

@@ -191,6 +191,27 @@ async def test_while_nothing_is_heard_of_the_store_nothing_is_submitted(
     assert await service.flaws() == []
 
 
+async def test_a_store_that_is_always_slow_keeps_nobody_from_sending(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """Nor does the time that the line is held meanwhile count as a stall."""
+
+    class Distant(FlakyStore):
+        async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+            found = await store.flush(owner, flushes)
+            await asyncio.sleep(1.2)
+            return found
+
+    provider, distant = ScriptedProvider(), Distant(store, lambda _: False)
+    service = Service(store, clock, {"scripted": provider}, engine_store=distant)
+    await service.take(numbers(20), timeout_s=60)  # 1.2 s of this clock
+    await asyncio.wait_for(service.run(), 60)
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.COMPLETED
+    assert batch.counts[Outcome.ACCEPTED] == 20
+    assert await service.flaws() == []
+
+
 async def test_while_another_batch_keeps_the_store_nothing_is_submitted(
     store: SqlStore, clock: FastClock
 ) -> None:

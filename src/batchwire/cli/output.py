@@ -63,7 +63,7 @@ def table(
     kept = {0, *(n for n, header in enumerate(headers) if header in whole)}
     least = [w if n in kept else min(w, _NARROW) for n, w in enumerate(widths)]
     gaps = len(widths) - 1
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)
     if is_for_somebody() and sum(least) + gaps <= console.width:
         is_tight = sum(widths) + 2 * gaps > console.width
         shown = Table(box=None, pad_edge=False, collapse_padding=is_tight)

@@ -126,10 +126,10 @@ class Bar:
     def __init__(self) -> None:
         self._speed = Speed()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.percentage:3.0f} % {task.fields[told]}"),
-            console=Console(stderr=True),
+            TextColumn("{task.percentage:3.0f} % {task.fields[told]}", markup=False),
+            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
         )
         self._task: TaskID | None = None
 

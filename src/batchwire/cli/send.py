@@ -314,6 +314,8 @@ def _how(batch: Batch, at_work: AtWork) -> str:
             f"`batchwire watch {name}` follows it; the engine is another `send`, which"
             " may end before it: `batchwire serve --until-idle` goes on then"
         )
+    if batch.state.status.is_paused:
+        return f"`batchwire resume {name}`, then `batchwire serve --until-idle`"
     return (
         f"`batchwire serve --until-idle` delivers it, `batchwire pause {name}` holds"
         f" it, `batchwire abort {name}` ends it"

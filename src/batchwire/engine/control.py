@@ -82,12 +82,9 @@ class Control:
             IllegalOperation: it does not fit; says what does. The refusal is kept.
 
         """
-        chosen = selection or Selection()
-        if command.operation is Operation.RETRY:
-            command = msgspec.structs.replace(command, selection=_told(chosen))
         for _ in range(_TRIES):
             try:
-                batch = await self._operate(command, chosen)
+                batch = await self._operate(command, selection or Selection())
             except (StaleBatch, RecipientsPurged):  # purged while we read them
                 continue
             log.info(
@@ -106,6 +103,8 @@ class Control:
         rewrites: list[Rewrite] = []
         is_retry = command.operation is Operation.RETRY and before.state.is_sealed
         is_known = not before.state.is_purged
+        if is_retry:  # else everybody is prepared again
+            command = msgspec.structs.replace(command, selection=_told(selection))
         if is_retry and is_known and before.state.status.has_ended:
             # Opened again now, who is in flight would be submitted twice. Nobody leases
             # a chunk of an ended batch: once none is leased, none changes any more.

@@ -8,6 +8,7 @@ by anybody holds from the next cycle on.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 
 import structlog
@@ -37,6 +38,7 @@ from batchwire.ports.store import Flush, Flushed, Store
 
 _PROGRESS_S = 1.0
 _SILENT_S = 1.0  # late, of a cycle, by which nothing is submitted any more
+_FLUSHES = 3  # all as slow: so is the database, and nobody stood still
 _LOOK_S = 1.0  # at a batch of which others hold what is left, and for opt-outs
 _LATE_S = 60.0  # an opt-out is stored so long after its time, at most
 
@@ -69,6 +71,7 @@ class Delivery:
         self._opt_outs_at = clock.monotonic()  # when they were looked for
         self._opt_outs: set[str] = set()  # those found then
         self._hunger = asyncio.Event()  # some line runs low
+        self._flushes_s = deque([0.0] * _FLUSHES, maxlen=_FLUSHES)  # the last ones
         self._is_settled = True  # all that was flushed is known to be stored
         self._is_stopping = False
         self._is_draining = False
@@ -236,15 +239,16 @@ class Delivery:
         Where it raises nothing is stored, unless that is what is in doubt.
         """
         self._is_settled = False
-        asked_at = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
         try:
             found = await self._store.flush(self._heart.owner, flushes)
         except Exception as error:
             self._is_settled = not isinstance(error, StoreInDoubt)
             raise
-        self._heard(
-            until=asked_at + self._settings.flush_interval_ms / 1000 + _SILENT_S
-        )
+        late_s = max(_SILENT_S, 2 * min(self._flushes_s))
+        self._flushes_s.append(loop.time() - asked_at)
+        self._heard(until=asked_at + self._settings.flush_interval_ms / 1000 + late_s)
         return found
 
     def _heard(self, until: float) -> None:

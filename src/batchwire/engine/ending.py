@@ -84,7 +84,7 @@ class Ending:
         now, timeout_s = self._clock.monotonic(), run.batch.spec.timeout_s
         stood_still = now - run.checked_at > timeout_s / 2
         run.checked_at = now
-        if stood_still or run.limited_by() or not run.under_way:
+        if stood_still or run.line.is_held or run.limited_by() or not run.under_way:
             run.progress_at = now
         if now - run.progress_at > timeout_s:
             reason = f"no progress for {timeout_s} s"

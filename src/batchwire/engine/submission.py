@@ -154,6 +154,11 @@ class Line:
         """Whether nothing may be submitted until somebody says ``try_again``."""
         return self.circuit.is_open or bool(self.refusal)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing goes because a pause, or our own death, could be missed."""
+        return not self._heart.is_trusted or self._loop.time() >= self.heard_until
+
     def limited_by(self) -> str:
         """Why it is not faster, in the closed vocabulary of ``limited_by``."""
         if self.is_blocked:
@@ -213,10 +218,10 @@ class Line:
     async def _may_go(self) -> bool:
         """Wait a moment where need be; whether the head may go now."""
         if self._is_late():
-            late_at = self._line[0].load.late_at
-            self.withdraw(lambda load: load.late_at == late_at)
+            now = self._clock.unix_us()
+            self.withdraw(lambda load: load.late_at is not None and load.late_at <= now)
         if (
-            not (self._heart.is_trusted and self._loop.time() < self.heard_until)
+            self.is_held
             or self.is_blocked
             or (self.circuit.is_tripped and self.in_flight)
         ):

@@ -221,6 +221,13 @@ def test_an_error_text_hides_the_number_in_any_spelling(
     assert "900" not in given.error_message
 
 
+def test_an_error_text_hides_the_numbers_of_the_others_too(message: Build) -> None:
+    said = {"code": 20500, "message": "stuck at +447700900456, case 4711000815"}
+    others = [message(), message(to="+447700900456")]
+    for answer in read(TWILIO, 503, said, others):
+        assert answer.error_message == "stuck at +…56, case 4711000815"
+
+
 ids = st.none() | st.integers(-9, 9) | st.sampled_from(["", "x", "ä"])
 trees = st.recursive(
     ids,

@@ -1,5 +1,11 @@
 """The SQLite store keeps the promises of its port."""
 
+import os
+import subprocess
+import sys
+
+import pytest
+
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.store import LASTS_S, ME, StoreContract
@@ -16,3 +22,17 @@ async def test_a_service_that_gives_no_sign_of_life_is_still_one(
     await store.become_engine(ME, LASTS_S)
     await clock.advance(10 * LASTS_S)
     assert await store.has_service()
+
+
+async def test_a_service_that_was_killed_is_none_and_not_at_work(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row stands there until the next engine has written its own."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220
+    ended.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: ended.pid)
+        await store.become_engine(ME, LASTS_S)
+    assert await store.has_engine()  # the lock is held: by the next one, as it were
+    assert not await store.has_service()
+    assert await store.living() == []

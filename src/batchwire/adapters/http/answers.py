@@ -46,6 +46,7 @@ class _Reply(msgspec.Struct, frozen=True, gc=False):
 
     status: int
     header: Header
+    messages: Sequence[Message]
     tree: object
     flaw: str
     is_success: bool
@@ -108,9 +109,9 @@ class AnswerReader:
         tree, flaw = _tree(body)
         if is_success and not is_about_one and self._items(tree) != len(messages):
             tree, flaw = None, flaw or "answer_count"
-        reply = _Reply(status, header, tree, flaw, is_success, is_about_one)
+        reply = _Reply(status, header, messages, tree, flaw, is_success, is_about_one)
         judge = self._of_success if is_success else self._of_refusal
-        return [judge(reply, message, n) for n, message in enumerate(messages)]
+        return [judge(reply, n) for n in range(len(messages))]
 
     def refuses_company(
         self, status: int, body: Bytes | bytes | None, answers: Sequence[Answer]
@@ -133,12 +134,12 @@ class AnswerReader:
             return message_id or None
         return message_id if as_text(self._claim.find(tree, n)) in self._yes else None
 
-    def _of_success(self, reply: _Reply, message: Message, n: int) -> Answer:
+    def _of_success(self, reply: _Reply, n: int) -> Answer:
         message_id = self._taken(reply.tree, n)
         if message_id is not None:
             return Answer(Verdict.ACCEPTED, message_id)
         if self._code(reply, n):
-            return self._of_refusal(reply, message, n)
+            return self._of_refusal(reply, n)
         if self._claim or self._id:
             code = reply.flaw or "answer_incomplete"
             text = f"{reply.status} {self._flaws[code]}"
@@ -147,14 +148,14 @@ class AnswerReader:
             )
         return Answer(Verdict.ACCEPTED)
 
-    def _of_refusal(self, reply: _Reply, message: Message, n: int) -> Answer:
+    def _of_refusal(self, reply: _Reply, n: int) -> Answer:
         code = self._code(reply, n)
         ruling = self._codes.get(code) or of_status(reply.status, self._statuses)
         throttled = ruling.verdict is Verdict.THROTTLED
         return Answer(
             ruling.verdict,
             error_code=self._hide(code)[:_LONGEST_CODE] or f"http_{reply.status}",
-            error_message=self._text(reply, message, n),
+            error_message=self._text(reply, n),
             retry_after_s=retry_after_s(reply.header) if throttled else None,
             suppress=ruling.suppress and (reply.is_success or reply.is_about_one),
         )
@@ -163,16 +164,16 @@ class AnswerReader:
         said = _first(self._codes_at, reply, n)
         return said or (_first((self._claim,), reply, n) if self._claim else "")
 
-    def _text(self, reply: _Reply, message: Message, n: int) -> str:
+    def _text(self, reply: _Reply, n: int) -> str:
         text = _first(self._texts_at, reply, n)
         is_redirect = reply.status // 100 == 3  # noqa: PLR2004 the class "redirection"
         if is_redirect and (location := header_text(reply.header, "location")):
             text = f"redirects are not followed; does url have to be {location}?"
-        tail = message.to[-_TAIL:]
+        tails = tuple(message.to[-_TAIL:] for message in reply.messages)
 
         def masked(found: re.Match[str]) -> str:
             digits = re.sub(r"\D", "", found[0])
-            return f"…{tail[-2:]}" if digits.endswith(tail) else found[0]
+            return f"…{digits[-2:]}" if digits.endswith(tails) else found[0]
 
         return _NUMBERS.sub(masked, self._hide(text))[:_LONGEST_TEXT]
 

@@ -274,11 +274,11 @@ def first_answer(
 def _must_ask_again(
     conn: Connection, asked: Command, metadata: Mapping[str, str]
 ) -> None:
-    """Compare with what the log holds of the first; an old event holds less."""
+    """Compare with what the first said, as far as the log has it."""
     first = log.of_request(conn, asked.batch_id, asked.request_id)
     again = {**msgspec.to_builtins(asked), "metadata": dict(metadata)}
     for name in _ASKED:
-        if name in first and first[name] != again[name]:
+        if first.get(name) and first[name] != again[name]:
             raise BatchConflict(
                 asked.batch_id,
                 f"request {asked.request_id} was to {asked.operation} it with {name}"

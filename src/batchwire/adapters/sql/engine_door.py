@@ -57,7 +57,10 @@ class SqlWorkers:
 
     async def living(self) -> list[Worker]:
         """See the port."""
-        return await self._database.read(worker_rows.living, self._clock.now())
+        found = await self._database.read(worker_rows.living, self._clock.now())
+        if not self._database.is_exclusive:
+            return found
+        return [one for one in found if worker_rows.is_running(one.process)]
 
     async def bury(self) -> list[str]:
         """See the port."""

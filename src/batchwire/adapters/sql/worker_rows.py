@@ -187,12 +187,30 @@ def has_service(conn: Connection, now: datetime, *, by_age: bool) -> bool:
     """
     Whether some engine stays when a batch of its own has ended.
 
-    Not ``by_age``: the one row of an engine is that of whoever works, however silent.
+    Not ``by_age``: it is one of this machine, however silent; the row of one that was
+    killed stands there until the next has written its own.
     """
-    staying = alive(ENGINE).where(~workers.c.owner.startswith(PASSING))
+    query = select(workers.c.process).where(
+        workers.c.role == ENGINE, ~workers.c.owner.startswith(PASSING)
+    )
     if by_age:
-        staying = staying.where(workers.c.dead_at > now_ms(conn, now))
-    return conn.execute(staying.limit(1)).first() is not None
+        query = query.where(workers.c.dead_at > now_ms(conn, now))
+        return conn.execute(query.limit(1)).first() is not None
+    return any(map(is_running, conn.execute(query).scalars()))
+
+
+def is_running(process: str) -> bool:
+    """Whether a process of this machine is still there; of others nobody here knows."""
+    host, _, pid = process.rpartition(":")
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _lost(owner: str) -> StaleLease:
