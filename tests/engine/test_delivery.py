@@ -797,26 +797,25 @@ async def test_of_two_batches_that_are_late_at_once_neither_goes_on(
     store: SqlStore,
 ) -> None:
     """Both wait in one line."""
-    known = 0
 
-    def script(message: Message) -> Answer:
-        nonlocal known
-        if message.batch_id == "b2" and not known:
-            known = len(provider.submitted)
-            clock.ahead = timedelta(hours=2)
-        return ACCEPTED
+    async def is_intended() -> bool:
+        return any([chunk.intent async for chunk in store.chunks("b2")])
 
     clock = JumpingClock()
-    provider = ScriptedProvider(script, concurrency=1)
+    provider = ScriptedProvider(concurrency=1, hold_after=3)
     service = Service(store, clock, {"scripted": provider})
     first = clock.now() + timedelta(hours=1)
-    await service.take(numbers(300), "b1", not_after=first)
+    await service.take(numbers(20), "b1", not_after=first)
     await service.take(numbers(300), "b2", not_after=first + timedelta(seconds=30))
-    await service.run()
-    assert len(provider.submitted) == known > 0
-    for batch_id in ("b1", "b2"):
-        assert (await store.batch(batch_id)).state.status is Status.EXPIRED
-        assert await service.flaws(batch_id) == []
+    async with service.running():
+        await until(is_intended)
+        known = len(provider.submitted)
+        clock.ahead = timedelta(hours=2)
+        provider.let_go()
+        for batch_id in ("b1", "b2"):
+            await service.until(Status.EXPIRED, batch_id=batch_id)
+    assert len(provider.submitted) == known == 4
+    assert [await service.flaws(b) for b in ("b1", "b2")] == [[], []]
 
 
 async def test_whoever_stood_still_submits_nothing_before_he_knows_of_a_pause(
