@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
+from batchwire.adapters.sql import worker_rows
+from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
+from batchwire.adapters.sql.worker_rows import ENGINE
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.store import LASTS_S, ME, StoreContract
 
@@ -24,7 +27,7 @@ async def test_a_service_that_gives_no_sign_of_life_is_still_one(
     assert await store.has_service()
 
 
-async def test_a_service_that_was_killed_is_none_and_not_at_work(
+async def test_a_service_that_was_killed_is_none(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row stands there until the next engine has written its own."""
@@ -35,4 +38,13 @@ async def test_a_service_that_was_killed_is_none_and_not_at_work(
         await store.become_engine(ME, LASTS_S)
     assert await store.has_engine()  # the lock is held: by the next one, as it were
     assert not await store.has_service()
+
+
+async def test_an_engine_that_was_killed_is_not_at_work(
+    database: SqliteDatabase, store: SqlStore, clock: ManualClock
+) -> None:
+    """Nobody holds the lock of the file, whatever the last one's row says."""
+    await database.write(worker_rows.join, ME, ENGINE, LASTS_S, clock.now())
     assert await store.living() == []
+    await store.become_engine(ME, LASTS_S)
+    assert [one.owner for one in await store.living()] == [ME]

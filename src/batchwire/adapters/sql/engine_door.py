@@ -58,9 +58,9 @@ class SqlWorkers:
     async def living(self) -> list[Worker]:
         """See the port."""
         found = await self._database.read(worker_rows.living, self._clock.now())
-        if not self._database.is_exclusive:
+        if not self._database.is_exclusive or await self.has_engine():
             return found
-        return [one for one in found if worker_rows.is_running(one.process)]
+        return [one for one in found if one.role != ENGINE]  # it was killed
 
     async def bury(self) -> list[str]:
         """See the port."""

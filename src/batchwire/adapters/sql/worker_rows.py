@@ -196,10 +196,10 @@ def has_service(conn: Connection, now: datetime, *, by_age: bool) -> bool:
     if by_age:
         query = query.where(workers.c.dead_at > now_ms(conn, now))
         return conn.execute(query.limit(1)).first() is not None
-    return any(map(is_running, conn.execute(query).scalars()))
+    return any(map(_is_running, conn.execute(query).scalars()))
 
 
-def is_running(process: str) -> bool:
+def _is_running(process: str) -> bool:
     """Whether a process of this machine is still there; of others nobody here knows."""
     host, _, pid = process.rpartition(":")
     if host != socket.gethostname():
