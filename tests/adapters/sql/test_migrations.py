@@ -1,6 +1,7 @@
 """The migrations build the schema that the code works with, on both databases."""
 
 import json
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -94,8 +95,24 @@ async def test_the_first_release_goes_on_where_it_was(
 
 
 async def test_the_migrations_build_the_tables(empty: Database) -> None:
-    assert await empty.upgrade() == ("", migrate.HEAD)
+    await empty.write(migrating.run, migrate.HEAD)
     assert await empty.read(_differences) == []
+
+
+async def test_a_new_file_has_the_very_tables_of_the_migrations(tmp_path: Path) -> None:
+    def tables(name: str) -> dict[str, str]:
+        with closing(sqlite3.connect(tmp_path / name)) as conn:
+            found = conn.execute("SELECT name, sql FROM sqlite_master").fetchall()
+        return {name: re.sub(r"\s", "", text) for name, text in found if text}
+
+    made, migrated = (SqliteDatabase(str(tmp_path / n)) for n in ("made", "migrated"))
+    assert await made.upgrade() == ("", migrate.HEAD)
+    assert await made.upgrade() == (migrate.HEAD, migrate.HEAD)
+    await migrated.write(migrating.run, migrate.HEAD)
+    for one in (made, migrated):
+        await one.close()
+    assert tables("made") == tables("migrated")
+    assert "alembic_version" in tables("made")
 
 
 def _differences(conn: Connection) -> list[Any]:

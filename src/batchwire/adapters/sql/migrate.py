@@ -2,8 +2,18 @@
 
 import importlib
 
-from sqlalchemy import Connection, column, inspect, select, table, update
+from sqlalchemy import (
+    Connection,
+    column,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+    update,
+)
 
+from batchwire.adapters.sql.tables import metadata
 from batchwire.errors import UnknownSchema
 
 HEAD = "0005"
@@ -11,6 +21,10 @@ COPYING = "copying"  # instead of a version, while a database is copied into thi
 _KNOWN = frozenset({"0001", "0002", "0003", "0004", HEAD})
 
 _version = table("alembic_version", column("version_num"))
+_create_version = text(  # as Alembic does
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
+    " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 def upgrade(conn: Connection, name: str) -> tuple[str, str]:
@@ -26,9 +40,19 @@ def upgrade(conn: Connection, name: str) -> tuple[str, str]:
     if before == HEAD:
         return HEAD, HEAD
     _must_be_known(before, name)
+    if not before and conn.dialect.name == "sqlite":
+        _create(conn)
+        return before, HEAD
     # Not an import statement: Alembic is loaded where there is something to migrate.
     importlib.import_module("batchwire.adapters.sql.migrating").run(conn, HEAD)
     return before, HEAD
+
+
+def _create(conn: Connection) -> None:
+    """Make a new file's tables at once: that takes a tenth of the migrations' time."""
+    metadata.create_all(conn, checkfirst=False)
+    conn.execute(_create_version)
+    conn.execute(insert(_version).values(version_num=HEAD))
 
 
 def check(conn: Connection, name: str) -> None:

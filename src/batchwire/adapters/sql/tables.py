@@ -1,9 +1,10 @@
 """
 The schema. Nothing here exists once per recipient.
 
-The migrations build it; a test holds that both agree. Times are Unix milliseconds, so
-that every database compares them alike. The condition of a partial index stands in its
-migration alone: SQLAlchemy loads each dialect that an option of it names.
+The migrations build it, but for a new SQLite file, which is made of what stands here; a
+test holds that both agree. Times are Unix milliseconds, so that every database compares
+them alike. The condition of a partial index stands here for SQLite alone: SQLAlchemy
+loads each dialect that an option of it names.
 """
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from batchwire.domain.outcome import Outcome
@@ -65,7 +67,7 @@ batches = Table(
     Index(
         "batches_in_preparation",
         "prepared_by",
-        # WHERE prepared_by IS NOT NULL
+        sqlite_where=text("prepared_by IS NOT NULL"),
     ),
 )
 
@@ -90,13 +92,13 @@ chunks = Table(
         "batch",
         "due_at",
         "number",
-        # WHERE open > 0 AND lease_owner IS NULL
+        sqlite_where=text("open > 0 AND lease_owner IS NULL"),
     ),
     Index(
         "chunks_leased",
         "batch",
         "number",
-        # WHERE lease_owner IS NOT NULL
+        sqlite_where=text("lease_owner IS NOT NULL"),
     ),
 )
 
@@ -139,9 +141,9 @@ operations = Table(
     metadata,
     Column("request_id", String(255), primary_key=True),
     Column("batch_id", String(128), nullable=False),
-    Column("operation", String(16), nullable=False, server_default=""),
     Column("at", BigInteger, nullable=False),
     Column("refusal", LargeBinary),
+    Column("operation", String(16), nullable=False, server_default=""),
 )
 
 suppressions = Table(
@@ -178,10 +180,10 @@ workers = Table(
     metadata,
     Column("owner", String(64), primary_key=True),
     Column("role", String(16), nullable=False),
+    Column("dead_at", BigInteger, nullable=False, server_default="0"),
     Column("process", String(320), nullable=False, server_default=""),
     Column("since", BigInteger, nullable=False, server_default="0"),
     Column("heard_at", BigInteger, nullable=False, server_default="0"),
-    Column("dead_at", BigInteger, nullable=False, server_default="0"),
 )
 
 # Who publishes which part of the outbox: crc32(key) mod 64.
