@@ -227,10 +227,7 @@ def test_a_signal_drains_and_the_batch_goes_on_later(
     start: Start, cli: Cli, slow: Path, number: signal.Signals
 ) -> None:
     send = start("send", slow, "--template", "Hi", "--batch-id", "b1")
-    assert send.stderr is not None
-    for line in send.stderr:
-        if "delivery_running" in line:
-            break
+    _until_said(send, "delivery_running")
     time.sleep(0.5)
     send.send_signal(number)
     out, err = send.communicate(timeout=30)
@@ -251,15 +248,10 @@ def test_a_second_signal_ends_at_once_and_nothing_is_lost(
     settings = folder / "batchwire.yaml"
     settings.write_text("providers:\n  sandbox: {latency_ms: 60000}\n")
     send = start("send", people, *HELLO, "--batch-id", "b1")
-    assert send.stderr is not None
-    for line in send.stderr:
-        if "delivery_running" in line:
-            break
+    _until_said(send, "delivery_running")
     time.sleep(0.5)
     send.send_signal(signal.SIGINT)
-    for line in send.stderr:
-        if line.startswith("stopping: "):
-            break
+    line = _until_said(send, "stopping: ")
     assert "(at most 25 s); Ctrl-C again ends at once" in line
     send.send_signal(signal.SIGINT)
     send.communicate(timeout=10)  # draining would take 25 s
@@ -310,10 +302,7 @@ def test_ctrl_c_ends_following_another_engine_and_speaks_of_no_drain(
     _until_engine(cli, slow)
     words = ("--template", "Hi", "--batch-id", "b1", "--wait")
     send = start("send", slow, *words)
-    assert send.stderr is not None
-    for line in send.stderr:
-        if "delivery_running" in line:
-            break
+    _until_said(send, "delivery_running")
     send.send_signal(signal.SIGINT)
     _, err = send.communicate(timeout=10)
     assert send.returncode == 130
@@ -325,16 +314,22 @@ def test_ctrl_c_says_how_a_paused_batch_goes_on(
     start: Start, cli: Cli, slow: Path
 ) -> None:
     send = start("send", slow, "--template", "Hi", "--batch-id", "b1")
-    assert send.stderr is not None
-    for line in send.stderr:
-        if "delivery_running" in line:
-            break
+    _until_said(send, "delivery_running")
     assert cli("pause", "b1").returncode == 0
     send.send_signal(signal.SIGINT)
     _, err = send.communicate(timeout=30)
     assert send.returncode == 130
     told = "`batchwire resume b1`, then `batchwire serve --until-idle`"
     assert told in err
+
+
+def _until_said(send: Popen[str], text: str) -> str:
+    """Wait for a line with this text on standard error; returns it."""
+    assert send.stderr is not None
+    for line in send.stderr:
+        if text in line:
+            return line
+    pytest.fail(f"it never said {text!r}")
 
 
 def _until_engine(cli: Cli, slow: Path) -> None:

@@ -2,8 +2,8 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from batchwire.domain import segments
 from batchwire.domain.batch import Batch
 from batchwire.domain.counts import named
 from batchwire.domain.encoding import Encoding, smart_encode
-from batchwire.domain.ledger import unpack_numbers, unpack_payload
+from batchwire.domain.ledger import unpack_payload
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Message
 from batchwire.engine.intake import Submission
@@ -26,6 +26,7 @@ from batchwire.errors import MessageError, StoreError
 _SAMPLES = 1000
 _CULPRITS = 20
 _OWNER = "dry-run"
+_Suppressed = Callable[[Sequence[str]], Awaitable[set[str]]]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,29 +93,33 @@ async def run(
     batch = await app.store.batch(batch_id)
     if batch.state.status is Status.PREPARATION_FAILED:
         raise MessageError(batch.state.reason)
-    suppressed = await _suppressed(app, settings, batch_id)
-    return await _found(app, batch, suppressed)
+    async with _suppressions(settings) as suppressed:
+        return await _found(app, batch, suppressed)
 
 
-async def _suppressed(app: App, settings: Settings, batch_id: str) -> set[str]:
-    """Find who of the batch is suppressed where it would be made."""
-    if not _has_database(settings):
-        return set()
-    found: set[str] = set()
-    try:
-        async with opened(settings) as real:
-            async for chunk in app.store.chunks(batch_id):
-                found |= await real.store.suppressed(unpack_numbers(chunk.payload))
-    except StoreError as error:
-        output.note(f"note: who is suppressed could not be looked up: {error}")
-    return found
+@asynccontextmanager
+async def _suppressions(settings: Settings) -> AsyncIterator[_Suppressed]:
+    """Give what tells who is suppressed where the batch would be made."""
+    suppressed: _Suppressed = _nobody
+    async with AsyncExitStack() as stack:
+        if _has_database(settings):
+            try:
+                real = await stack.enter_async_context(opened(settings))
+                suppressed = real.store.suppressed
+            except StoreError as error:
+                output.note(f"note: who is suppressed cannot be looked up: {error}")
+        yield suppressed
+
+
+async def _nobody(_: Sequence[str]) -> set[str]:
+    return set()
 
 
 def _has_database(settings: Settings) -> bool:
     return not settings.database_path or Path(settings.database_path).exists()
 
 
-async def _found(app: App, batch: Batch, suppressed: set[str]) -> Found:
+async def _found(app: App, batch: Batch, suppressed: _Suppressed) -> Found:
     invalid: Counter[str] = Counter()
     by_parts: Counter[int] = Counter()
     counts = named(batch.counts)
@@ -124,7 +129,8 @@ async def _found(app: App, batch: Batch, suppressed: set[str]) -> Found:
         payload = unpack_payload(chunk.payload)
         parts, ready = payload.parts, chunk.state.open_positions()
         numbers = payload.numbers.split("\n")
-        places = [place for place in ready if numbers[place] not in suppressed]
+        gone = await suppressed(numbers)
+        places = [place for place in ready if numbers[place] not in gone]
         counts["suppressed"] += len(ready) - len(places)
         by_parts.update(parts[place] for place in places)
         if not looked_at:

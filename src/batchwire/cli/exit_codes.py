@@ -34,10 +34,10 @@ class ExitCode(IntEnum):
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "Done.",
     ExitCode.NOT_GOOD: "The batch that was waited for ended as delivery_failed,"
-    " preparation_failed, aborted or expired, or the provider is not known to have taken anybody of it; or `verify` found a"
-    " contradiction; or a dry run found nobody to send to; or the numbers of `demo` do not add up; or `dlq redrive` left"
-    " letters behind that were meant; or `suppressions add` was given what is no"
-    " number.",
+    " preparation_failed, aborted or expired, or the provider is not known to have taken"
+    " anybody of it; or a dry run found nobody to send to; or `verify` found a"
+    " contradiction; or the numbers of `demo` do not add up; or `dlq redrive` left"
+    " letters behind that were meant; or `suppressions add` was given what is no number.",
     ExitCode.USAGE: "The command line is not right; nothing was done.",
     ExitCode.BAD_INPUT: "The list, the template or a time cannot be used; nothing was"
     " made.",

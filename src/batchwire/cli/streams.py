@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from batchwire.errors import OutputError
@@ -20,32 +22,31 @@ class _Stream:
 
 
 class Output(_Stream):
-    """Standard output: that it cannot be written is no failure of another file."""
+    """
+    Standard output: that it cannot be written is no failure of another file.
+
+    Both methods raise ``OutputError`` then; ``BrokenPipeError`` where nobody reads it.
+    """
 
     def write(self, text: str) -> int:
-        """
-        Write.
-
-        Raises:
-            BrokenPipeError: nobody reads any further.
-            OutputError: it cannot be written.
-
-        """
-        try:
+        """Write."""
+        with _told_apart():
             return self._stream.write(text)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(str(error.strerror)) from error
 
     def flush(self) -> None:
-        """Flush; raises as ``write`` does."""
-        try:
+        """Flush."""
+        with _told_apart():
             self._stream.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(str(error.strerror)) from error
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(str(error.strerror)) from error
 
 
 class Unfailing(_Stream):

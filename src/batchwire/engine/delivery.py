@@ -69,7 +69,6 @@ class Delivery:
         self._ending = Ending(store, clock)
         self.rationing = Rationing(store, clock)
         self._opt_outs_at = clock.monotonic()  # when they were looked for
-        self._opt_outs: set[str] = set()  # those found then
         self._hunger = asyncio.Event()  # some line runs low
         self._flushes_s = deque([0.0] * _FLUSHES, maxlen=_FLUSHES)  # the last ones
         self._is_settled = True  # all that was flushed is known to be stored
@@ -337,14 +336,20 @@ class Delivery:
         run.claim_at = self._clock.monotonic() + wait_s
 
     async def _hear_opt_outs(self) -> None:
-        """Learn once a second whom others suppressed since their chunks were claimed."""
+        """
+        Learn once a second whom others suppressed since their chunks were claimed.
+
+        Asked of those in memory alone: however many are added, few are read.
+        """
         now = self._clock.monotonic()
         ago_s = now - self._opt_outs_at
         if ago_s < _LOOK_S or not self._runs:
             return
-        found = await self._store.suppressed_since(ago_s + _LATE_S)
-        self._opt_out(found - self._opt_outs)
-        self._opt_outs_at, self._opt_outs = now, found
+        if await self._store.has_suppressed_since(ago_s + _LATE_S):
+            loads = [load for run in self._runs.values() for load in run.loads.values()]
+            ahead = [number for load in loads for number in load.numbers_ahead()]
+            self._opt_out(await self._store.suppressed(ahead))
+        self._opt_outs_at = now
 
     def _opt_out(self, numbers: set[str]) -> None:
         """Submit no more to numbers that are stored as suppressed now, of any batch."""

@@ -66,18 +66,23 @@ class Load:
         self._messages: list[Message] = []
         self._suppress(claim.suppressed)
 
-    def opt_out(self, numbers: Collection[str]) -> None:
+    def numbers_ahead(self) -> list[str]:
         """
-        End who has one of these numbers and is not intended yet.
+        Give the numbers of who is not intended yet.
 
         Raises:
             StoreDamaged: what is stored of them cannot be read.
 
         """
-        if self.unintended:
-            own = self._read(unpack_numbers)
-            ahead = self.open[self.intended :]
-            self._suppress({place for place in ahead if own[place] in numbers})
+        if not self.unintended:
+            return []
+        own = self._read(unpack_numbers)
+        return [own[place] for place in self.open[self.intended :]]
+
+    def opt_out(self, numbers: Collection[str]) -> None:
+        """End who has one of these numbers and is not intended yet; raises as above."""
+        ahead = zip(self.open[self.intended :], self.numbers_ahead(), strict=True)
+        self._suppress({place for place, number in ahead if number in numbers})
 
     def _suppress(self, suppressed: Collection[int]) -> None:
         """End suppressed numbers; who may have been accepted before is uncertain."""

@@ -310,8 +310,8 @@ class Store(Workers, Protocol):
         """Which of these are suppressed."""
         ...
 
-    async def suppressed_since(self, ago_s: float) -> set[str]:
-        """Who is suppressed since so many seconds ago, or less."""
+    async def has_suppressed_since(self, ago_s: float) -> bool:
+        """Whether anybody is suppressed since so many seconds ago, or less."""
         ...
 
     def suppressions(self) -> AsyncIterator[SuppressedNumber]:

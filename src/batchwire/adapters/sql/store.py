@@ -206,9 +206,9 @@ class SqlStore(SqlWorkers):
         """See the port."""
         return await self._read(suppression_rows.among, numbers)
 
-    async def suppressed_since(self, ago_s: float) -> set[str]:
+    async def has_suppressed_since(self, ago_s: float) -> bool:
         """See the port."""
-        return await self._read(_suppressed_since, ago_s, self._clock.now())
+        return await self._read(_has_suppressed_since, ago_s, self._clock.now())
 
     async def suppressions(self) -> AsyncIterator[SuppressedNumber]:
         """See the port."""
@@ -303,9 +303,9 @@ def _suppress(conn: Connection, reasons: Mapping[str, str], now: datetime) -> No
     suppression_rows.add(conn, reasons, worker_rows.now_ms(conn, now))
 
 
-def _suppressed_since(conn: Connection, ago_s: float, now: datetime) -> set[str]:
+def _has_suppressed_since(conn: Connection, ago_s: float, now: datetime) -> bool:
     at_ms = worker_rows.now_ms(conn, now) - int(ago_s * 1000)
-    return suppression_rows.since(conn, at_ms)
+    return suppression_rows.is_any_since(conn, at_ms)
 
 
 def _flush(

@@ -27,7 +27,7 @@ def _insert_new(statement: _InsertNew, compiler: SQLCompiler, **kw: Any) -> str:
 
 _add = _InsertNew(suppressions)
 _any = select(suppressions.c.number).limit(1)
-_since = select(suppressions.c.number).where(suppressions.c.since >= bindparam("at"))
+_any_since = _any.where(suppressions.c.since >= bindparam("at"))
 _behind = (
     select(suppressions)
     .where(suppressions.c.number > bindparam("after"))
@@ -68,9 +68,9 @@ def among(conn: Connection, numbers: Sequence[str]) -> set[str]:
     return found
 
 
-def since(conn: Connection, at_ms: int) -> set[str]:
-    """Find who is suppressed since then, Unix milliseconds."""
-    return set(conn.execute(_since, {"at": at_ms}).scalars())
+def is_any_since(conn: Connection, at_ms: int) -> bool:
+    """Whether anybody is suppressed since then, Unix milliseconds."""
+    return conn.execute(_any_since, {"at": at_ms}).first() is not None
 
 
 def behind(conn: Connection, after: str, most: int) -> list[SuppressedNumber]:

@@ -7,6 +7,7 @@ machines need agree on theirs.
 
 import os
 import socket
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import (
@@ -205,11 +206,10 @@ def _is_running(process: str) -> bool:
     if host != socket.gethostname():
         return True
     try:
-        os.kill(int(pid), 0)
+        with suppress(PermissionError):  # somebody else's
+            os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
-        return True
     return True
 
 
