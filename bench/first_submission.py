@@ -4,8 +4,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from batchwire.__main__ import main
 from batchwire.adapters.sandbox import SandboxProvider
-from batchwire.cli.app import run
 from batchwire.domain.outcome import Answer, Message
 
 _submit = SandboxProvider.submit
@@ -19,4 +19,4 @@ async def _noting(
 
 
 SandboxProvider.submit = _noting  # type: ignore[method-assign]
-sys.exit(run(sys.argv[1:]))
+main()
