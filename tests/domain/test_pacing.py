@@ -53,19 +53,22 @@ def test_throttling_a_free_provider_limits_it_for_a_while() -> None:
     assert was_free[-1]
 
 
+A, B, C = (("b1", position) for position in range(3))  # recipients
+
+
 def test_a_circuit_opens_after_failures_in_a_row_only() -> None:
-    circuit = Circuit(3, 60.0)
-    assert [circuit.failed(), circuit.failed()] == [False, False]
+    circuit = Circuit(3, 60.0, 0.0)
+    assert [circuit.failed(0.0), circuit.failed(0.0)] == [False, False]
     circuit.succeeded()
-    assert [circuit.failed() for _ in range(3)] == [False, False, True]
+    assert [circuit.failed(0.0) for _ in range(3)] == [False, False, True]
     assert circuit.is_open
 
 
 def test_trials_are_ever_further_apart_up_to_the_most() -> None:
-    circuit = Circuit(1, 8.0)
+    circuit = Circuit(1, 8.0, 0.0)
     delays = []
     for _ in range(6):
-        assert circuit.failed()
+        assert circuit.failed(0.0)
         delays.append(circuit.delay_s)
         circuit.try_again()
         assert not circuit.is_open
@@ -73,6 +76,47 @@ def test_trials_are_ever_further_apart_up_to_the_most() -> None:
     assert delays == [1, 2, 4, 8, 8, 8]
     circuit.succeeded()
     assert not circuit.is_tripped
+
+
+def test_a_circuit_opens_when_one_fails_again_and_nobody_succeeded_meanwhile() -> None:
+    circuit = Circuit(20, 60.0, 0.0)
+    assert not circuit.failed(0.0, {A: 2})
+    assert not circuit.failed(0.0, {B: 1})
+    assert circuit.failed(0.0, {A: 3})
+
+
+def test_who_failed_while_others_succeeded_opens_no_circuit_alone() -> None:
+    circuit = Circuit(20, 60.0, 0.0)
+    circuit.failed(0.0, {A: 1})
+    circuit.succeeded()
+    assert [circuit.failed(0.0, {A: n}) for n in (2, 3, 4)] == [False] * 3
+
+
+def test_a_trial_is_of_up_to_three_where_it_may_be_the_fault_of_each() -> None:
+    circuit = Circuit(1, 60.0, 0.0)
+    circuit.failed(0.0)
+    circuit.try_again()
+    whom = [{A: 1}, {B: 1}, {C: 1}]
+    assert [circuit.failed(0.0, one, has_others=True) for one in whom] == [
+        *(False, False, True)
+    ]
+    circuit.try_again()
+    assert circuit.failed(0.0, {A: 1})  # nobody else is there
+    circuit.try_again()
+    assert circuit.failed(0.0, has_others=True)  # it cannot be theirs
+
+
+def test_a_circuit_is_patient_from_the_first_time_it_opens() -> None:
+    circuit = Circuit(1, 60.0, 100.0)
+    assert not circuit.is_patient(50.0)
+    circuit.failed(50.0)
+    circuit.try_again()
+    circuit.failed(149.0)
+    assert circuit.is_patient(149.0)
+    assert not circuit.is_patient(150.0)
+    circuit.succeeded()
+    circuit.failed(200.0)
+    assert circuit.is_patient(299.0)
 
 
 def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:

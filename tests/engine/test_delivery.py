@@ -60,10 +60,14 @@ async def test_who_always_fails_does_not_keep_the_circuit_open_for_ever(
     store: SqlStore, clock: FastClock
 ) -> None:
     provider = ScriptedProvider(lambda _: Answer(Verdict.TRANSIENT, error_code="503"))
-    quick = EngineSettings(circuit_failures=2, circuit_max_delay_s=1.0)
+    quick = EngineSettings(
+        circuit_failures=2, circuit_max_delay_s=1.0, circuit_patience_s=20.0
+    )
     service = Service(store, clock, {"scripted": provider}, quick)
     await service.take(numbers(3), max_retries=3, timeout_s=100_000)
+    started = clock.monotonic()
     await service.run()
+    assert clock.monotonic() - started > 20
     batch = await store.batch("b1")
     assert batch.state.status is Status.DELIVERY_FAILED
     assert batch.counts[Outcome.FAILED] == 3
@@ -203,6 +207,48 @@ async def test_a_provider_away_for_half_an_hour_burns_nobody(
     assert batch.counts[Outcome.ACCEPTED] == 100
     assert {message.attempt for message in provider.submitted} == {1}
     assert len(provider.submitted) < 300  # it was not hammered
+    assert await service.flaws() == []
+
+
+@pytest.mark.parametrize("clock", [1500.0], indirect=True)
+@pytest.mark.parametrize("count", [1, 3, 100])
+async def test_half_an_hour_of_503_burns_nobody_of_a_list_however_short(
+    store: SqlStore, clock: FastClock, count: int
+) -> None:
+    back_at = clock.monotonic() + 1800
+
+    def script(_: Message) -> Answer:
+        if clock.monotonic() < back_at:
+            return Answer(Verdict.TRANSIENT, error_code="http_503")
+        return ACCEPTED
+
+    provider = ScriptedProvider(script)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(count), max_retries=1, timeout_s=100_000)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.ACCEPTED] == count
+    assert await service.flaws() == []
+
+
+async def test_who_always_fails_holds_up_nobody_after_an_outage(
+    store: SqlStore, clock: FastClock
+) -> None:
+    back_at = clock.monotonic() + 60
+
+    def script(message: Message) -> Answer:
+        if clock.monotonic() < back_at or message.position < 2:
+            return Answer(Verdict.TRANSIENT, error_code="http_503")
+        return ACCEPTED
+
+    provider = ScriptedProvider(script, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), timeout_s=100_000)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.ACCEPTED] == 98
+    assert batch.counts[Outcome.FAILED] == 2
+    assert clock.monotonic() - back_at < 600  # far less than the circuit is patient
     assert await service.flaws() == []
 
 

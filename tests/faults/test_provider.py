@@ -167,6 +167,24 @@ async def test_a_provider_that_dies_pauses_the_batch_and_coming_back_resumes_it(
     assert batch.counts[Outcome.ACCEPTED] + batch.counts[Outcome.UNCERTAIN] == 1500
 
 
+async def test_a_provider_that_takes_nothing_for_now_burns_no_list_however_short(
+    world: World, watch: Watch, provider: SandboxServer
+) -> None:
+    provider.change(Behaviour(transient_rate=1.0))
+    world.configure(f"{provider.url}/messages", {"circuit_max_delay_s": 0.5})
+    await watch.take(numbers(3), provider="acme", max_retries=1)
+    await world.engine()
+    batch = await watch.until(Status.DELIVERY_PAUSED)
+    assert "acme takes nothing for now" in batch.state.reason
+    await asyncio.sleep(2.5)  # more trials than attempts
+    assert provider.stats.requests > 9
+    assert (await watch.store.batch("b1")).open_recipients == 3
+    provider.change(Behaviour())
+    batch = await watch.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == accepted(provider).total() == 3
+    assert await watch.broken(3) == []
+
+
 async def test_refused_credentials_pause_the_batch_and_burn_nobody(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:

@@ -84,6 +84,13 @@ class EngineGroup(Group):
         le=3600,
         description="Seconds between two trials, at most, while a circuit is open.",
     )
+    circuit_patience_s: Number = Field(
+        default=_OF_ENGINE.circuit_patience_s,
+        ge=0,
+        le=604_800,
+        description="Seconds after a circuit opened in which a trial that fails uses up"
+        " no attempt of its recipient.",
+    )
 
     @model_validator(mode="after")
     def _signs_come_before_trust_ends(self) -> Self:

@@ -4,6 +4,9 @@ How fast, and whether at all: rate in parts per second, flow control, circuit.
 Pure arithmetic on a monotonic clock's seconds, handed in as ``now``.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 MIN_RATE = 1.0
 LONGEST_BACKOFF_S = 300
 _CUT = 0.7  # of the measured rate, when a provider throttles
@@ -11,6 +14,7 @@ _RECOVERY = 1.1  # a second without throttling
 _FREE_AGAIN = 4.0  # times the rate of the last cut
 _MEASURED_S = 0.5  # a window that is younger says little
 _MOST_HOLD_S = 300.0  # however long a provider asks us to wait
+_TRIED = 3  # recipients of one trial: who always fails must not end each of them
 
 
 class Pace:
@@ -114,33 +118,79 @@ class Pace:
 
 
 class Circuit:
-    """Opens after failures in a row; then one trial at a time, ever further apart."""
+    """
+    Opens after failures in a row; then a trial now and then, ever further apart.
 
-    def __init__(self, failures: int, max_delay_s: float) -> None:
+    So few recipients that they would use up their attempts first open it too: when one
+    of them fails again and nobody succeeded in between. For ``patience_s`` after that
+    no failure is an attempt. Who failed while others succeeded is no sign of anything.
+    """
+
+    def __init__(self, failures: int, max_delay_s: float, patience_s: float) -> None:
         self._most = failures
         self._max_delay_s = max_delay_s
-        self.failed_in_a_row = 0
-        self._opened = 0
+        self._patience_s = patience_s
+        self._failed_in_a_row = 0
+        self._failed: set[tuple[str, int]] = set()  # since the last success
+        self._has_succeeded = False
+        self._opened = 0  # times in a row
+        self._opened_at = 0.0  # the first of them
+        self._tried = 0  # recipients, since it opened last
+        self.is_proven = False  # the last answer says that the provider is there
         self.is_open = False
-        self.is_tripped = False  # open, or on trial: failures are no attempts
+        self.is_tripped = False  # open, or on trial
 
     def succeeded(self) -> None:
         """Count an answer: whatever it says, the provider is there."""
-        self.failed_in_a_row = self._opened = 0
+        self._failed_in_a_row = self._opened = self._tried = 0
+        self._failed.clear()
+        self._has_succeeded = self.is_proven = True
         self.is_open = self.is_tripped = False
 
-    def failed(self) -> bool:
-        """Count a failure; True where it opens the circuit."""
-        self.failed_in_a_row += 1
-        if self.is_open or (self.failed_in_a_row < self._most and not self.is_tripped):
+    def failed(
+        self,
+        now: float,
+        attempts: Mapping[tuple[str, int], int] = MappingProxyType({}),
+        *,
+        has_others: bool = False,
+    ) -> bool:
+        """
+        Count a failure; True where it opens the circuit.
+
+        ``attempts``: whose failure it is (batch, position), and which attempt that was,
+        if it may be their own fault: then a trial goes on to others where it
+        ``has_others``, to three in all.
+        """
+        self.is_proven = False
+        self._failed_in_a_row += 1
+        if self.is_open:
             return False
+        if self.is_tripped:
+            self._tried += 1
+            if attempts and has_others and self._tried < _TRIED:
+                return False
+        else:
+            fails_again = not self._failed.isdisjoint(attempts)
+            if self._failed_in_a_row < self._most and not fails_again:
+                self._failed.update(
+                    whose
+                    for whose, attempt in attempts.items()
+                    if attempt == 1 or not self._has_succeeded
+                )
+                return False
+            self._opened_at = now
         self.is_open = self.is_tripped = True
         self._opened += 1
+        self._tried = 0
         return True
 
     def try_again(self) -> None:
-        """Let one trial through."""
+        """Let a trial through."""
         self.is_open = False
+
+    def is_patient(self, now: float) -> bool:
+        """Whether what fails now is no attempt."""
+        return self.is_tripped and now - self._opened_at < self._patience_s
 
     @property
     def delay_s(self) -> float:

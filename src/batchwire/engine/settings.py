@@ -28,6 +28,8 @@ class EngineSettings:
     - ``circuit_failures``: failures of a provider in a row that open its circuit.
     - ``circuit_max_delay_s``: longest pause between two trials of a provider whose
       circuit is open, seconds.
+    - ``circuit_patience_s``: how long after a circuit opened a trial that fails uses up
+      no attempt, seconds.
     """
 
     chunk_size: int = 1000
@@ -41,3 +43,4 @@ class EngineSettings:
     trust_s: float = 20.0
     circuit_failures: int = 20
     circuit_max_delay_s: float = 60.0
+    circuit_patience_s: float = 3600.0

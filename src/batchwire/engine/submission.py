@@ -9,6 +9,7 @@ what surely did not arrive goes back to the front of the line.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -83,7 +84,11 @@ class Line:
         self.traits = provider.traits
         self._size = provider.traits.batch_size
         self.pace = pace
-        self.circuit = Circuit(settings.circuit_failures, settings.circuit_max_delay_s)
+        self.circuit = Circuit(
+            settings.circuit_failures,
+            settings.circuit_max_delay_s,
+            settings.circuit_patience_s,
+        )
         self.waiting = 0  # messages in the line
         self.in_flight = 0  # messages submitted and not answered
         self.turn = 0.0  # virtual time: the turn of the batch that was served last
@@ -132,9 +137,9 @@ class Line:
     def withdraw(self, is_meant: Callable[[Any], bool]) -> None:
         """Take messages out of the line that must not be submitted any more."""
         left = [one for one in self._line if not is_meant(one.load)]
-        for one in reversed(self._line):
-            if is_meant(one.load):
-                one.load.take_back(one)
+        meant = [one for one in self._line if is_meant(one.load)]
+        for one in sorted(meant, key=attrgetter("stop"), reverse=True):
+            one.load.take_back(one)
         self._line = deque(left)
         self.waiting = sum(one.left for one in left)
 
@@ -193,7 +198,7 @@ class Line:
                 else _are_plain(answers, count)
             )
             if is_plain:
-                if self.circuit.failed_in_a_row:
+                if not self.circuit.is_proven:
                     self.circuit.succeeded()
                 load.accepted(messages, answers)
             else:
@@ -301,20 +306,24 @@ class Line:
 
         Who was refused in company goes again in halves, until who is to blame is alone.
 
-        A transient failure while the circuit opens is no attempt. That of a trial is
-        one: else recipients that always fail would keep the circuit open for ever.
+        A transient failure while the circuit is tripped is no attempt, that of a trial
+        only as long as the circuit is patient: else recipients that always fail would
+        keep it open for ever. After such a trial others go first.
         """
         if len(answers) != len(messages):
             log.error("provider_miscounted", provider=self.traits.name)
             answers = [_lost("answer_count")] * len(messages)
-        self._judge_provider({answer.verdict for answer in answers}, answers)
+        self._judge_provider(messages, answers)
         if len(messages) > 1 and all(answer.in_company for answer in answers):
             middle = len(messages) // 2
             self._put_back(load, messages[middle:])
             self._put_back(load, messages[:middle])
             return
         again = _AGAIN
-        if self.circuit.is_tripped and not is_trial:
+        circuit = self.circuit
+        if circuit.is_tripped and not (
+            is_trial and not circuit.is_patient(self._clock.monotonic())
+        ):
             again |= {Verdict.TRANSIENT}
         back: list[Message] = []
         for message, answer in zip(messages, answers, strict=True):
@@ -323,7 +332,7 @@ class Line:
             else:
                 load.note(message, answer)
                 self._tell(load, message, answer)
-        self._put_back(load, back)
+        self._put_back(load, back, is_last=is_trial and circuit.is_tripped)
 
     def _tell(
         self,
@@ -346,19 +355,32 @@ class Line:
         self,
         load: Any,  # noqa: ANN401
         messages: list[Message],
+        *,
+        is_last: bool = False,
     ) -> None:
         """Put at the front what surely was not taken: it goes next, in one call."""
         if messages and not load.is_stopping:
-            self._line.appendleft(load.back(messages))
+            put = self._line.append if is_last else self._line.appendleft
+            put(load.back(messages))
             self.waiting += len(messages)
             self._offered.set()
 
+    def _opens(self, messages: Sequence[Message], verdicts: set[Verdict]) -> bool:
+        """Count a failure; whether it opens the circuit."""
+        attempts = {(m.batch_id, m.position): m.attempt for m in messages}
+        return self.circuit.failed(
+            self._clock.monotonic(),
+            attempts if verdicts == {Verdict.TRANSIENT} else {},
+            has_others=self.waiting > 0,
+        )
+
     def _judge_provider(
-        self, verdicts: set[Verdict], answers: Sequence[Answer]
+        self, messages: Sequence[Message], answers: Sequence[Answer]
     ) -> None:
+        verdicts = {answer.verdict for answer in answers}
         if verdicts - _FAILURES - {Verdict.THROTTLED}:
             self.circuit.succeeded()
-        elif verdicts & _FAILURES and self.circuit.failed():
+        elif verdicts & _FAILURES and self._opens(messages, verdicts):
             last = next(a for a in answers if a.verdict in _FAILURES)
             self.trouble = f"{_TROUBLES[last.verdict]}{_detail(last)}"
             if last.is_unclear:  # a trial would reach one more who is uncertain then
