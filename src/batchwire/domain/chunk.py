@@ -135,7 +135,7 @@ class Recipe(msgspec.Struct, frozen=True):
             columns = tuple([column[p] for p in places] for column in columns)
             parts = bytes(parts[p] for p in places)
         attempts: Iterable[int] = repeat(1)
-        if any(state.attempts):
+        if state.has_attempts:
             attempts = [state.next_attempt(p) for p in places]
         texts = self._rendered(_filled_out(columns), len(numbers))
         return list(

@@ -12,6 +12,7 @@ from batchwire.domain.outcome import Outcome
 Counts = tuple[int, ...]
 
 ZERO: Counts = (0,) * len(Outcome)
+_VALUES = range(len(Outcome))
 
 _SUCCESS = (Outcome.ACCEPTED, Outcome.DELIVERED, Outcome.UNDELIVERED)
 _FAILED = (Outcome.FAILED, Outcome.INVALID, Outcome.EXPIRED)
@@ -19,7 +20,7 @@ _FAILED = (Outcome.FAILED, Outcome.INVALID, Outcome.EXPIRED)
 
 def count(outcomes: bytes | bytearray) -> Counts:
     """Count outcome bytes."""
-    return tuple(outcomes.count(outcome) for outcome in Outcome)
+    return tuple(map(outcomes.count, _VALUES))
 
 
 def add(first: Counts, second: Iterable[int]) -> Counts:

@@ -8,7 +8,6 @@ compressed with Zstandard level 1; docs/reference/ledger.md documents version 1.
 
 from array import array
 from collections.abc import Container, Iterable, Sequence
-from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,10 +22,6 @@ REPEAT = 0x80  # attempt flag: the next submission repeats this attempt, same ke
 MAX_ATTEMPT = 0x7F
 
 _ACCEPTED_BYTE = bytes([Outcome.ACCEPTED])
-_positions = attrgetter("position")
-_attempts = attrgetter("attempt")
-_verdicts = attrgetter("verdict")
-_ids = attrgetter("provider_message_id")
 
 
 class Payload(msgspec.Struct, frozen=True, array_like=True):
@@ -195,7 +190,7 @@ class ChunkState:
 
     def open_positions(self) -> Sequence[int]:
         """Positions that no segment ended, ascending."""
-        if not any(self.recorded):
+        if self.recorded.count(0) == len(self.recorded):
             return range(len(self.recorded))
         return [p for p, outcome in enumerate(self.recorded) if not outcome]
 
@@ -218,6 +213,11 @@ class ChunkState:
             {p: self.errors[p] for p in places},
         )
 
+    @property
+    def has_attempts(self) -> bool:
+        """Whether anybody was submitted to before."""
+        return self.attempts.count(0) < len(self.attempts)
+
     def next_attempt(self, position: int) -> int:
         """Which attempt the next submission is, counted from 1."""
         attempt = self.attempts[position]
@@ -225,7 +225,7 @@ class ChunkState:
 
     def repeated(self) -> frozenset[int]:
         """Find the positions whose next submission repeats an attempt."""
-        if not any(self.attempts):
+        if not self.has_attempts:
             return frozenset()
         return frozenset(p for p, a in enumerate(self.attempts) if a & REPEAT)
 
@@ -325,7 +325,7 @@ class Judge(msgspec.Struct, frozen=True):
         ``outcome`` has them.
         """
         at_ms, fence, base = stamp
-        positions = list(map(_positions, messages))
+        positions = [message.position for message in messages]
         first, last = positions[0] - base, positions[-1] - base
         # Nearly always all from the first to the last, in their order.
         if last - first + 1 == len(positions) and positions == sorted(positions):
@@ -336,10 +336,10 @@ class Judge(msgspec.Struct, frozen=True):
             messages = [messages[i] for i in order]
             answers = [answers[i] for i in order]
         errors: dict[int, tuple[str, str]] = {}
-        verdicts = list(map(_verdicts, answers))
+        verdicts = [answer.verdict for answer in answers]
         if verdicts.count(Verdict.ACCEPTED) == len(verdicts):
             outcomes = _ACCEPTED_BYTE * len(answers)
-            attempts = bytes(map(_attempts, messages))
+            attempts = bytes([message.attempt for message in messages])
         else:
             judged = [
                 self.outcome(m, a, repeated=p in repeated, doubtful=p in doubtful)
@@ -354,9 +354,10 @@ class Judge(msgspec.Struct, frozen=True):
                 if a.verdict is not Verdict.ACCEPTED
             }
         first, packed = _packed(places)
-        ids = "\n".join(map(_ids, answers))
+        own_ids = [answer.provider_message_id for answer in answers]
+        ids = "\n".join(own_ids)
         if ids.count("\n") >= len(answers):  # one has a line break of its own
-            ids = "\n".join(_ids(answer).replace("\n", " ") for answer in answers)
+            ids = "\n".join(one.replace("\n", " ") for one in own_ids)
         return Segment(
             VERSION,
             at_ms,

@@ -86,7 +86,7 @@ class Load:
 
     def _suppress(self, suppressed: Collection[int]) -> None:
         """End suppressed numbers; who may have been accepted before is uncertain."""
-        places = [place for place in self.open if place in suppressed]
+        places = [p for p in self.open if p in suppressed] if suppressed else []
         if not places:
             return
         self.open = [place for place in self.open if place not in suppressed]
