@@ -80,9 +80,9 @@ def test_trials_are_ever_further_apart_up_to_the_most() -> None:
 
 def test_a_circuit_opens_when_one_fails_again_and_nobody_succeeded_meanwhile() -> None:
     circuit = Circuit(20, 60.0, 0.0)
-    assert not circuit.failed(0.0, {A: 2})
+    assert not circuit.failed(0.0, {A: 1})
     assert not circuit.failed(0.0, {B: 1})
-    assert circuit.failed(0.0, {A: 3})
+    assert circuit.failed(0.0, {A: 2})
 
 
 def test_who_failed_while_others_succeeded_opens_no_circuit_alone() -> None:
@@ -104,6 +104,16 @@ def test_a_trial_is_of_up_to_three_where_it_may_be_the_fault_of_each() -> None:
     assert circuit.failed(0.0, {A: 1})  # nobody else is there
     circuit.try_again()
     assert circuit.failed(0.0, has_others=True)  # it cannot be theirs
+
+
+def test_a_circuit_that_is_tripped_by_others_makes_a_trial_first() -> None:
+    circuit = Circuit(20, 60.0, 100.0)
+    circuit.trip(50.0)
+    assert (circuit.is_tripped, circuit.is_open) == (True, False)
+    assert circuit.failed(60.0)
+    circuit.trip(120.0)
+    assert circuit.is_patient(149.0)
+    assert not circuit.is_patient(150.0)
 
 
 def test_a_circuit_is_patient_from_the_first_time_it_opens() -> None:

@@ -231,6 +231,25 @@ async def test_half_an_hour_of_503_burns_nobody_of_a_list_however_short(
     assert await service.flaws() == []
 
 
+@pytest.mark.parametrize("clock", [5.0], indirect=True)
+async def test_an_outage_uses_up_nobody_over_restarts_either(
+    store: SqlStore, clock: FastClock
+) -> None:
+    away = Answer(Verdict.TRANSIENT, error_code="http_503")
+    provider = ScriptedProvider(lambda _: away)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(3), max_retries=1, timeout_s=100_000)
+    for _ in range(4):  # another process each time, or another worker
+        tried = len(provider.submitted)
+        async with Service(store, clock, {"scripted": provider}).running():
+            await until(lambda: len(provider.submitted) >= tried + 3)  # noqa: B023
+            await service.until(Status.DELIVERY_PAUSED)
+    provider.script = lambda _: ACCEPTED
+    await service.run()
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 3
+    assert await service.flaws() == []
+
+
 async def test_who_always_fails_holds_up_nobody_after_an_outage(
     store: SqlStore, clock: FastClock
 ) -> None:

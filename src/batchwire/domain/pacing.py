@@ -132,7 +132,6 @@ class Circuit:
         self._patience_s = patience_s
         self._failed_in_a_row = 0
         self._failed: set[tuple[str, int]] = set()  # since the last success
-        self._has_succeeded = False
         self._opened = 0  # times in a row
         self._opened_at = 0.0  # the first of them
         self._tried = 0  # recipients, since it opened last
@@ -144,7 +143,7 @@ class Circuit:
         """Count an answer: whatever it says, the provider is there."""
         self._failed_in_a_row = self._opened = self._tried = 0
         self._failed.clear()
-        self._has_succeeded = self.is_proven = True
+        self.is_proven = True
         self.is_open = self.is_tripped = False
 
     def failed(
@@ -172,17 +171,20 @@ class Circuit:
         else:
             fails_again = not self._failed.isdisjoint(attempts)
             if self._failed_in_a_row < self._most and not fails_again:
-                self._failed.update(
-                    whose
-                    for whose, attempt in attempts.items()
-                    if attempt == 1 or not self._has_succeeded
-                )
+                self._failed.update(who for who, n in attempts.items() if n == 1)
                 return False
-            self._opened_at = now
-        self.is_open = self.is_tripped = True
+        self.trip(now)
+        self.is_open = True
         self._opened += 1
         self._tried = 0
         return True
+
+    def trip(self, now: float) -> None:
+        """Go on with a trial: the provider was away, here or for another process."""
+        if not self.is_tripped:
+            self._opened_at = now
+        self.is_tripped = True
+        self.is_proven = False
 
     def try_again(self) -> None:
         """Let a trial through."""

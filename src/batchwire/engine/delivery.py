@@ -64,6 +64,7 @@ class Delivery:
         self._settings = settings
         self._heart = heart
         self._lines: dict[str, Line] = {}
+        self._doubted: set[str] = set()  # providers, until their next batch starts
         self._runs: dict[str, Run] = {}
         self._sharing = Sharing(clock, settings)
         self._ending = Ending(store, clock)
@@ -100,9 +101,16 @@ class Delivery:
             self._lines[name] = await self._opened(name)
         line = self._lines[name]
         line.try_again()
+        if name in self._doubted:
+            self._doubted.remove(name)
+            line.doubt()
         run = Run(batch, line, self._pace(batch), self._clock)
         run.turn = line.turn
         self._runs[batch.spec.batch_id] = run
+
+    def doubt(self, provider: str) -> None:
+        """Hear that a batch is paused, by whomever, because its provider is away."""
+        self._doubted.add(provider)
 
     async def _opened(self, name: str) -> Line:
         """Open the line to a provider."""

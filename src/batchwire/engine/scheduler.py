@@ -108,8 +108,9 @@ class Scheduler:
                     await self._enter(batch, Trigger.SCHEDULE_DUE)
             case Status.DELIVERY_READY | Status.DELIVERY_RUNNING:
                 await self._deliver(batch)
-            case Status.DELIVERY_PAUSED:
-                if batch.resume_at is not None and batch.resume_at <= now:
+            case Status.DELIVERY_PAUSED if batch.resume_at is not None:
+                self._delivery.doubt(spec.provider)
+                if batch.resume_at <= now:
                     await self._enter(batch, Trigger.PROVIDER_BACK, "trying again")
             case _:
                 pass

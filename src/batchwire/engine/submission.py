@@ -149,6 +149,11 @@ class Line:
         self.circuit.try_again()
         self._offered.set()
 
+    def doubt(self) -> None:
+        """Go on with a trial, unless it answers just now: it was away for somebody."""
+        if not (self.in_flight and self.circuit.is_proven):
+            self.circuit.trip(self._clock.monotonic())
+
     @property
     def capacity(self) -> int:
         """How many messages the provider takes at once."""
