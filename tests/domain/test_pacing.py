@@ -116,6 +116,21 @@ def test_a_circuit_that_is_tripped_by_others_makes_a_trial_first() -> None:
     assert not circuit.is_patient(150.0)
 
 
+def test_an_outage_at_which_nobody_looked_for_long_is_another_one() -> None:
+    circuit = Circuit(1, 60.0, 1000.0)
+    circuit.failed(0.0)
+    circuit.try_again()
+    circuit.failed(5000.0)
+    assert circuit.is_patient(5999.0)
+
+
+def test_only_who_is_accepted_takes_a_failure_off_the_others() -> None:
+    circuit = Circuit(20, 60.0, 0.0)
+    circuit.failed(0.0, {A: 1})
+    circuit.succeeded(is_accepted=False)
+    assert circuit.failed(0.0, {A: 2})
+
+
 def test_a_circuit_is_patient_from_the_first_time_it_opens() -> None:
     circuit = Circuit(1, 60.0, 100.0)
     assert not circuit.is_patient(50.0)

@@ -250,24 +250,54 @@ async def test_an_outage_uses_up_nobody_over_restarts_either(
     assert await service.flaws() == []
 
 
+@pytest.mark.parametrize("hopeless", [2, 10])
 async def test_who_always_fails_holds_up_nobody_after_an_outage(
-    store: SqlStore, clock: FastClock
+    store: SqlStore, clock: FastClock, hopeless: int
 ) -> None:
+    """Neither of their own batch nor of others."""
     back_at = clock.monotonic() + 60
 
     def script(message: Message) -> Answer:
-        if clock.monotonic() < back_at or message.position < 2:
+        is_hopeless = message.batch_id == "b1" and message.position < hopeless
+        if clock.monotonic() < back_at or is_hopeless:
             return Answer(Verdict.TRANSIENT, error_code="http_503")
         return ACCEPTED
 
     provider = ScriptedProvider(script, concurrency=1)
     service = Service(store, clock, {"scripted": provider})
     await service.take(numbers(100), timeout_s=100_000)
+    await service.take(numbers(100), "b2", timeout_s=100_000)
+    async with service.running():
+        second = await service.until(Status.COMPLETED, batch_id="b2")
+        first = await service.until(Status.COMPLETED)
+    assert clock.monotonic() - back_at < 1200  # far less than the circuit is patient
+    assert second.counts[Outcome.ACCEPTED] == 100
+    assert first.counts[Outcome.ACCEPTED] == 100 - hopeless
+    assert first.counts[Outcome.FAILED] == hopeless
+    assert await service.flaws() == []
+
+
+async def test_mixed_refusals_of_an_outage_use_up_nobody(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """Beside one who is refused for good, and with flow control between."""
+
+    def script(message: Message) -> Answer:
+        if message.position == 4:
+            return Answer(Verdict.PERMANENT, error_code="21211")
+        if len(provider.submitted) > 60:
+            return ACCEPTED
+        if len(provider.submitted) % 3 == 0:
+            return Answer(Verdict.THROTTLED, error_code="http_429")
+        return Answer(Verdict.TRANSIENT, error_code="http_503")
+
+    provider = ScriptedProvider(script, batch_size=2, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(5), max_retries=2, timeout_s=100_000)
     await service.run()
     batch = await store.batch("b1")
-    assert batch.counts[Outcome.ACCEPTED] == 98
-    assert batch.counts[Outcome.FAILED] == 2
-    assert clock.monotonic() - back_at < 600  # far less than the circuit is patient
+    assert batch.counts[Outcome.FAILED] == 1
+    assert batch.counts[Outcome.ACCEPTED] == 4
     assert await service.flaws() == []
 
 

@@ -14,7 +14,8 @@ _RECOVERY = 1.1  # a second without throttling
 _FREE_AGAIN = 4.0  # times the rate of the last cut
 _MEASURED_S = 0.5  # a window that is younger says little
 _MOST_HOLD_S = 300.0  # however long a provider asks us to wait
-_TRIED = 3  # recipients of one trial: who always fails must not end each of them
+_TRIED = 3  # requests of one trial: who always fails must not end each of them
+_FORGOTTEN_S = 300.0  # more than the longest delay without a trial: another outage
 
 
 class Pace:
@@ -121,28 +122,34 @@ class Circuit:
     """
     Opens after failures in a row; then a trial now and then, ever further apart.
 
-    So few recipients that they would use up their attempts first open it too: when one
-    of them fails again and nobody succeeded in between. For ``patience_s`` after that
-    no failure is an attempt. Who failed while others succeeded is no sign of anything.
+    In a row are those of different recipients, however often each fails. So few that
+    they would use up their attempts first open it when one of them fails again and
+    nobody was accepted in between; who failed while others were is no sign of anything.
+    For ``patience_s`` after it opened no failure is an attempt.
     """
 
     def __init__(self, failures: int, max_delay_s: float, patience_s: float) -> None:
         self._most = failures
         self._max_delay_s = max_delay_s
         self._patience_s = patience_s
+        # (batch, position) of who failed since somebody was accepted: at which attempt
+        self.failing: dict[tuple[str, int], int] = {}
+        self._was_accepted = False  # ever
         self._failed_in_a_row = 0
-        self._failed: set[tuple[str, int]] = set()  # since the last success
+        self._failed_at = 0.0
         self._opened = 0  # times in a row
         self._opened_at = 0.0  # the first of them
-        self._tried = 0  # recipients, since it opened last
+        self._tried = 0  # trials, since it opened last
         self.is_proven = False  # the last answer says that the provider is there
         self.is_open = False
         self.is_tripped = False  # open, or on trial
 
-    def succeeded(self) -> None:
+    def succeeded(self, *, is_accepted: bool = True) -> None:
         """Count an answer: whatever it says, the provider is there."""
         self._failed_in_a_row = self._opened = self._tried = 0
-        self._failed.clear()
+        if is_accepted:
+            self.failing.clear()
+            self._was_accepted = True
         self.is_proven = True
         self.is_open = self.is_tripped = False
 
@@ -161,18 +168,25 @@ class Circuit:
         ``has_others``, to three in all.
         """
         self.is_proven = False
-        self._failed_in_a_row += 1
+        if not attempts or attempts.keys() - self.failing.keys():
+            self._failed_in_a_row += 1
+        fails_again = any(
+            self.failing[who] == 1 or not self._was_accepted
+            for who in self.failing.keys() & attempts.keys()
+        )
+        for who, attempt in attempts.items():
+            self.failing.setdefault(who, attempt)
+        if now - self._failed_at > self._max_delay_s + _FORGOTTEN_S:
+            self._opened_at = now
+        self._failed_at = now
         if self.is_open:
             return False
         if self.is_tripped:
             self._tried += 1
             if attempts and has_others and self._tried < _TRIED:
                 return False
-        else:
-            fails_again = not self._failed.isdisjoint(attempts)
-            if self._failed_in_a_row < self._most and not fails_again:
-                self._failed.update(who for who, n in attempts.items() if n == 1)
-                return False
+        elif self._failed_in_a_row < self._most and not fails_again:
+            return False
         self.trip(now)
         self.is_open = True
         self._opened += 1

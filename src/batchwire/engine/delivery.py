@@ -109,7 +109,7 @@ class Delivery:
         self._runs[batch.spec.batch_id] = run
 
     def doubt(self, provider: str) -> None:
-        """Hear that a batch is paused, by whomever, because its provider is away."""
+        """Hear that a provider is away, or may be: its next batch begins with a trial."""
         self._doubted.add(provider)
 
     async def _opened(self, name: str) -> Line:

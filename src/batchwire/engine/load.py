@@ -33,6 +33,7 @@ from batchwire.ports.store import ChunkUpdate, Claim
 T = TypeVar("T")
 
 _MOST_HEARD = 20  # error codes of a batch: a provider may make one for each message
+_LATER_S = 2.0  # than its batch goes on: others are on trial first
 _AHEAD_S = 0.5  # of its own rate, what of a batch may wait in the line
 
 
@@ -63,6 +64,7 @@ class Load:
         self.packed = 0  # how many answered ones are packed
         self.told: list[Segment] = []  # packed, and not known to be stored
         self.writing = 0  # how many of these the flush under way stores
+        self.was_tried = False  # somebody of it was on trial in vain
         self._messages: list[Message] = []
         self._suppress(claim.suppressed)
 
@@ -204,7 +206,10 @@ class Load:
     def due_s(self) -> float | None:
         """When it is due again that is given back now; None where it is kept."""
         if self.is_stopping:
-            return 0.0 if not self.in_flight else None
+            circuit = self.run.line.circuit
+            others_first = self.was_tried and circuit.is_open
+            later_s = circuit.delay_s + _LATER_S if others_first else 0.0
+            return later_s if not self.in_flight else None
         if self.packed + len(self.done) < len(self.open):
             return None
         if not self.retry_attempt:

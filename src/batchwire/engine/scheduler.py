@@ -143,6 +143,8 @@ class Scheduler:
             return
         if batch.state.status is Status.DELIVERY_READY:
             batch = await self._enter(batch, Trigger.DELIVERY_STARTED)
+        else:  # begun by another process, whose provider may be away
+            self._delivery.doubt(batch.spec.provider)
         if batch.state.status is Status.DELIVERY_RUNNING:
             try:
                 await self._delivery.start(batch)

@@ -24,6 +24,7 @@ from batchwire.ports.provider import Provider
 
 _AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
 _FAILURES = frozenset({Verdict.TRANSIENT, Verdict.CONNECTION, Verdict.UNCERTAIN})
+_THEIRS = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED})  # perhaps the recipients'
 _TROUBLES = {
     Verdict.CONNECTION: "cannot be reached",
     Verdict.TRANSIENT: "takes nothing for now",
@@ -241,7 +242,24 @@ class Line:
         if delay_s > 0:
             await self._clock.sleep(min(delay_s, 0.05))
             return False
+        if self.circuit.is_tripped:
+            self._pass_over()
         return bool(self._line)
+
+    def _pass_over(self) -> None:
+        """Let go first who has not failed since somebody was accepted."""
+        failing = self.circuit.failing
+        for _ in range(self.waiting):
+            one = self._line[0]
+            made = one.messages or one.make()
+            message = made[len(made) - one.left]
+            if (message.batch_id, message.position) not in failing:
+                return
+            one.left -= 1
+            if not one.left:
+                self._line.popleft()
+            self._line.append(one.load.back([message]))
+        failing.clear()  # nobody else is there: all over again
 
     def _delay_s(self) -> float:
         """How long the head of the line has to wait for the rate."""
@@ -337,7 +355,10 @@ class Line:
             else:
                 load.note(message, answer)
                 self._tell(load, message, answer)
-        self._put_back(load, back, is_last=is_trial and circuit.is_tripped)
+        is_in_vain = is_trial and circuit.is_tripped
+        if is_in_vain:
+            load.was_tried = True
+        self._put_back(load, back, is_last=is_in_vain)
 
     def _tell(
         self,
@@ -370,12 +391,21 @@ class Line:
             self.waiting += len(messages)
             self._offered.set()
 
-    def _opens(self, messages: Sequence[Message], verdicts: set[Verdict]) -> bool:
+    def _opens(
+        self,
+        messages: Sequence[Message],
+        answers: Sequence[Answer],
+        verdicts: set[Verdict],
+    ) -> bool:
         """Count a failure; whether it opens the circuit."""
-        attempts = {(m.batch_id, m.position): m.attempt for m in messages}
+        attempts = {
+            (message.batch_id, message.position): message.attempt
+            for message, answer in zip(messages, answers, strict=True)
+            if answer.verdict is Verdict.TRANSIENT
+        }
         return self.circuit.failed(
             self._clock.monotonic(),
-            attempts if verdicts == {Verdict.TRANSIENT} else {},
+            {} if verdicts - _THEIRS else attempts,
             has_others=self.waiting > 0,
         )
 
@@ -384,8 +414,8 @@ class Line:
     ) -> None:
         verdicts = {answer.verdict for answer in answers}
         if verdicts - _FAILURES - {Verdict.THROTTLED}:
-            self.circuit.succeeded()
-        elif verdicts & _FAILURES and self._opens(messages, verdicts):
+            self.circuit.succeeded(is_accepted=Verdict.ACCEPTED in verdicts)
+        elif verdicts & _FAILURES and self._opens(messages, answers, verdicts):
             last = next(a for a in answers if a.verdict in _FAILURES)
             self.trouble = f"{_TROUBLES[last.verdict]}{_detail(last)}"
             if last.is_unclear:  # a trial would reach one more who is uncertain then
