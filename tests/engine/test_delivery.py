@@ -657,6 +657,33 @@ async def test_a_repeat_that_fails_for_the_moment_leaves_the_doubt(
     assert provider.keys == {"b1:0:1": 2}
 
 
+class Deaf(ScriptedProvider):
+    """Loses the first cancellation of each submission, and answers instead."""
+
+    async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+        """See the port."""
+        self.submitted += messages
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return [ACCEPTED] * len(messages)
+        return []
+
+
+async def test_a_drain_survives_a_client_that_loses_a_cancellation(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = Deaf(concurrency=2)
+    brief = EngineSettings(drain_timeout_s=0.1)
+    service = Service(store, clock, {"scripted": provider}, brief)
+    await service.take(numbers(5))
+    async with asyncio.timeout(30):
+        async with service.running():
+            await until(lambda: len(provider.submitted) == 2)
+    assert len(provider.submitted) == 2
+    assert await service.flaws() == []
+
+
 class AllOrNone(ScriptedProvider):
     """Refuses whoever is bad, and everybody who comes with one."""
 

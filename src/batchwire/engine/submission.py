@@ -116,8 +116,11 @@ class Line:
 
     async def close(self) -> None:
         """Stop the senders; what is in flight stays without an answer."""
-        for sender in self._senders:
-            sender.cancel()
+        left = set(self._senders)
+        while left:  # a client may lose a cancellation that comes with its answer
+            for sender in left:
+                sender.cancel()
+            _, left = await asyncio.wait(left, timeout=0.1)
         await asyncio.gather(*self._senders, return_exceptions=True)
         await self.provider.close()
 

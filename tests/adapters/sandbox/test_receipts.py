@@ -91,6 +91,28 @@ async def test_receipts_come_in_groups_and_in_order(
     assert numbers == [it["to"] for it in messages["messages"]]
 
 
+async def test_closing_survives_a_client_that_loses_a_cancellation(
+    serve: Serve, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client does, where it comes at the moment of the answer."""
+    posting = asyncio.Event()
+
+    async def post(*_: object) -> bool:
+        posting.set()
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return True
+        return False
+
+    monkeypatch.setattr(Receipts, "_post", post)
+    server = await serve(receipts_url="http://127.0.0.1:1/")
+    await ask(server, "POST /messages", message(1))
+    await posting.wait()
+    async with asyncio.timeout(10):
+        await server.stop()
+
+
 async def test_an_undelivered_message_says_so_with_a_code(
     serve: Serve, ask: Ask, receiver: Receiver
 ) -> None:

@@ -66,8 +66,11 @@ class Receipts:
         if self._line is None or self._sender is None:
             return
         self._line.close()
-        self._sender.cancel()
-        await asyncio.wait([self._sender])
+        while (
+            not self._sender.done()
+        ):  # the client may lose one that comes with an answer
+            self._sender.cancel()
+            await asyncio.wait([self._sender], timeout=0.1)
         self._line = self._sender = None
         self._due, self._waiting = asyncio.Queue(), 0
 
