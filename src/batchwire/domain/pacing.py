@@ -134,7 +134,7 @@ class Circuit:
         self._patience_s = patience_s
         # (batch, position) of who failed since somebody was accepted: at which attempt
         self.failing: dict[tuple[str, int], int] = {}
-        self._was_accepted = False  # ever
+        self._was_accepted = False  # anybody, ever: else all may fail for the outage
         self._failed_in_a_row = 0
         self._failed_at = 0.0
         self._opened = 0  # times in a row
@@ -194,7 +194,7 @@ class Circuit:
         return True
 
     def trip(self, now: float) -> None:
-        """Go on with a trial: the provider was away, here or for another process."""
+        """Go on with a trial: the provider is away, or may be."""
         if not self.is_tripped:
             self._opened_at = now
         self.is_tripped = True

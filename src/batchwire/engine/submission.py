@@ -154,7 +154,7 @@ class Line:
         self._offered.set()
 
     def doubt(self) -> None:
-        """Go on with a trial, unless it answers just now: it was away for somebody."""
+        """Go on with a trial, unless it answers just now: it may be away."""
         if not (self.in_flight and self.circuit.is_proven):
             self.circuit.trip(self._clock.monotonic())
 
@@ -231,22 +231,19 @@ class Line:
 
     async def _may_go(self) -> bool:
         """Wait a moment where need be; whether the head may go now."""
+        is_tripped = self.circuit.is_tripped
+        if self.is_held or self.is_blocked or (is_tripped and self.in_flight):
+            await self._clock.sleep(0.02)
+            return False
+        if is_tripped:
+            self._pass_over()
         if self._is_late():
             now = self._clock.unix_us()
             self.withdraw(lambda load: load.late_at is not None and load.late_at <= now)
-        if (
-            self.is_held
-            or self.is_blocked
-            or (self.circuit.is_tripped and self.in_flight)
-        ):
-            await self._clock.sleep(0.02)
-            return False
         delay_s = self._delay_s()
         if delay_s > 0:
             await self._clock.sleep(min(delay_s, 0.05))
             return False
-        if self.circuit.is_tripped:
-            self._pass_over()
         return bool(self._line)
 
     def _pass_over(self) -> None:

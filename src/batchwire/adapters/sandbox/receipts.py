@@ -66,10 +66,8 @@ class Receipts:
         if self._line is None or self._sender is None:
             return
         self._line.close()
-        while (
-            not self._sender.done()
-        ):  # the client may lose one that comes with an answer
-            self._sender.cancel()
+        while not self._sender.done():
+            self._sender.cancel()  # the client may lose one that comes with an answer
             await asyncio.wait([self._sender], timeout=0.1)
         self._line = self._sender = None
         self._due, self._waiting = asyncio.Queue(), 0
