@@ -1,0 +1,69 @@
+"""What a line lets go first, by itself."""
+
+import asyncio
+from collections.abc import Sequence
+from math import inf
+from typing import Any, cast
+
+from batchwire.adapters.system.clock import SystemClock
+from batchwire.domain.outcome import Answer, Message
+from batchwire.domain.rationing import Rate
+from batchwire.domain.shared_pace import SharedPace
+from batchwire.engine.heart import Heart
+from batchwire.engine.settings import EngineSettings
+from batchwire.engine.submission import Line, Slice
+from batchwire.testing.builders import ScriptedProvider, until
+
+PAST = 0
+
+
+class OneMessage:
+    """A load of one message; remembers whether it was taken back."""
+
+    is_stopping = False
+    in_flight = 0
+
+    def __init__(self, batch_id: str, late_at: int | None = None) -> None:
+        self.message = Message(batch_id, 0, 1, "+4917100000001", "Hi", 1)
+        self.late_at = late_at
+        self.is_back = False
+
+    def messages(self, *_: int) -> list[Message]:
+        """Give the one."""
+        return [self.message]
+
+    def back(self, messages: Sequence[Message]) -> Slice:
+        """Make a slice of it again."""
+        return Slice(self, 0, 1, messages)
+
+    def take_back(self, _: Slice) -> None:
+        """Remember it."""
+        self.is_back = True
+
+    def accepted(self, *_: Sequence[Answer]) -> None:
+        """Nothing is recorded."""
+
+
+class Trusted:
+    """A heart that beats."""
+
+    is_trusted = True
+
+
+async def test_a_trial_submits_nobody_who_is_late_behind_whom_it_passes_over() -> None:
+    clock, provider = SystemClock(), ScriptedProvider(concurrency=1)
+    pace = SharedPace("acme", Rate(parts_per_s=0.0, burst=0.0), lambda: None)
+    pace.set(None, is_shared=False)
+    heart = cast("Heart", Trusted())
+    line = Line(provider, pace, clock, EngineSettings(), asyncio.Event(), heart)
+    line.heard_until = inf
+    failing, late = OneMessage("b1"), OneMessage("b2", late_at=PAST)
+    line.circuit.failed(clock.monotonic(), {("b1", 0): 1})
+    line.doubt()
+    loads: list[Any] = [failing, late]
+    line.offer([Slice(load, 0, 1) for load in loads])
+    await line.open()
+    await until(lambda: provider.submitted and not line.waiting)
+    await line.close()
+    assert [message.batch_id for message in provider.submitted] == ["b1"]
+    assert late.is_back
