@@ -8,12 +8,12 @@ people = st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=60)
 
 
 @settings(max_examples=50)
-@given(people, st.integers(1, 10), st.integers(1, 40))
-def test_the_looks_find_what_a_set_finds_however_few_suspects_may_be_kept(
-    people: list[tuple[int, bool]], size: int, most: int
+@given(people, st.integers(1, 10), st.integers(0, 100), st.integers(1, 40))
+def test_the_looks_find_what_a_set_finds_however_little_they_may_keep(
+    people: list[tuple[int, bool]], size: int, told: int, most: int
 ) -> None:
     chunks = [people[at : at + size] for at in range(0, len(people), size)]
-    suspects = Suspects(most)
+    suspects = Suspects(told, most)
     for chunk in chunks:
         suspects.look([f"+4478{n}" for n, is_flawed in chunk if not is_flawed])
     found = []
@@ -34,7 +34,7 @@ def test_the_looks_find_what_a_set_finds_however_few_suspects_may_be_kept(
 
 def test_a_list_in_which_everybody_stands_twice_is_looked_at_in_shares() -> None:
     numbers = [f"+4478{n:07d}" for n in range(3000)]
-    suspects = Suspects(most=500)
+    suspects = Suspects(3000, most=500)
     for _ in range(2):
         for at in range(0, 3000, 100):
             suspects.look(numbers[at : at + 100])

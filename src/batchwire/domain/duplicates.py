@@ -1,77 +1,72 @@
 """
-Finding every number that stands twice in a list, in memory that does not grow with it.
+Finding every number that stands twice in a list, in a byte or two of memory a number.
 
-Two looks. The first, while chunks are prepared, marks a bit per number in a map of
-fixed size; whose bit is marked already is a suspect: a duplicate, or a collision. The
-second, over the finished chunks, confirms: of each suspect number the first occurrence
-stays, the others are duplicates.
+Two looks. The first, while chunks are prepared, asks a Bloom filter (B. Bloom, 1970)
+whether a number may have been there before; then it is a suspect: a duplicate, or one
+by chance. The second, over the finished chunks, confirms: of each suspect number the
+first occurrence stays, the others are duplicates.
 
-While the suspects are few they are kept themselves. When they are too many, a byte
-marks each in a second map, and further looks take the marked numbers in turns, each a
-share of their hashes. So a list in which everybody stands twice costs time, not memory.
+While the suspects are few they are kept themselves. When they are too many, a second
+filter knows them, and further looks take them in turns, each a share of their hashes.
+So a list in which everybody stands twice costs time, not memory.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-MAP_BITS = 1 << 28  # 32 MiB; 5 million numbers make 1 % suspects by collision
+from rbloom import Bloom
 
-_MARKS = 1 << 23  # 8 MiB; 5 million suspects mark half of them
-_MARK_SHIFT = 28  # each use takes other bits of the hash
-_TURN_SHIFT = 51
+_BY_CHANCE = 0.01  # of the numbers that stand once; then it takes 9.6 bits a number
+_MOST_NUMBERS = 25_000_000  # 30 MB; of more numbers, more are suspects by chance
 
 
 class Suspects:
     """
     The first look.
 
-    ``most``: how many suspects may be kept at once, some 110 bytes each.
+    ``size``: how many numbers there are, about. ``most``: how many suspects may be kept
+    at once, some 110 bytes each.
     """
 
-    def __init__(self, most: int) -> None:
-        self._map = bytearray(MAP_BITS >> 3)
+    def __init__(self, size: int, most: int) -> None:
+        self._size = max(1, min(size, _MOST_NUMBERS))
         self._most = most
+        self._seen = Bloom(self._size, _BY_CHANCE)
         self._kept: set[str] = set()
-        self._marks = bytearray()
-        self._looked_at = 0
+        self._marks: Bloom | None = None
+        self._marked = 0
 
     def look(self, numbers: Collection[str]) -> None:
         """Look at further numbers of the list, each once."""
-        bits, mask, suspect = self._map, MAP_BITS - 1, self._kept.add
-        for number in numbers:
-            place = hash(number) & mask
-            byte, bit = place >> 3, 1 << (place & 7)
-            if bits[byte] & bit:
-                suspect(number)
-            else:
-                bits[byte] |= bit
-        self._looked_at += len(numbers)
+        self._kept.update(filter(self._seen.__contains__, numbers))
+        here = set(numbers)
+        if len(here) < len(numbers):
+            times = Counter(numbers)
+            self._kept.update(number for number in here if times[number] > 1)
+        self._seen.update(here)
         if len(self._kept) > self._most:
             self._mark()
 
     def confirmations(self) -> Iterator["Confirmation"]:
         """Give the second looks to be taken, one after the other; ends the first."""
-        self._map = bytearray()
-        if not self._marks:
+        self._seen = Bloom(1, _BY_CHANCE)  # lets go of the large one
+        if self._marks is None:
             if self._kept:
                 yield Confirmation(self._kept)
             return
-        self._mark()
-        turns = self._turns()
+        marks = self._mark()
+        turns = -(-self._marked // self._most)
         for turn in range(turns):
-            yield _Turn(self._marks, turn, turns)
+            yield _Turn(marks, turn, turns)
 
-    def _mark(self) -> None:
-        """Keep marks in the place of the suspects themselves."""
-        self._marks = self._marks or bytearray(_MARKS)
-        for number in self._kept:
-            self._marks[hash(number) >> _MARK_SHIFT & _MARKS - 1] = 1
+    def _mark(self) -> Bloom:
+        """Let the second filter know the suspects in the place of keeping them."""
+        if self._marks is None:
+            self._marks = Bloom(self._size, _BY_CHANCE)
+        self._marks.update(self._kept)
+        self._marked += len(self._kept)
         self._kept.clear()
-
-    def _turns(self) -> int:
-        """Take so many that about ``most`` numbers are marked in each."""
-        marked = self._marks.count(1)
-        by_chance = self._looked_at * marked // _MARKS
-        return -(-(marked + by_chance) // self._most)
+        return self._marks
 
 
 class Confirmation:
@@ -106,17 +101,12 @@ class Confirmation:
 class _Turn(Confirmation):
     """A second look for the marked numbers of one turn."""
 
-    def __init__(self, marks: bytearray, turn: int, turns: int) -> None:
+    def __init__(self, marks: Bloom, turn: int, turns: int) -> None:
         super().__init__(set())
         self._marks = marks
         self._turn = turn
         self._turns = turns
 
     def _suspects_of(self, numbers: Sequence[str]) -> set[str]:
-        marks, turn, turns = self._marks, self._turn, self._turns
-        return {
-            number
-            for number, code in zip(numbers, map(hash, numbers), strict=True)
-            if (code >> _TURN_SHIFT) % turns == turn
-            and marks[code >> _MARK_SHIFT & _MARKS - 1]
-        }
+        marked = filter(self._marks.__contains__, numbers)
+        return {number for number in marked if hash(number) % self._turns == self._turn}

@@ -51,7 +51,7 @@ class Preparation:
         self._spec = batch.spec
         self._batch_id = batch.spec.batch_id
         self._recipe = recipe(batch.spec)
-        self._suspects = Suspects(_MOST_SUSPECTS)
+        self._suspects = Suspects(batch.spec.list.records, _MOST_SUSPECTS)
         self._payloads = hashlib.sha256()
         self._progress_at = clock.monotonic()
 
