@@ -38,6 +38,42 @@ async def test_no_more_is_intended_than_a_provider_that_does_not_answer_can_use(
     assert await service.flaws() == []
 
 
+async def test_a_slow_providers_line_is_no_longer_for_a_fast_one_beside_it(
+    store: SqlStore, clock: FastClock
+) -> None:
+    fast = ScriptedProvider(name="fast", concurrency=64)
+    slow = ScriptedProvider(name="slow", hold_after=3, concurrency=4)
+    service = Service(store, clock, {"fast": fast, "slow": slow})
+    await service.take(numbers(20_000), "fast", provider="fast")
+    await service.take(numbers(4000, 30_000), "slow", provider="slow", chunk_size=100)
+    async with service.running():
+        await service.until(Status.COMPLETED, batch_id="fast")
+        leased = store.chunks("slow", is_leased=True)
+        intended = sum([chunk.intent async for chunk in leased])
+        slow.let_go()
+        await service.until(Status.COMPLETED, batch_id="slow")
+    assert 4 <= intended <= 3 + 64 + 4
+
+
+async def test_a_line_that_nobody_used_for_a_while_begins_short(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(20_000), "before")
+    async with service.running():
+        await service.until(Status.COMPLETED, batch_id="before")
+        provider.hold()
+        await service.take(numbers(4000, 30_000), "after", chunk_size=100)
+        await until(lambda: of_each(provider)["after"] == 4)
+        await asyncio.sleep(0.1)
+        leased = store.chunks("after", is_leased=True)
+        intended = sum([chunk.intent async for chunk in leased])
+        provider.let_go()
+        await service.until(Status.COMPLETED, batch_id="after")
+    assert 4 <= intended <= 64 + 4
+
+
 async def test_a_batch_leaves_its_chunks_to_others_until_its_turn_comes(
     store: SqlStore, clock: FastClock
 ) -> None:
@@ -111,6 +147,21 @@ async def test_a_batch_that_waits_its_turn_does_not_stall(
         provider.delay_s = 0.0
         await service.until(Status.COMPLETED, batch_id="high")
         batch = await service.until(Status.COMPLETED, Status.EXPIRED, batch_id="low")
+    assert batch.state.status is Status.COMPLETED
+
+
+async def test_a_batch_whose_messages_stand_behind_others_in_the_line_does_not_stall(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = Slow(clock, 1.0, concurrency=1)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), "first")
+    async with service.running():
+        await until(lambda: provider.submitted)
+        await service.take(numbers(5, 5000), "second", timeout_s=20)
+        await until(lambda: of_each(provider)["first"] >= 50)
+        provider.delay_s = 0.0
+        batch = await service.until(Status.COMPLETED, Status.EXPIRED, batch_id="second")
     assert batch.state.status is Status.COMPLETED
 
 

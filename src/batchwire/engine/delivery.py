@@ -321,7 +321,7 @@ class Delivery:
             load = run.loads[update.number]
             load.settle()
             if update.segments:
-                run.progress_at = now
+                run.progress_at = run.line.progress_at = now
             if update.is_released:
                 run.claim_at = min(run.claim_at, now + update.due_s)
             if update.is_released or update.number in found.stale:

@@ -86,6 +86,8 @@ class Ending:
         run.checked_at = now
         if stood_still or run.line.is_held or run.limited_by() or not run.under_way:
             run.progress_at = now
+        elif not run.in_flight:  # it stands behind others, who must move on
+            run.progress_at = max(run.progress_at, run.line.progress_at)
         if now - run.progress_at > timeout_s:
             reason = f"no progress for {timeout_s} s"
             await self._enter(run, Trigger.EXPIRED, reason, None)

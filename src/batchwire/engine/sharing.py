@@ -11,11 +11,10 @@ from collections.abc import Collection
 from batchwire.domain.outcome import Outcome
 from batchwire.engine.load import Run
 from batchwire.engine.settings import EngineSettings
-from batchwire.engine.submission import Line, Slice
+from batchwire.engine.submission import LEAST_WINDOW, Line, Slice
 from batchwire.ports.clock import Clock
 
 _MOST_CHUNKS = 32
-_QUANTUM = 64
 _SOON_S = 0.5
 _CREDIT = 2  # rooms of a line that a batch may catch up on
 _LOW = 4  # a line runs low with less than this part of its room
@@ -27,7 +26,6 @@ class Sharing:
     def __init__(self, clock: Clock, settings: EngineSettings) -> None:
         self._clock = clock
         self._most = settings.max_window
-        self._window = _QUANTUM
         self._filled: set[Line] = set()  # those whose room was used up last time
         self._chosen: dict[str, list[Slice]] = {}  # whose intent is not stored yet
 
@@ -37,7 +35,7 @@ class Sharing:
 
         What was chosen for a flush that failed is still there, and goes with this one.
         """
-        self._adapt(lines)
+        self._adapt(lines, runs)
         now = self._clock.monotonic()
         for line in lines:
             line.pace.measure(now)
@@ -59,7 +57,7 @@ class Sharing:
         credit = _CREDIT * self._room(line) / least
         while room > 0 and ready:
             run = min(ready, key=lambda r: r.turn)
-            one = run.intend(min(room, max(_QUANTUM, line.capacity)))
+            one = run.intend(min(room, max(LEAST_WINDOW, line.capacity)))
             if one is None:
                 ready.remove(run)
                 continue
@@ -100,7 +98,7 @@ class Sharing:
         if lacking <= 0 or not run.may_claim():
             return 0
         size = run.batch.spec.chunk_size
-        most = max(_MOST_CHUNKS, 3 * self._window // size)
+        most = max(_MOST_CHUNKS, 3 * run.line.window // size)
         return max(0, min(-(-lacking // size), most - len(run.loads)))
 
     def _ahead(self, line: Line) -> int:
@@ -120,16 +118,21 @@ class Sharing:
         a crash would leave them uncertain.
         """
         most = max(line.pace.allowed(_SOON_S), 2 * line.traits.batch_size)
-        return int(min(max(self._window, 2 * line.capacity), most))
+        return int(min(max(line.window, 2 * line.capacity), most))
 
-    def _adapt(self, lines: Collection[Line]) -> None:
+    def _adapt(self, lines: Collection[Line], runs: Collection[Run]) -> None:
         """
-        Intend as far ahead as the senders take until the next cycle, no further.
+        Intend as far ahead as each line's senders take until the next cycle, no further.
 
-        A line that ran low because there was nothing to fill it with asks for no more.
+        A line that ran low because there was nothing to fill it with asks for no more,
+        and one that nobody uses begins anew: its provider may be slow by then.
         """
-        if any(one.ran_low and not one.is_blocked for one in self._filled):
-            self._window = min(self._window * 2, self._most)
-        elif all(line.waiting > self._window / 2 for line in lines):
-            self._window = max(self._window * 3 // 4, _QUANTUM)
+        used = {run.line for run in runs}
+        for line in lines:
+            if line not in used:
+                line.window = LEAST_WINDOW
+            elif line in self._filled and line.ran_low and not line.is_blocked:
+                line.window = min(line.window * 2, self._most)
+            elif line.waiting > line.window / 2:
+                line.window = max(line.window * 3 // 4, LEAST_WINDOW)
         self._filled.clear()

@@ -22,6 +22,8 @@ from batchwire.engine.settings import EngineSettings
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 
+LEAST_WINDOW = 64
+
 _AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
 _FAILURES = frozenset({Verdict.TRANSIENT, Verdict.CONNECTION, Verdict.UNCERTAIN})
 _THEIRS = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED})  # perhaps the recipients'
@@ -93,8 +95,10 @@ class Line:
         self.waiting = 0  # messages in the line
         self.in_flight = 0  # messages submitted and not answered
         self.turn = 0.0  # virtual time: the turn of the batch that was served last
+        self.window = LEAST_WINDOW  # messages that may wait, where their rate allows it
         self.low_mark = 0  # with fewer messages than this it runs low
         self.ran_low = False  # since messages were last offered
+        self.progress_at = clock.monotonic()  # when an answer was stored last
         self.heard_until = 0.0  # of the loop's time: later a pause could be missed
         self.trouble = ""  # what opened the circuit last
         self.refusal = ""  # why the provider cannot be used now: credentials, settings
