@@ -22,8 +22,9 @@ numbered from 1 without gap, and never changed. `batchwire events BATCH` prints 
 _MEANINGS = {
     EventType.REQUEST: f"The batch was made; `{SPEC_HASH}` is the SHA-256 of what was"
     " asked for, template and all.",
-    EventType.STATUS: "It entered a status, or made progress (`progress`). With"
-    f" `delivery_ready` comes `{PAYLOADS_HASH}`, over every recipient and value.",
+    EventType.STATUS: "It entered a status, or made progress (`progress`): so do the"
+    " answers to what was in flight at a pause or an end, whose counts come behind it."
+    f" With `delivery_ready` comes `{PAYLOADS_HASH}`, over every recipient and value.",
     EventType.OPERATION: "Somebody operated on it; `effect` is `none` where what was"
     " asked for held already.",
     EventType.REFUSAL: "An operation was refused; `because` says why.",

@@ -201,14 +201,14 @@ def settle(batch: Batch, escaped: int) -> Change:
     """
     Tell that a stop has settled with one worker: what was in flight has its answer.
 
-    The workers of a batch add up.
+    The workers of a batch add up. Whoever heard of the stop hears the counts again.
     """
-    fact = Fact(
+    note = Fact(
         type=EventType.NOTE,
         data={"note": "pause_settled", "escaped": escaped},
         delta={"escaped": batch.state.escaped + escaped},
     )
-    return Change(facts=(fact,))
+    return Change(facts=(note, progress()) if escaped else (note,))
 
 
 def progress() -> Fact:

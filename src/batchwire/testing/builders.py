@@ -317,7 +317,10 @@ class Service:
             found.append("folding the events does not give the state")
         if min(batch.counts) < 0:
             found.append(f"a count is negative: {batch.counts}")
-        moves = [e for e in events if e.type is EventType.STATUS and "status" in e.data]
+        told = [event for event in events if event.type is EventType.STATUS]
+        if batch.state.escaped and told[-1].delta["counts"] != list(batch.counts):
+            found.append("what escaped is not told with its counts")
+        moves = [event for event in told if "status" in event.data]
         for before, after in zip([None, *moves], moves, strict=False):
             if before is not None and before.data["status"] != after.data["from"]:
                 found.append(f"event {after.sequence} starts where nobody was")
