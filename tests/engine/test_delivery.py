@@ -507,6 +507,28 @@ async def test_several_batches_run_at_once_and_none_starves(
     assert [await service.flaws(f"b{n}") for n in range(4)] == [[]] * 4
 
 
+async def test_batches_that_have_every_place_hold_up_none_more_urgent_or_elsewhere(
+    store: SqlStore, clock: FastClock
+) -> None:
+    held = ScriptedProvider(hold_after=0, concurrency=1)
+    settings = EngineSettings(max_running_batches=1)
+    providers = {"scripted": held, "other": ScriptedProvider(name="other")}
+    service = Service(store, clock, providers, settings)
+    await service.take(numbers(10), "first", timeout_s=10_000)
+    async with service.running():
+        await until(lambda: held.submitted)
+        await service.take(numbers(10, 100), "second")
+        await service.take(numbers(10, 200), "urgent", priority=9)
+        await service.take(numbers(10, 300), "other", provider="other")
+        await service.until(Status.COMPLETED, batch_id="other")
+        await service.until(Status.DELIVERY_RUNNING, batch_id="urgent")
+        second = await store.batch("second")
+        held.let_go()
+        for batch_id in ("first", "second", "urgent"):
+            await service.until(Status.COMPLETED, batch_id=batch_id)
+    assert second.state.status is Status.DELIVERY_READY
+
+
 async def test_a_loop_that_raises_is_started_again_and_counted(
     store: SqlStore, clock: FastClock
 ) -> None:
@@ -894,6 +916,19 @@ class JumpingClock(FastClock):
     def now(self) -> datetime:
         """Tell the time that was set."""
         return super().now() + self.ahead
+
+
+async def test_a_clock_that_is_set_back_holds_up_no_trial(store: SqlStore) -> None:
+    clock = JumpingClock()
+    provider = ScriptedProvider(lambda _: Answer(Verdict.CONNECTION))
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(30))
+    async with service.running():
+        await service.until(Status.DELIVERY_PAUSED)
+        clock.ahead = -timedelta(hours=5)
+        provider.script = lambda _: ACCEPTED
+        await service.until(Status.COMPLETED)
+    assert await service.flaws() == []
 
 
 @pytest.mark.parametrize("rate", [0.0, 50.0])

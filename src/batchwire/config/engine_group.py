@@ -29,7 +29,8 @@ class EngineGroup(Group):
         default=_OF_ENGINE.max_running_batches,
         ge=1,
         le=1000,
-        description="Batches in delivery at once; the others wait their turn.",
+        description="Batches of a provider in delivery at once, less urgent ones not"
+        " counted; the others wait their turn.",
     )
     max_preparing_batches: Integer = Field(
         default=_OF_ENGINE.max_preparing_batches,

@@ -81,6 +81,16 @@ class Delivery:
         """The batches in delivery here, those that are stopping included."""
         return set(self._runs)
 
+    def has_place(self, batch: Batch) -> bool:
+        """Whether it may start: too many of its provider, as urgent, are not here yet."""
+        of_provider = (
+            run.batch.spec
+            for run in self._runs.values()
+            if run.batch.spec.provider == batch.spec.provider
+        )
+        before = sum(spec.priority >= batch.spec.priority for spec in of_provider)
+        return before < self._settings.max_running_batches
+
     async def start(self, batch: Batch) -> None:
         """
         Take up a batch that is in delivery_running.

@@ -8,6 +8,7 @@ try again. Now and then it takes back what dead workers held.
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -110,7 +111,8 @@ class Scheduler:
                 await self._deliver(batch)
             case Status.DELIVERY_PAUSED if batch.resume_at is not None:
                 self._delivery.doubt(spec.provider)
-                if batch.resume_at <= now:
+                longest = timedelta(seconds=self._settings.circuit_max_delay_s)
+                if not now < batch.resume_at <= now + longest:  # or set back: the clock
                     await self._enter(batch, Trigger.PROVIDER_BACK, "trying again")
             case _:
                 pass
@@ -138,8 +140,7 @@ class Scheduler:
 
     async def _deliver(self, batch: Batch) -> None:
         batch_id = batch.spec.batch_id
-        running = self._delivery.batch_ids
-        if batch_id in running or len(running) >= self._settings.max_running_batches:
+        if batch_id in self._delivery.batch_ids or not self._delivery.has_place(batch):
             return
         if batch.state.status is Status.DELIVERY_READY:
             batch = await self._enter(batch, Trigger.DELIVERY_STARTED)

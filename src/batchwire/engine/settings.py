@@ -12,7 +12,8 @@ class EngineSettings:
       Applies to batches prepared from now on.
     - ``flush_interval_ms``: longest time that results wait in memory for their commit,
       milliseconds.
-    - ``max_running_batches``: batches in delivery at once; the others wait their turn.
+    - ``max_running_batches``: batches of a provider in delivery at once, less urgent ones
+      not counted; the others wait their turn.
     - ``max_preparing_batches``: batches in preparation at once: the oldest, and the most
       urgent beside it. Where it is 1 they go by age alone.
     - ``max_window``: messages that wait, intended, for one provider; with those in
