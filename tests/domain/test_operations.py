@@ -113,6 +113,12 @@ def test_an_abort_ends_what_is_open() -> None:
     assert change.facts[1].delta["ended_at"] == NOON
 
 
+@pytest.mark.parametrize("status", [Status.DELIVERY_READY, Status.DELIVERY_RUNNING])
+def test_what_escaped_an_earlier_pause_is_none_of_this_one(status: Status) -> None:
+    paused = operations.operate(batch(status), command(Operation.PAUSE), NOON)
+    assert paused.facts[-1].delta["escaped"] == 0
+
+
 def test_a_pause_tells_by_whom_and_a_resume_forgets_it() -> None:
     paused = ask(batch(Status.DELIVERY_RUNNING), Operation.PAUSE)
     resumed = ask(batch(Status.DELIVERY_PAUSED), Operation.RESUME)

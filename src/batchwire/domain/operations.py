@@ -34,6 +34,7 @@ from batchwire.errors import IllegalOperation
 
 SERVICE = "batchwire"  # the operator_id of what the service does by itself
 STOPPED = frozenset({Status.DELIVERY_PAUSED, Status.ABORTED, Status.EXPIRED})
+_GOES_ON = frozenset({Status.DELIVERY_READY, Status.DELIVERY_RUNNING})
 VIA_TOPIC = "topic"  # ``via`` of what a record on the topic asked for
 
 
@@ -175,7 +176,7 @@ def move(batch: Batch, to: Status, now: datetime, *, reason: str, by: str) -> Fa
         delta["error_message"] = reason
     if to is Status.DELIVERY_READY:
         delta["is_sealed"] = True
-    if batch.state.status is Status.DELIVERY_RUNNING and to in STOPPED:
+    if batch.state.status in _GOES_ON and to in STOPPED:
         delta["escaped"] = 0  # each worker adds its own
     if to is Status.DELIVERY_RUNNING and batch.state.started_at is None:
         delta["started_at"] = now
