@@ -218,16 +218,11 @@ def free_preparations(conn: Connection) -> None:
 def write(conn: Connection, row: Row[Any], change: Change, now: datetime) -> None:
     """Write what was decided of a batch."""
     log.append(conn, row, change.facts, now)
-    if not is_move(change):
-        return  # a note leaves alone when the service tries again
-    changes.notify(conn)
-    conn.execute(
-        update(batches).where(batches.c.id == row.id),
-        {
-            "resume_at": change.resume_at and millis(change.resume_at),
-            "limited_by": "",
-        },
-    )
+    values: dict[str, object] = {"limited_by": ""}  # whoever is limited says so again
+    if is_move(change):  # a note leaves alone when the service tries again
+        changes.notify(conn)
+        values["resume_at"] = change.resume_at and millis(change.resume_at)
+    conn.execute(update(batches).where(batches.c.id == row.id), values)
 
 
 def is_move(change: Change) -> bool:

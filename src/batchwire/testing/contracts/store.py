@@ -626,6 +626,14 @@ class StoreContract:
         assert batch.limited_by == "rate"
         assert batch.state.counts[ACCEPTED] == 1
 
+    async def test_a_change_forgets_what_limits(self, store: FullStore) -> None:
+        """Who said so may be dead; who lives says it again with its next flush."""
+        await self.delivering(store)
+        await store.flush(ME, [Flush(batch_id="b1", limited_by="rate")])
+        recovered = Change(facts=(operations.note("recovered"),))
+        await store.change("b1", lambda _: recovered)
+        assert (await store.batch("b1")).limited_by == ""
+
     async def test_a_flush_serves_several_batches(self, store: FullStore) -> None:
         """In the order they were given."""
         await self.delivering(store)
