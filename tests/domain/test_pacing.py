@@ -2,6 +2,7 @@
 
 import pytest
 
+from batchwire.adapters.sandbox.rate import TokenBucket
 from batchwire.domain.pacing import Circuit, Pace, backoff_s
 
 
@@ -51,6 +52,64 @@ def test_throttling_a_free_provider_limits_it_for_a_while() -> None:
     was_free = [pace.is_free for s in range(2, 60) if pace.delay_s(float(s)) >= 0]
     assert not was_free[0]
     assert was_free[-1]
+
+
+@pytest.mark.parametrize("rate", [0.2, 1.0, 100.0])
+def test_throttling_slows_down_whatever_the_rate_is(rate: float) -> None:
+    pace = Pace(rate)
+    pace.delay_s(50.0)
+    pace.take(1, 50.0)
+    pace.throttled(50.1, None)
+    assert pace.limit < rate
+
+
+def test_a_burst_that_is_throttled_does_not_raise_the_rate() -> None:
+    pace = Pace(10.0, 50.0)
+    assert sent_in(pace, 0.01, 1) == 50
+    pace.throttled(0.1, None)
+    assert pace.limit == pytest.approx(7)
+
+
+def test_answers_to_what_was_in_flight_at_a_cut_do_not_cut_again() -> None:
+    pace = Pace(100.0)
+    sent_in(pace, 2, 1)
+    for n in range(30):
+        pace.throttled(2.0 + n / 100, 0.1)
+    assert pace.limit == pytest.approx(70, rel=0.05)
+
+
+def test_no_second_in_which_the_provider_throttled_makes_it_faster() -> None:
+    pace = Pace(100.0)
+    sent_in(pace, 2, 1)
+    limits = []
+    for tenth in range(60):
+        now = 2.0 + tenth / 10
+        pace.throttled(now, None)
+        pace.delay_s(now + 0.05)
+        limits.append(pace.limit)
+    assert limits == sorted(limits, reverse=True)
+    assert limits[-1] < 20
+
+
+@pytest.mark.parametrize("rate", [0.0, 100.0])
+@pytest.mark.parametrize("retry_after_s", [None, 1.0])
+def test_a_provider_that_takes_less_than_we_send_soon_refuses_hardly_anything(
+    rate: float, retry_after_s: float | None
+) -> None:
+    pace, theirs = Pace(rate), TokenBucket(50.0, 5.0, 0.0)
+    refused = []
+    for ms in range(60_000):
+        now = ms / 1000
+        if pace.delay_s(now) > 0:
+            continue
+        count = pace.measure if pace.is_free else pace.take
+        count(1, now)
+        refused.append(theirs.take(1, now) > 0)
+        if refused[-1]:
+            pace.throttled(now, retry_after_s)
+    settled = refused[len(refused) // 2 :]
+    assert settled.count(True) < len(settled) / 20
+    assert refused.count(False) > 60 * 50 * 0.6
 
 
 A, B, C = (("b1", position) for position in range(3))  # recipients

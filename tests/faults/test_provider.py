@@ -8,13 +8,14 @@ import pytest
 from tests.faults.conftest import KEYED, Watch, World, accepted, settled
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
+from batchwire.adapters.sandbox.rate import TokenBucket
 from batchwire.adapters.sandbox.server import SandboxServer, ServerSettings
 from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing import fault_server
 from batchwire.testing.builders import numbers, until
-from batchwire.testing.fault_server import Act, FaultServer, answer
+from batchwire.testing.fault_server import Act, FaultServer, Received, answer
 
 # What each message gets first, and what SMS-RULES.md makes of it without idempotency:
 # how often it then arrives whole, its outcome, and how.
@@ -79,6 +80,35 @@ async def test_a_flow_control_answer_is_no_attempt_and_its_retry_after_is_kept(
         assert engine.is_running
         assert server.received[server.requests[0].key] == 2  # and under the same key
     assert (await watch.store.batch("b1")).counts[Outcome.ACCEPTED] == 3
+
+
+THEIRS = 100.0  # parts a second that the provider takes; we could send ten times that
+
+
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "1"}])
+async def test_lasting_flow_control_slows_down_until_hardly_anything_is_refused(
+    world: World, watch: Watch, headers: dict[str, str]
+) -> None:
+    bucket = TokenBucket(THEIRS, THEIRS / 10, time.monotonic())
+    told: list[int] = []
+
+    async def limited(request: Received, transport: asyncio.Transport) -> None:
+        told.append(429 if bucket.take(1, time.monotonic()) else 200)
+        await asyncio.sleep(0.005)
+        act = answer(429, b"{}", headers) if told[-1] == 429 else answer()
+        await act(request, transport)
+
+    async with FaultServer(otherwise=limited) as server:
+        world.configure(server.url)
+        await watch.take(numbers(5000), provider="acme")
+        engine = await world.engine()
+        await until(lambda: told.count(200) > 5 * THEIRS)
+        settled = len(told)
+        await until(lambda: told[settled:].count(200) > 3 * THEIRS)
+        refused = told[settled:].count(429) / len(told[settled:])
+        assert (await watch.store.batch("b1")).limited_by == "throttled"
+        await engine.kill()
+    assert refused < 0.05
 
 
 async def test_messages_whose_connection_is_refused_wait_and_are_no_attempts(

@@ -30,11 +30,12 @@ class Pace:
         self.rate = rate
         self._burst = burst
         self._limit = rate
+        self._cut_to = 0.0  # the limit of the last cut; 0: nothing is cut
         self._cut_at = 0.0
         self._tokens = self._most()
         self._filled_at = 0.0
         self._hold_until = 0.0
-        self._recovered_at = 0.0
+        self._calm_since = 0.0  # the last throttling, its wait, or the last recovery
         self._measured = 0.0  # parts per second of the window before
         self._measured_from = 0.0
         self._measured_parts = 0
@@ -52,7 +53,7 @@ class Pace:
     @property
     def is_throttled(self) -> bool:
         """Whether the provider's flow control holds us below the configured rate."""
-        return bool(self._cut_at)
+        return bool(self._cut_to)
 
     def delay_s(self, now: float) -> float:
         """How long until the next message may go."""
@@ -82,36 +83,37 @@ class Pace:
     def change(self, rate: float, burst: float) -> None:
         """Keep to another rate from now on; what a provider throttled stays slower."""
         self.rate, self._burst = rate, burst
-        if not self._cut_at or (rate and rate < self._limit):
-            self._limit, self._cut_at = rate, 0.0
+        if not self._cut_to or (rate and rate < self._limit):
+            self._limit, self._cut_to = rate, 0.0
         self._tokens = min(self._tokens, self._most())
 
     def throttled(self, now: float, retry_after_s: float | None) -> None:
         """Slow down: the provider said that we are too fast."""
-        if self._cut_at and now - self._recovered_at < 1 and retry_after_s is None:
-            return  # answers to what was in flight at the last cut
         measured = self._measured
         elapsed_s = now - self._measured_from
         if elapsed_s > _MEASURED_S or not measured:
             measured = self._measured_parts / max(elapsed_s, 0.1)
-        self._limit = max(MIN_RATE, (measured or self._limit or MIN_RATE) * _CUT)
-        self._cut_at = self._limit
-        self._recovered_at = self._filled_at = now
-        self._tokens = min(self._tokens, 1.0)
-        self._hold_until = max(
-            self._hold_until, now + (min(retry_after_s or 0.0, _MOST_HOLD_S))
-        )
+        hold_until = now + min(retry_after_s or 0.0, _MOST_HOLD_S)
+        self._hold_until = max(self._hold_until, hold_until)
+        self._calm_since = max(now, self._hold_until)
         if self._hold_until > now:  # of which the window that follows knows nothing
             self._measured = measured
             self._measured_from, self._measured_parts = self._hold_until, 0
+        if self._cut_to and now - self._cut_at < 1:
+            return  # an answer to what was in flight at the last cut
+        least = min(MIN_RATE, self.rate * _CUT or MIN_RATE)
+        known = filter(None, (measured, self._limit))
+        self._limit = self._cut_to = max(least, min(known, default=0.0) * _CUT)
+        self._cut_at = self._filled_at = now
+        self._tokens = min(self._tokens, 1.0)
 
     def _recover(self, now: float) -> None:
-        if not self._cut_at or now - self._recovered_at < 1:
+        if not self._cut_to or now - self._calm_since < 1:
             return
-        self._recovered_at = now
+        self._calm_since = now
         self._limit *= _RECOVERY
-        if self._limit >= (self.rate or self._cut_at * _FREE_AGAIN):
-            self._limit, self._cut_at, self._hold_until = self.rate, 0.0, 0.0
+        if self._limit >= (self.rate or self._cut_to * _FREE_AGAIN):
+            self._limit, self._cut_to, self._hold_until = self.rate, 0.0, 0.0
             self._tokens = min(self._tokens, self._most())
 
     def _most(self) -> float:
