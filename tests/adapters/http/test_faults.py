@@ -69,6 +69,75 @@ async def test_what_is_lost_after_the_request_arrived_is_uncertain(
     assert server.received == {message().key: 1}
 
 
+def cut(status: int, then: Act = reset) -> Act:
+    """Answer with a status and half a body, then do ``then``."""
+    head = answer(status, b'{"code": "7', {"retry-after": "9"}, length=30)
+    return in_turn(head, wait(0.02), then)
+
+
+@pytest.mark.parametrize("then", [reset, hang_up, say_nothing])
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (401, Verdict.CONFIGURATION),
+        (403, Verdict.CONFIGURATION),
+        (307, Verdict.CONFIGURATION),
+        (429, Verdict.THROTTLED),
+        (400, Verdict.PERMANENT),
+        (503, Verdict.TRANSIENT),
+        (504, Verdict.UNCERTAIN),
+        (200, Verdict.UNCERTAIN),
+    ],
+)
+async def test_an_answer_that_is_cut_off_is_judged_by_its_status_where_it_refuses(
+    server: FaultServer,
+    make: Make,
+    message: Build,
+    status: int,
+    verdict: Verdict,
+    then: Act,
+) -> None:
+    server.will(cut(status, then))
+    given = await submit(make(server.url, timeout_s=0.3), message())
+    assert given.verdict is verdict
+    assert given.retry_after_s == (9 if verdict is Verdict.THROTTLED else None)
+    assert server.received == {message().key: 1}
+
+
+async def test_of_a_list_whose_refusal_is_cut_off_some_may_have_been_taken(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    items: dict[str, object] = {
+        "body": {"messages": "<messages>"},
+        "item": {"to": "<to>", "text": "<text>"},
+        "batch_size": 2,
+        "answer": {"message_id": "messages[].id"},
+    }
+    server.will(cut(400), cut(401))
+    provider = make(server.url, **items)
+    await provider.open()
+    for verdict in (Verdict.UNCERTAIN, Verdict.CONFIGURATION):
+        answers = await provider.submit([message(0), message(1)])
+        assert [given.verdict for given in answers] == [verdict] * 2
+
+
+async def test_after_one_answer_was_cut_off_the_heads_of_all_are_read_first(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    acts = (answer(), cut(429), cut(429), answer(), cut(401))
+    server.will(*acts)
+    provider = make(server.url)
+    assert [
+        (await submit(provider, message(n))).verdict for n, _ in enumerate(acts)
+    ] == [
+        Verdict.ACCEPTED,
+        Verdict.UNCERTAIN,  # head and body are read at once while all is well
+        Verdict.THROTTLED,
+        Verdict.ACCEPTED,
+        Verdict.CONFIGURATION,
+    ]
+
+
 async def test_a_connection_that_is_closed_before_it_is_read_is_uncertain(
     make: Make, message: Build
 ) -> None:

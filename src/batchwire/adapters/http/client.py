@@ -56,10 +56,12 @@ def build_client(provider: str, settings: HttpSettings) -> Client:
 
 
 def blank_request(
-    client: Client, settings: HttpSettings, secret: Secrets
+    client: Client, settings: HttpSettings, secret: Secrets, with_head_bytes: int
 ) -> StreamRequest:
     """
     Return a request that lacks only its body, to be copied for each message.
+
+    So much of an answer's body is read with its head, in one hop; 0 is the head alone.
 
     Raises:
         ProviderSettingsRefused: an environment variable is missing.
@@ -69,8 +71,7 @@ def blank_request(
     builder.headers({"content-type": _CONTENT_TYPES[settings.encoding]} | given)
     for name, value in auth_headers(settings.auth, secret).items():
         builder.header(name, value, is_sensitive=True)  # masked in its repr
-    # up to this much is read with the headers of the answer, in one hop
-    builder.streamed_read_buffer_limit(settings.max_answer_bytes + 1)
+    builder.streamed_read_buffer_limit(with_head_bytes)
     return builder.build_streamed()
 
 

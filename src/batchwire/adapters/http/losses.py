@@ -8,7 +8,13 @@ that failed, and only in stage ``Connect`` (name, TCP, proxy tunnel, TLS) has no
 the request been written. ``tests/adapters/http/test_faults.py`` holds this to be true.
 """
 
-from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
+from pyreqwest.exceptions import (
+    DecodeError,
+    DetailedPyreqwestError,
+    PyreqwestError,
+    ReadError,
+    ReadTimeoutError,
+)
 
 from batchwire.domain.outcome import Answer, Verdict
 
@@ -26,6 +32,11 @@ def answer_of_loss(error: PyreqwestError) -> Answer:
         verdict, code = Verdict.UNCERTAIN, "timeout" if late else "connection_lost"
     reason = causes[-1] if len(causes) > 1 else error.message
     return Answer(verdict, error_code=code, error_message=reason)
+
+
+def is_of_body(error: PyreqwestError) -> bool:
+    """Whether an answer had begun: its head came, its body did not."""
+    return isinstance(error, ReadError | ReadTimeoutError | DecodeError)
 
 
 def _causes(error: PyreqwestError) -> list[str]:
