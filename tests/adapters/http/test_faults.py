@@ -260,6 +260,31 @@ async def test_a_url_that_quotes_the_stage_connect_does_not_deceive(
     assert (await submit(provider, message())).verdict is Verdict.UNCERTAIN
 
 
+@pytest.mark.parametrize(
+    ("status", "verdict", "code"),
+    [
+        (407, Verdict.CONFIGURATION, "http_407"),
+        (502, Verdict.CONNECTION, "connect"),
+    ],
+)
+async def test_a_proxy_that_wants_credentials_is_not_tried_for_ever(
+    make: Make,
+    message: Build,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    verdict: Verdict,
+    code: str,
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with FaultServer(otherwise=answer(status, b"")) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        provider = make("https://sms.example/", proxy_from_environment=True)
+        given = await submit(provider, message())
+        assert [request.method for request in proxy.requests] == ["CONNECT"]
+    assert (given.verdict, given.error_code) == (verdict, code)
+
+
 def trusted_server() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / "server.pem")

@@ -19,14 +19,30 @@ from pyreqwest.exceptions import (
 from batchwire.domain.outcome import Answer, Verdict
 
 _BEFORE_THE_REQUEST = "client error (Connect)"
+_NO_WAY_THROUGH = "proxy authorization required"  # a 407 to CONNECT
+_GIVE_CREDENTIALS = (
+    "the proxy wants credentials: put them into HTTPS_PROXY, as"
+    " http://user:password@host:port"
+)
 
 
 def answer_of_loss(error: PyreqwestError) -> Answer:
-    """Return ``CONNECTION`` where surely nothing was sent, else ``UNCERTAIN``."""
+    """
+    Return ``CONNECTION`` where surely nothing was sent, else ``UNCERTAIN``.
+
+    ``CONFIGURATION`` where a proxy wants credentials: trying again would not help.
+    """
     causes = _causes(error)
     late = isinstance(error, TimeoutError)
     # the first cause is reqwest's own and quotes the URL: never compared, never shown
-    if _BEFORE_THE_REQUEST in causes[1:]:
+    is_before = _BEFORE_THE_REQUEST in causes[1:]
+    if is_before and causes[-1].endswith(_NO_WAY_THROUGH):
+        return Answer(
+            Verdict.CONFIGURATION,
+            error_code="http_407",
+            error_message=_GIVE_CREDENTIALS,
+        )
+    if is_before:
         verdict, code = Verdict.CONNECTION, "connect_timeout" if late else "connect"
     else:
         verdict, code = Verdict.UNCERTAIN, "timeout" if late else "connection_lost"
