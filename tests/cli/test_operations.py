@@ -5,11 +5,14 @@ import csv
 import io
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+
+from batchwire.adapters.sandbox import SandboxProvider
+from batchwire.domain.outcome import Answer, Message, Verdict
 
 Cli = Callable[..., CompletedProcess[str]]
 
@@ -58,6 +61,19 @@ def test_recipients_stand_in_the_order_of_the_list(cli: Cli, sent: str) -> None:
     assert rows[3]["error_class"] == "permanent"
     assert rows[3]["attempts"] == "1"
     assert rows[0]["provider_message_id"]
+
+
+def test_an_id_of_a_provider_is_shown_without_what_a_terminal_would_act_on(
+    cli: Cli, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def submit(_: object, messages: Sequence[Message]) -> list[Answer]:
+        return [Answer(Verdict.ACCEPTED, "m\x1b[2J\u202e1")] * len(messages)
+
+    monkeypatch.setattr(SandboxProvider, "submit", submit)
+    cli("send", people, "--template", "Hi", "--batch-id", "b1")
+    assert "  m [2J 1\n" in cli("recipients", "b1").stdout
+    as_they_are = cli("recipients", "b1", "--json").stdout.splitlines()
+    assert json.loads(as_they_are[0])["provider_message_id"] == "m\x1b[2J\u202e1"
 
 
 def test_recipients_are_chosen_by_outcome_and_number(cli: Cli, sent: str) -> None:

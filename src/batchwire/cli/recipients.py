@@ -13,6 +13,7 @@ from batchwire.cli import output, session
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.ledger import MAX_ATTEMPT, unpack_numbers
 from batchwire.domain.outcome import Outcome
+from batchwire.domain.printable import printable
 from batchwire.domain.recipient import normalise
 from batchwire.ports.store import Chunk
 
@@ -164,7 +165,7 @@ def _columns(line: Line | None) -> str:
             line.outcome,
             str(line.attempts),
             "/".join(filter(None, (line.error_class, line.error_code))),
-            line.provider_message_id,
+            printable(line.provider_message_id),
         )
     )
     at, number, outcome, attempts, error, provider_id = cells

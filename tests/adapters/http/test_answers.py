@@ -211,6 +211,20 @@ def test_an_error_text_hides_the_number_and_is_cut(message: Build) -> None:
     assert len(given.error_message) == 200
 
 
+def test_what_a_provider_says_moves_no_cursor_and_breaks_no_line(
+    message: Build,
+) -> None:
+    said = {"code": "a\x1b[2Jb\n", "message": "no\r\nway\u202e\x9b to +44\n7700900123"}
+    (given,) = read(TWILIO, 400, said, [message()])
+    assert given.error_code == "a [2Jb "
+    assert given.error_message == "no  way   to +…23"
+
+
+def test_an_id_is_kept_as_it_came(message: Build) -> None:
+    (given,) = read(TWILIO, 200, {"sid": "m\x1b1"}, [message()])
+    assert given.provider_message_id == "m\x1b1"
+
+
 @pytest.mark.parametrize("number", ["07700 900123", "+44 (0) 7700-900.123", "900123"])
 def test_an_error_text_hides_the_number_in_any_spelling(
     message: Build, number: str

@@ -24,6 +24,7 @@ from batchwire.adapters.http.retry_after import Header, header_text, retry_after
 from batchwire.adapters.http.rulings import CODE_TABLES, STATUSES, Ruling, of_status
 from batchwire.adapters.http.settings import HttpSettings
 from batchwire.domain.outcome import Answer, Message, Verdict
+from batchwire.domain.printable import printable
 
 _LONGEST_TEXT: Final = 200
 _LONGEST_CODE: Final = 100
@@ -154,7 +155,8 @@ class AnswerReader:
         throttled = ruling.verdict is Verdict.THROTTLED
         return Answer(
             ruling.verdict,
-            error_code=self._hide(code)[:_LONGEST_CODE] or f"http_{reply.status}",
+            error_code=printable(self._hide(code))[:_LONGEST_CODE]
+            or f"http_{reply.status}",
             error_message=self._text(reply, n),
             retry_after_s=retry_after_s(reply.header) if throttled else None,
             suppress=ruling.suppress and (reply.is_success or reply.is_about_one),
@@ -175,7 +177,7 @@ class AnswerReader:
             digits = re.sub(r"\D", "", found[0])
             return f"…{digits[-2:]}" if digits.endswith(tails) else found[0]
 
-        return _NUMBERS.sub(masked, self._hide(text))[:_LONGEST_TEXT]
+        return _NUMBERS.sub(masked, printable(self._hide(text)))[:_LONGEST_TEXT]
 
 
 def _first(paths: Sequence[AnswerPath], reply: _Reply, n: int) -> str:
