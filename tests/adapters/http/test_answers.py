@@ -178,7 +178,13 @@ def test_a_refusal_of_a_whole_list_suppresses_nobody(message: Build) -> None:
         ({}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-1"}, None),
-        ({"retry-after": "9" * 5000}, None),
+        ({"retry-after": "9" * 5000}, 1e9),
+        ({"retry-after": "1700000000000"}, 1e9),
+        ({"retry-after": "0.5"}, 1.0),
+        ({"retry-after": "12.0"}, 12.0),
+        ({"retry-after": "1.2.3"}, None),
+        ({"retry-after": "1e3"}, None),
+        ({"retry-after": "٣"}, None),
         (
             {
                 "retry-after": "Fri, 31 Dec 1999 23:59:59 GMT",

@@ -1,24 +1,28 @@
 """The ``Retry-After`` header (RFC 9110 chapter 10.2.3)."""
 
+import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 Header = Callable[[str], str | None]
-_MOST_DIGITS: Final = 9
+_LONGEST_S: Final = 1e9  # as good as never; no float holds 5,000 digits
+_SECONDS: Final = re.compile(r"\d+(\.\d*)?", re.ASCII)
 
 
 def retry_after_s(header: Header) -> float | None:
     """
     Return the seconds to wait, ≥ 0; None where the answer does not say it readably.
 
-    A date counts from the answer's own ``Date`` where it has one, so that a clock that
-    differs from the provider's does no harm.
+    A fraction, which the RFC does not know, is rounded up. A date counts from the
+    answer's own ``Date`` where it has one, so that a clock that differs from the
+    provider's does no harm.
     """
     value = header_text(header, "retry-after").strip()
-    if value.isascii() and value.isdigit():
-        return float(value) if len(value) <= _MOST_DIGITS else None
+    if _SECONDS.fullmatch(value):
+        return float(math.ceil(min(float(value), _LONGEST_S)))
     until = _date(value)
     if until is None:
         return None
