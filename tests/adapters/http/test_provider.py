@@ -303,6 +303,48 @@ async def test_a_proxy_of_the_environment_counts_only_when_the_settings_say_so(
         assert proxy.received == {message(1).key: 1}
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ftp://proxy:3128",
+        "http:/proxy:3128",
+        "http//proxy:3128",
+        "http://",
+        "http://proxy:99999",
+        " http://proxy:3128",
+        "'http://proxy:3128'",
+        "http://pröxy:3128",
+        "http://me:s3c ret@proxy:3128",
+        "proxy:3128/",
+    ],
+)
+async def test_a_proxy_that_would_be_passed_over_in_silence_is_refused(
+    make: Make, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    provider = make("https://sms.example/", proxy_from_environment=True)
+    with pytest.raises(ProviderSettingsRefused, match="HTTPS_PROXY") as refused:
+        await provider.open()
+    assert "s3c" not in str(refused.value)
+    for url, counts in (("https://sms.example/", False), ("http://sms.example/", True)):
+        await make(url, proxy_from_environment=counts).open()  # it plays no part there
+
+
+@pytest.mark.parametrize("prefix", ["", "http://", "HTTP://", "http://me:it@"])
+async def test_a_proxy_may_be_written_in_several_ways(
+    make: Make, message: Build, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with FaultServer() as proxy:
+        place = proxy.url.removeprefix("http://").removesuffix("/send")
+        monkeypatch.setenv("http_proxy", prefix + place)
+        provider = make("http://sms.example/", proxy_from_environment=True)
+        (given,) = await submit(provider, message())
+        assert given.verdict is Verdict.ACCEPTED
+        assert proxy.received == {message().key: 1}
+
+
 async def test_the_traits_are_those_of_the_settings(make: Make) -> None:
     provider = make(
         "http://127.0.0.1:9/",

@@ -5,10 +5,9 @@ from pydantic import ValidationError
 
 from batchwire.adapters.http.settings import HttpSettings
 
-GOOD: dict[str, object] = {
-    "url": "https://sms.example/v1",
-    "body": {"to": "<to>", "text": "<text>"},
-}
+BODY = {"to": "<to>", "text": "<text>"}
+BEARER = {"kind": "bearer", "token_env": "TOKEN"}
+GOOD: dict[str, object] = {"url": "https://sms.example/v1", "body": BODY}
 LIST: dict[str, object] = {
     "body": {"m": "<messages>"},
     "item": {"to": "<to>", "text": "<text>"},
@@ -60,11 +59,30 @@ def test_url_and_body_are_enough() -> None:
         ({**LIST, "answer": {}}, r"paths with \[\]"),
         ({"batch_size": 2}, "needs item"),
         ({"encoding": "form", "body": {"a": {"b": "c"}}}, "flat body"),
+        ({"url": "https://sms.example/<to>"}, "<to> is not filled in url"),
+        ({"headers": {"X-Ref": "<reference>"}}, "<reference> is not filled in headers"),
+        ({"headers": {"X-Key": "<env:KEY>"}}, "credentials in auth"),
+        ({"body": {**BODY, "a": [{"<key>": 1}]}}, "<key> is not filled in a key of bo"),
+        ({**LIST, "item": {**BODY, "<to>": 1}}, "<to> is not filled in a key of item"),
+        ({"headers": {"content-Length": "5"}}, "the client sets it itself"),
+        ({"idempotency_header": "Transfer-Encoding"}, "the client sets it itself"),
+        ({"headers": {"AUTHORIZATION": "x"}, "auth": BEARER}, "authorization is set t"),
+        ({"headers": {"X-A": "1", "x-a": "2"}}, "x-a is set twice"),
+        ({"headers": {"X-A": "1"}, "idempotency_header": "x-a"}, "x-a is set twice"),
+        ({"auth": BEARER, "idempotency_header": "Authorization"}, "is set twice"),
+        ({"rate_parts_per_s": float("inf")}, "finite number"),
+        ({"rate_parts_per_s": float("nan")}, "finite number"),
     ],
 )
 def test_what_cannot_work_is_refused(wrong: dict[str, object], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         HttpSettings.model_validate({**GOOD, **wrong})
+
+
+def test_what_only_looks_like_a_placeholder_is_sent_as_it_is() -> None:
+    headers = {"From": "Acme <acme>", "Content-Type": "application/vnd.acme+json"}
+    settings = HttpSettings.model_validate({**GOOD, "headers": headers})
+    assert settings.headers == headers
 
 
 def test_every_field_is_described() -> None:

@@ -1,10 +1,13 @@
 """The HTTP client as we need it: no retries, no redirects, no surprises."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import BuilderError
+from pyreqwest.http import Url
 from pyreqwest.request import StreamRequest
 
 from batchwire import __version__
@@ -16,6 +19,7 @@ _CONTENT_TYPES = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
 }
+_PROXIES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
 def build_client(provider: str, settings: HttpSettings) -> Client:
@@ -27,7 +31,8 @@ def build_client(provider: str, settings: HttpSettings) -> Client:
     connection only where the pooled one died before a byte was written.
 
     Raises:
-        ProviderSettingsRefused: ``ca_file`` is missing or unusable.
+        ProviderSettingsRefused: ``ca_file``, or the proxy of the environment, is
+            missing or unusable.
     """
     builder = (
         ClientBuilder()
@@ -45,7 +50,9 @@ def build_client(provider: str, settings: HttpSettings) -> Client:
     )
     if settings.ca_file is not None:
         builder = _trusting(builder, provider, settings.ca_file)
-    if not settings.proxy_from_environment:
+    if settings.proxy_from_environment:
+        _check_proxies(provider, settings.url)
+    else:
         builder = builder.no_proxy()
     try:
         return builder.build()
@@ -73,6 +80,31 @@ def blank_request(
         builder.header(name, value, is_sensitive=True)  # masked in its repr
     builder.streamed_read_buffer_limit(with_head_bytes)
     return builder.build_streamed()
+
+
+def _check_proxies(provider: str, url: str) -> None:
+    """Refuse what the client would pass over without a word, and go straight."""
+    kinds = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
+    for name in (name for kind in kinds for name in (kind, kind.upper())):
+        if (value := os.environ.get(name)) and not _is_proxy(value):
+            problem = (
+                f"provider {provider}: the environment variable {name} names no proxy;"
+                " write it as http://host:port"
+            )
+            raise ProviderSettingsRefused(problem)
+
+
+def _is_proxy(value: str) -> bool:
+    is_bare = "://" not in value
+    full = f"http://{value}" if is_bare else value
+    try:
+        Url(full)  # as the client will read it
+        parts = urlsplit(full)
+    except ValueError:
+        return False
+    is_plain = value.isascii() and value.isprintable() and " " not in value
+    is_known = parts.scheme in _PROXIES and bool(parts.hostname)
+    return is_plain and is_known and not (is_bare and parts.path)
 
 
 def _trusting(builder: ClientBuilder, provider: str, ca_file: str) -> ClientBuilder:

@@ -54,6 +54,17 @@ Auth = Annotated[
 ]
 
 
+def auth_header_name(auth: Auth) -> str:
+    """Return the header that carries the credentials, in lower case; may be empty."""
+    match auth:
+        case NoAuth():
+            return ""
+        case HeaderAuth(name=name):
+            return name.lower()
+        case _:
+            return "authorization"
+
+
 def secrets_of(
     provider: str, environment: Mapping[str, str]
 ) -> tuple[Secrets, Callable[[str], str]]:
@@ -92,16 +103,17 @@ def auth_headers(auth: Auth, secret: Secrets) -> dict[str, str]:
     Raises:
         ProviderSettingsRefused: an environment variable is missing.
     """
+    name = auth_header_name(auth)
     match auth:
         case NoAuth():
             return {}
         case BearerAuth(token_env=token):
-            return {"authorization": f"Bearer {secret(token)}"}
+            return {name: f"Bearer {secret(token)}"}
         case BasicAuth(username_env=username, password_env=password):
             encoded = _basic(secret(username), secret(password))
-            return {"authorization": f"Basic {encoded}"}
-        case HeaderAuth(name=name, value_env=value, scheme=scheme):
-            return {name.lower(): f"{scheme} {secret(value)}".strip()}
+            return {name: f"Basic {encoded}"}
+        case HeaderAuth(value_env=value, scheme=scheme):
+            return {name: f"{scheme} {secret(value)}".strip()}
         case _ as unreachable:
             assert_never(unreachable)
 

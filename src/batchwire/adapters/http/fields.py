@@ -13,13 +13,24 @@ class StrictModel(BaseModel):
     """Settings that refuse unknown keys and never change."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, coerce_numbers_to_str=True, defer_build=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
+        defer_build=True,
     )
 
 
 def _path(text: str) -> str:
     AnswerPath.parse(text)
     return text
+
+
+def _header_name(name: str) -> str:
+    if name.lower() in {"content-length", "transfer-encoding"}:
+        problem = f"{name} says how long a request is; the client sets it itself"
+        raise ValueError(problem)
+    return name
 
 
 def _url(text: str) -> str:
@@ -39,7 +50,11 @@ def _url(text: str) -> str:
 
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
+    AfterValidator(_header_name),
+]
 HeaderValue = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 PathText = Annotated[str, AfterValidator(_path)]
 UrlText = Annotated[str, AfterValidator(_url)]

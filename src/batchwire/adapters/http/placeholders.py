@@ -41,7 +41,7 @@ def split(text: str) -> Iterator[tuple[str, str]]:
     end = 0
     for found in _PLACEHOLDER.finditer(text):
         name = found[1]
-        if name not in VALUES and name != MESSAGES and not name.startswith(SECRET):
+        if not _is_known(name):
             known = ", ".join(f"<{name}>" for name in (*VALUES, MESSAGES, "env:NAME"))
             problem = f"there is no placeholder <{name}>; there are {known}"
             raise ValueError(problem)
@@ -68,3 +68,21 @@ def names_in(node: JsonValue) -> set[str]:
     elif isinstance(node, list):
         children = node
     return set[str]().union(*map(names_in, children))
+
+
+def written_in(text: str) -> list[str]:
+    """Return the placeholders in ``text``, as they are written."""
+    return [f"<{name}>" for name in _PLACEHOLDER.findall(text) if _is_known(name)]
+
+
+def keys_in(node: JsonValue) -> Iterator[str]:
+    """Yield the keys anywhere in a JSON structure."""
+    if isinstance(node, dict):
+        yield from node
+    if isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from keys_in(child)
+
+
+def _is_known(name: str) -> bool:
+    return name in VALUES or name == MESSAGES or name.startswith(SECRET)

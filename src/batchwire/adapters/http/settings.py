@@ -1,11 +1,12 @@
 """The settings of an HTTP provider: what to send, where, and how to read the answer."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from batchwire.adapters.http.credentials import Auth, NoAuth
+from batchwire.adapters.http.credentials import Auth, NoAuth, auth_header_name
 from batchwire.adapters.http.fields import (
     HeaderName,
     HeaderValue,
@@ -14,7 +15,14 @@ from batchwire.adapters.http.fields import (
     UrlText,
     Word,
 )
-from batchwire.adapters.http.placeholders import MESSAGES, SECRET, TO, names_in
+from batchwire.adapters.http.placeholders import (
+    MESSAGES,
+    SECRET,
+    TO,
+    keys_in,
+    names_in,
+    written_in,
+)
 from batchwire.adapters.http.rulings import Ruling
 
 _DAY_S = 86_400
@@ -169,6 +177,28 @@ class HttpSettings(StrictModel):
         if self.batch_size > 1:
             yield from self._contradictions_of_batch()
         yield from _left_out(in_body | in_item)
+        yield from self._never_filled()
+        yield from self._headers_set_twice()
+
+    def _never_filled(self) -> Iterator[str]:
+        places = {
+            "url": (self.url,),
+            "headers": self.headers.values(),
+            "a key of body": keys_in(self.body),
+            "a key of item": keys_in(self.item),
+        }
+        for place, texts in places.items():
+            for placeholder in written_in(" ".join(texts)):
+                yield (
+                    f"{placeholder} is not filled in {place}: placeholders stand in"
+                    " values of body and item, credentials in auth"
+                )
+
+    def _headers_set_twice(self) -> Iterator[str]:
+        own = (auth_header_name(self.auth), self.idempotency_header or "")
+        names = Counter(filter(None, map(str.lower, (*self.headers, *own))))
+        for name in (name for name, times in names.items() if times > 1):
+            yield f"{name} is set twice, by headers, auth or idempotency_header"
 
     def _contradictions_of_form(self) -> Iterator[str]:
         if self.item is not None:
