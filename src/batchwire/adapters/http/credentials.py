@@ -80,7 +80,8 @@ def secrets_of(
         if value and value.isprintable():  # the client's own error would quote it
             given.append(value)
             return value
-        flaw = "has a line break or control character" if value else "is not set"
+        unprintable = "has a character that does not print, such as a line break"
+        flaw = unprintable if value else "is not set"
         problem = (
             f"provider {provider}: the environment variable {name} {flaw};"
             " set it right or change the settings that name it"
