@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from batchwire.adapters.sandbox import SandboxServer
+from batchwire.adapters.sandbox.requests import RequestReader
 
 Answered = tuple[int, dict[str, str], Any]
 Serve = Callable[..., Awaitable[SandboxServer]]
@@ -114,6 +115,13 @@ async def test_an_upgrade_is_declined_and_the_connection_goes_on(
     sent = upgrade * 2 + REQUEST.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
     answers = await answers_to(await serve(), sent, read)
     assert [status for status, _, _ in answers] == [200, 200, 201]
+
+
+def test_any_number_of_upgrades_may_come_at_once() -> None:
+    upgrade = b"GET /stats HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    reader = RequestReader()
+    assert len(reader.feed(upgrade * 3000)) == 3000
+    assert reader.unreadable is None
 
 
 async def test_nothing_after_a_closing_request_is_done(

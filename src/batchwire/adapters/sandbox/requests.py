@@ -48,16 +48,19 @@ class RequestReader:
         return requests
 
     def _parse(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # Declined by going on as before (RFC 9110 chapter 7.8), with a new parser:
-            # this one has stopped.
-            self._parser = httptools.HttpRequestParser(self)
-            if rest := data[upgrade.args[0] :]:
-                self._parse(rest)
-        except httptools.HttpParserError:
-            self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request")
+        rest = memoryview(data)
+        while rest:
+            try:
+                self._parser.feed_data(rest)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                # Declined by going on as before (RFC 9110 chapter 7.8), with a new
+                # parser: this one has stopped.
+                self._parser = httptools.HttpRequestParser(self)
+                rest = rest[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request")
+                break
 
     def _begin(self) -> None:
         self._target = b""
