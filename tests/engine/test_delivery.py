@@ -507,6 +507,23 @@ async def test_several_batches_run_at_once_and_none_starves(
     assert [await service.flaws(f"b{n}") for n in range(4)] == [[]] * 4
 
 
+async def test_a_provider_that_throttled_once_and_then_hangs_is_a_stall(
+    store: SqlStore, clock: FastClock
+) -> None:
+    throttled = Answer(Verdict.THROTTLED)
+    provider = ScriptedProvider(
+        lambda _: throttled if len(provider.submitted) == 5 else ACCEPTED,
+        hold_after=10,
+        concurrency=1,
+    )
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100), timeout_s=60)
+    async with service.running():
+        batch = await service.until(Status.EXPIRED)
+        provider.let_go()
+    assert batch.state.reason == "no progress for 60 s"
+
+
 async def test_batches_that_have_every_place_hold_up_none_more_urgent_or_elsewhere(
     store: SqlStore, clock: FastClock
 ) -> None:

@@ -74,6 +74,7 @@ class Pace:
 
     def measure(self, parts: int, now: float) -> None:
         """Count parts that went: a provider that throttles gets less than they were."""
+        self._recover(now)
         elapsed_s = now - self._measured_from
         if elapsed_s > 1:
             self._measured = self._measured_parts / elapsed_s
