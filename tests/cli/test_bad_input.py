@@ -102,6 +102,16 @@ def test_a_bad_template(cli: Cli, people: Path, template: str, words: str) -> No
     refused(cli("send", people, "--template", template), 3, "template", words)
 
 
+def test_a_list_of_many_columns_is_refused_in_one_sentence(
+    cli: Cli, folder: Path
+) -> None:
+    names = ",".join(f"column_{n}" for n in range(5_000))
+    (folder / "wide.csv").write_text(f"to,{names}\n+447810000001\n")
+    done = cli("send", "wide.csv", "--template", "Hi {{name}}")
+    refused(done, 3, "wide.csv", "to, column_0, column_1", "(5,001 columns)")
+    assert len(done.stderr) < 500
+
+
 def test_a_template_file_that_is_none(cli: Cli, people: Path, folder: Path) -> None:
     (folder / "text.txt").write_bytes(b"\xff\xfe")
     refused(cli("send", people, "--template-file", "text.txt"), 3, "not UTF-8")

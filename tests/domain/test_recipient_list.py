@@ -1,5 +1,7 @@
 """Lists: their formats, where they are cut, and what is refused."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -213,3 +215,28 @@ def test_a_lone_quote_in_the_header_takes_no_record_into_it() -> None:
     head = 'a"b,to\n1,+447810000001\n2,3" c\n'
     assert header_bytes(head, ",") == len(b'a"b,to\n')
     assert header_bytes('"a\nb",to\n1,2\n', ",") == len(b'"a\nb",to\n')
+
+
+def test_a_header_of_one_endless_line_is_refused() -> None:
+    with pytest.raises(
+        UnreadableList, match=r"line 1: has 20,001 columns; at most 16,384"
+    ):
+        describe("to" + "," * 20_000, "l1", "a.csv", "")
+
+
+@pytest.mark.parametrize("column", ["", "phone"])
+def test_of_many_columns_a_sentence_names_the_first(column: str) -> None:
+    head = ",".join(f'"name\n{n}"' for n in range(10_000))
+    with pytest.raises(UnreadableList, match=r"are name 0, name 1, .*… \(10,000 col"):
+        describe(head, "l1", "a.csv", column)
+
+
+def test_short_rows_below_a_wide_header_are_not_filled_up() -> None:
+    spec = describe("to" + "," * 10_000 + ",n\n", "l1", "", "")
+    text = "+447810000001\n" * 1_000
+    tracemalloc.start()
+    rows = read(text, spec, ("n",), 2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(rows.numbers), rows.columns) == (1_000, [[None] * 1_000])
+    assert peak < 1_000 * 10_000

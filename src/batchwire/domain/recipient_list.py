@@ -8,6 +8,7 @@ end where a record ends, so each block can be read by itself.
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,7 @@ from batchwire.domain.batch import ListFormat, ListSpec
 from batchwire.errors import UnreadableList
 
 MAX_LINE_BYTES = 1024 * 1024
+MAX_COLUMNS = 16_384  # as many as Excel has
 NUMBER_COLUMNS = (
     "to",
     "number",
@@ -28,6 +30,7 @@ NUMBER_COLUMNS = (
     "recipient",
 )
 _PIECE = 32 * 1024  # characters
+_SHOWN = 200  # characters of names in a sentence
 _DELIMITERS = ",;\t|"
 _BESIDE_MARKS = {  # by delimiter: every byte that ends neither a field nor a row
     mark: bytes(set(range(256)) - {ord(mark), ord("\n")}) for mark in _DELIMITERS
@@ -195,6 +198,14 @@ def read(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Ro
     return _read_json(text, spec, names, first_line)
 
 
+def shown(names: Sequence[str]) -> str:
+    """Name columns within a sentence: on one line, and of many the first."""
+    told = ", ".join(" ".join(name[:_SHOWN].split()) for name in names[:_SHOWN])
+    if len(told) <= _SHOWN and len(names) <= _SHOWN:
+        return told or "none"
+    return f"{told[:_SHOWN]}… ({len(names):,} columns)"
+
+
 def part(rows: Rows, start: int, end: int | None = None) -> Rows:
     """Take the rows from ``start`` to before ``end``."""
     return Rows(
@@ -219,21 +230,25 @@ def joined(first: Rows, second: Rows) -> Rows:
 
 
 def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Rows:
-    plain = _plain_columns(text, spec)
-    columns, problems = (
-        _parsed_columns(text, spec, first_line) if plain is None else (plain, {})
+    known = [name for name in names if name in spec.columns]
+    places = [spec.number_column, *map(spec.columns.index, known)]
+    plain = _plain_columns(text, spec, places)
+    (numbers, *columns), problems = (
+        _parsed_columns(text, spec, places, first_line)
+        if plain is None
+        else (plain, {})
     )
-    numbers = columns[spec.number_column]
-    wanted: list[list[str | None]] = [
-        list(columns[spec.columns.index(name)])
-        if name in spec.columns
-        else [None] * len(numbers)
-        for name in names
-    ]
-    return Rows([number or "" for number in numbers], wanted, problems)
+    wanted = dict(zip(known, columns, strict=True))
+    return Rows(
+        [number or "" for number in numbers],
+        [wanted.get(name) or [None] * len(numbers) for name in names],
+        problems,
+    )
 
 
-def _plain_columns(text: str, spec: ListSpec) -> list[Any] | None:
+def _plain_columns(
+    text: str, spec: ListSpec, places: Sequence[int]
+) -> list[Any] | None:
     """
     Read what most blocks are: no quotes, no blank lines, as many fields as columns.
 
@@ -244,16 +259,17 @@ def _plain_columns(text: str, spec: ListSpec) -> list[Any] | None:
     width = len(spec.columns)
     if width == 1 or '"' in text or "\r" in text:
         return None
-    marks = text.encode().translate(None, _BESIDE_MARKS[spec.delimiter])
+    marks = text.encode().translate(None, _BESIDE_MARKS[spec.delimiter]) + b"\n"
     row = spec.delimiter.encode() * (width - 1) + b"\n"
-    if marks + b"\n" != row * (text.count("\n") + 1):
+    rows = text.count("\n") + 1
+    if len(marks) != len(row) * rows or marks != row * rows:
         return None
     cells = text.replace("\n", spec.delimiter).split(spec.delimiter)
-    return [cells[at::width] for at in range(width)]
+    return [cells[at::width] for at in places]
 
 
 def _parsed_columns(
-    text: str, spec: ListSpec, first_line: int
+    text: str, spec: ListSpec, places: Sequence[int], first_line: int
 ) -> tuple[list[Any], dict[int, str]]:
     """Read any block, row by row; also says which rows have too many fields."""
     lines = _reader(io.StringIO(text, newline=""), spec.delimiter)
@@ -273,8 +289,8 @@ def _parsed_columns(
         problems = {
             i: "too_many_fields" for i, row in enumerate(rows) if len(row) > width
         }
-        rows = _padded(rows, width)
-    return list(zip(*rows, strict=True)) or [()] * width, problems
+    columns = [[row[at] if at < len(row) else None for row in rows] for at in places]
+    return columns, problems
 
 
 def _lines_before_flaw(text: str, spec: ListSpec) -> int:
@@ -285,13 +301,6 @@ def _lines_before_flaw(text: str, spec: ListSpec) -> int:
         for _ in lines:
             before = lines.line_num
     return before
-
-
-def _padded(rows: list[list[str]], width: int) -> list[Any]:
-    return [
-        row if len(row) == width else [*row[:width], *[None] * (width - len(row))]
-        for row in rows
-    ]
 
 
 def _read_json(
@@ -335,12 +344,19 @@ def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
             line=1,
             source=source,
         ) from None
+    if len(header) > MAX_COLUMNS:
+        raise UnreadableList(
+            f"has {len(header):,} columns; at most {MAX_COLUMNS:,} can be read",
+            remedy="Check that its lines end, and leave out what no template names",
+            line=1,
+            source=source,
+        )
     names = tuple(name.strip() for name in header)
     # No template can name a column without a name.
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if twice:
         raise UnreadableList(
-            f"has two columns of the name {twice[0]!r}",
+            f"has two columns of the name {shown(twice[:1])!r}",
             remedy="Rename or remove one: which to use cannot be guessed",
             line=1,
             source=source,
@@ -365,7 +381,7 @@ def _number_column(header: Sequence[str], asked: str, source: str) -> int:
     if asked:
         if asked in header:
             return list(header).index(asked)
-        problem = f"has no column {asked!r}; its columns are {', '.join(header)}"
+        problem = f"has no column {asked!r}; its columns are {shown(header)}"
         remedy = "Name one of them with --number-column"
     else:
         plain = NUMBER_COLUMNS[0]
@@ -373,11 +389,10 @@ def _number_column(header: Sequence[str], asked: str, source: str) -> int:
         known = [at for at, name in enumerate(lower) if name in meant]
         if len(known) == 1:
             return known[0]
-        shown = ", ".join(header[at] for at in known) or ", ".join(header)[:200]
         problem = (
-            f"has several columns of numbers: {shown}"
+            f"has several columns of numbers: {shown([header[at] for at in known])}"
             if known
-            else f"has no column of numbers; its columns are {shown or 'none'}"
+            else f"has no column of numbers; its columns are {shown(header)}"
         )
         remedy = f"Name it {plain!r}, or say which it is with --number-column"
     raise UnreadableList(problem, remedy=remedy, line=1, source=source)

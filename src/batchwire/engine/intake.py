@@ -293,7 +293,7 @@ def _check_template(template: Template, submission: Submission, spec: ListSpec) 
     known = {*spec.columns, *submission.params}
     lacking = [name for name in template.names if name not in known]
     if lacking:
-        columns = ", ".join(spec.columns) or "none"
+        columns = recipient_list.shown(spec.columns)
         problem = (
             f"needs {{{{{lacking[0]}}}}}, but {spec.source} has no such column"
             f" (columns: {columns}) and no --param {lacking[0]}=… was given"
