@@ -38,6 +38,7 @@ MANY = [
     "US",
     "ZA",
 ]
+LINE_ENDS = ["\r", "\r\n", "\v", "\f", "\x85", "\u2028", "\u2029"]
 LEADING_ZERO = {39, 225, 226, 229, 241, 242, 250, 378, 992}
 MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
@@ -66,7 +67,6 @@ def read(text: str, region: str | None = None) -> str:
         "  +49\xa0171\u202f1234567\t\r\n",
         "\u202a+49 171 1234567\u202c",
         "+49\u2011171\u20131234567",
-        "+49\n171 1234567",
         "491711234567.0",
         "491711234567.0\r",
         "491711234567.0 \u00a0",
@@ -153,6 +153,8 @@ def test_digits_of_other_scripts_are_digits(digits: str) -> None:
         ("++491711234567", None, "characters"),
         ("491711234567+", None, "characters"),
         ("+491711234567\n+491711234568", None, "characters"),
+        ("+49\n171 1234567", None, "characters"),
+        *((f"+49171{end}1234567", "DE", "characters") for end in LINE_ENDS),
         ("+491711234567, +491711234568", None, "characters"),
         ("+491711234567\x00", None, "characters"),
         ("+", None, "characters"),

@@ -240,3 +240,10 @@ def test_short_rows_below_a_wide_header_are_not_filled_up() -> None:
     tracemalloc.stop()
     assert (len(rows.numbers), rows.columns) == (1_000, [[None] * 1_000])
     assert peak < 1_000 * 10_000
+
+
+@pytest.mark.parametrize("head", ["+447810000001\n", "to\n", "to,n\n"])
+def test_a_cr_alone_ends_a_line(head: str) -> None:
+    text = "+447810000001\r+447810000002\r\n\r+447810000003\n"
+    rows = read(text, describe(head, "l1", "", ""), ("n",), 1)
+    assert rows.numbers == [f"+44781000000{n}" for n in (1, 2, 3)]

@@ -15,7 +15,8 @@ Two spellings of one number must become one, or a person gets two messages:
 What is in E.164 already is taken as it is. Whether a number is assigned, only the
 provider knows; of other spellings we ask that the length exists in the country.
 Digits of other scripts count as digits. Letters do not, nor are they dialled (no
-1-800-FLOWERS), and nothing is cut off (no extensions).
+1-800-FLOWERS), and nothing is cut off (no extensions). What spans lines is no number:
+two may stand there.
 """
 
 import difflib
@@ -44,7 +45,7 @@ class Flaw(StrEnum):
 
     EMPTY = "empty"  # nothing, or nothing but spaces and separators
     LETTERS = "letters"  # a letter anywhere
-    CHARACTERS = "characters"  # other than digits, separators and one leading +
+    CHARACTERS = "characters"  # others, a second +, or a line end between digits
     TOO_SHORT = "too_short"  # for E.164 or its country, or without the area code
     TOO_LONG = "too_long"  # for E.164 or its country
     NO_REGION = "no_region"  # a national number, and no default region
@@ -95,10 +96,10 @@ _decimals = re.compile(
 )
 
 _is_dialled = re.compile(r"\+?[0-9]++").fullmatch
-_SEPARATORS = (
-    " \t\v\f\r-.()/\x85\xa0\xad\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+_SEPARATORS = (  # no line ends
+    " \t-.()/\xa0\xad\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
     "\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2010\u2011\u2012\u2013\u2014"
-    "\u2015\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u2066\u2067"
+    "\u2015\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u2066\u2067"
     "\u2068\u2069\u2212\u3000\ufeff\uff08\uff09\uff0d"
 )
 # Where the ten digits of a script begin: Arabic, Persian, N'Ko, Devanagari, Bengali,
@@ -142,14 +143,14 @@ def normalise(raw: Sequence[str], default_region: str | None) -> Normalised:
     plan = None if default_region is None else _plan(check_region(default_region))
     lines = "\n".join(raw)
     if lines.count("\n") >= len(raw):  # one line a number: all below relies on it
-        raw = [number.replace("\n", " ") for number in raw]
+        raw = [number.strip().replace("\n", "\r") for number in raw]
         lines = "\n".join(raw)
     numbers = list(raw)
     invalid: dict[int, str] = {}
     rest = _others(lines + "\n") if raw else []
     if not rest:
         return Normalised(numbers, invalid)
-    for at, text in zip(rest, _clean([raw[at] for at in rest]), strict=True):
+    for at, text in zip(rest, _clean([raw[at].strip() for at in rest]), strict=True):
         number = _read(text, plan)
         if isinstance(number, Flaw):
             invalid[at] = number

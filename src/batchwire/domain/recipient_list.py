@@ -3,7 +3,8 @@ Reading recipient lists: what format, where to cut, which rows.
 
 Three formats: CSV (RFC 4180) whose first record is the header, plain text with a number
 a line, and JSON Lines with ``{"to": …, "params": {…}}``. A list is read in blocks that
-end where a record ends, so each block can be read by itself.
+end where a record ends, so each block can be read by itself. In CSV and plain text a CR
+alone ends a line too.
 """
 
 import csv
@@ -193,6 +194,8 @@ def read(text: str, spec: ListSpec, names: Sequence[str], first_line: int) -> Ro
     if spec.format is ListFormat.CSV:
         return _read_csv(text, spec, names, first_line)
     if spec.format is ListFormat.PLAIN:
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
         numbers = [line for line in text.split("\n") if line and not line.isspace()]
         return Rows(numbers, [[None] * len(numbers) for _ in names], {})
     return _read_json(text, spec, names, first_line)
