@@ -1,12 +1,14 @@
 """Lists: their formats, where they are cut, and what is refused."""
 
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, strategies as st
 
 from batchwire.domain.batch import ListFormat
 from batchwire.domain.recipient_list import (
+    check,
     cut,
     describe,
     header_bytes,
@@ -56,7 +58,7 @@ def test_a_bad_header_is_refused(head: str, column: str, sentence: str) -> None:
         describe(head, "l1", "a.csv", column)
 
 
-def test_csv_rows_are_read_by_name() -> None:
+def test_csv_rows_are_thereby_name() -> None:
     spec = describe("to,name,code\n", "l1", "", "")
     rows = read('+441,"Ann, B",7\n\n+442,Bob\n+443,C,8,9\n', spec, ("code", "x"), 2)
     assert rows.numbers == ["+441", "+442", "+443"]
@@ -75,7 +77,7 @@ def test_a_row_that_ends_before_its_number_has_an_empty_one() -> None:
     assert read("Ann,+441\nTotal\n", spec, ("name",), 2).numbers == ["+441", ""]
 
 
-def test_json_lines_are_read_by_name() -> None:
+def test_json_lines_are_thereby_name() -> None:
     spec = describe('{"to": "1"}', "l1", "", "")
     text = '{"to": "+441", "params": {"n": 7, "m": "x"}}\n\n"+442"\n'
     rows = read(text, spec, ("n",), 1)
@@ -247,3 +249,18 @@ def test_a_cr_alone_ends_a_line(head: str) -> None:
     text = "+447810000001\r+447810000002\r\n\r+447810000003\n"
     rows = read(text, describe(head, "l1", "", ""), ("n",), 1)
     assert rows.numbers == [f"+44781000000{n}" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("head", ["+447810000001\n", "to\n", "to,n\n", '{"to": "1"}\n'])
+@given(st.text('+1,"\n\r {}') | st.text())
+def test_a_check_finds_what_is_read(head: str, text: str) -> None:
+    spec = describe(head, "l1", "", "")
+
+    def found(look: Callable[[], int]) -> int | str:
+        try:
+            return look()
+        except UnreadableList as error:
+            return str(error)
+
+    there = found(lambda: len(read(text, spec, ("n",), 7).numbers))
+    assert found(lambda: check(text, spec, 7)) == there

@@ -40,8 +40,8 @@ class ListSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     ``columns`` are a CSV's header; ``number_column`` is the 0-based one that holds the
     number. ``source`` is the file's name, for messages; ``first_line`` the 1-based line
-    at which its records start; ``records`` about how many there are. ``blocks``: in
-    how many it is stored; 0 where that was not counted yet.
+    at which its records start; ``records`` how many there are, blank lines not among them.
+    ``blocks``: in how many it is stored; 0 where that was not counted yet.
     """
 
     list_id: str

@@ -1,11 +1,12 @@
 """
 Intake: from a list and a request to a batch, in one pass over the list.
 
-The list streams through in blocks of whole records, checked and compressed; it is
+The list streams through in blocks of whole records, each checked and compressed; it is
 stored under its own id, and only when all of it is durable does one transaction make a
-batch of it. A list that breaks off leaves nothing behind.
+batch of it. A list that breaks off, or breaks its format anywhere, leaves nothing behind.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -131,6 +132,7 @@ class Intake:
         stored, ready = 0, list[bytes]()
         async for piece in data:
             ready += reading.feed(piece)
+            await asyncio.sleep(0)
             if len(ready) >= _BLOCKS_A_COMMIT:
                 await self._store.add_list_blocks(reading.list_id, stored, ready)
                 stored += len(ready)
@@ -197,7 +199,7 @@ class Reading:
 
     @property
     def spec(self) -> ListSpec:
-        """How the list is to be read, and about how many records it has."""
+        """How the list is to be read, and how many records it has."""
         return msgspec.structs.replace(
             self._describe(), records=self.records, blocks=self.blocks
         )
@@ -265,13 +267,10 @@ class Reading:
         return self._described
 
     def _checked(self, block: bytes) -> bytes:
-        text = recipient_list.text_of(
-            block, first_line=self.line, source=self._submission.source
-        )
-        lines = text.count("\n")
-        if not text.isspace():
-            self.records += lines + (not text.endswith("\n"))
-        self.line += lines
+        spec = self._describe()
+        text = recipient_list.text_of(block, first_line=self.line, source=spec.source)
+        self.records += recipient_list.check(text, spec, self.line)
+        self.line += text.count("\n")
         self.blocks += 1
         return self._compressor.compress(block)
 

@@ -242,7 +242,7 @@ async def test_an_uploaded_list_is_read_as_it_came(store: SqlStore) -> None:
 
 
 async def test_a_bad_list_is_refused_at_its_upload(store: SqlStore) -> None:
-    for text in ("", "to\n", "a,a\n1,2\n"):
+    for text in ("", "to\n", "a,a\n1,2\n", 'to\n"1\n', '{"to": "1"}\n{"to": 2}\n'):
         with pytest.raises(UnreadableList):
             await Upload(store).keep(pieces(text))
 

@@ -1,0 +1,30 @@
+"""Intake: what a list is found to be before anything is made of it."""
+
+import pytest
+
+from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain.lifecycle import Status
+from batchwire.testing.builders import FastClock, ScriptedProvider, Service, numbers
+
+ONE, TWO = numbers(2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{ONE}\n\n  \n{TWO}\n\n",
+        f"{ONE}\r\r\n{TWO}",
+        f"to,name\n{ONE},Ann\n\n \n{TWO},Bob\n",
+        f'to,name\n{ONE},"A\nn\nn"\n{TWO},Bob\n',
+        f'{{"to": "{ONE}"}}\n\n"{TWO}"\n\n\n',
+    ],
+)
+async def test_a_list_has_as_many_records_as_recipients(
+    store: SqlStore, clock: FastClock, text: str
+) -> None:
+    service = Service(store, clock, {"scripted": ScriptedProvider()})
+    taken = await service.take(text)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.COMPLETED
+    assert taken.spec.list.records == sum(batch.counts) == 2
