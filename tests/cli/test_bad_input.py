@@ -17,6 +17,7 @@ LISTS: dict[str, tuple[bytes, str]] = {
     "two of a name": (b"to,name,name\n1,a,b\n", "two columns of the name 'name'"),
     "a million blanks": (b"\n" * 1_000_000, "has no recipients"),
     "one long line": (b"+49171" * 500_000, "longer than 1,048,576 bytes"),
+    "one long line of €": ("€".encode() * 500_000, "longer than 1,048,576 bytes"),
     "cr alone": (GOOD.replace(b"\n", b"\r"), "line ends of CR alone"),
     "utf-16": (GOOD.decode().encode("utf-16"), "UTF-16"),
     "latin-1": ("to,name\n+49171,Zoë\n".encode("latin-1"), "line 2"),

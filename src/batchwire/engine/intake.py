@@ -216,11 +216,7 @@ class Reading:
             self._buffer, is_csv=described.format is ListFormat.CSV
         )
         if not end and len(self._buffer) > MAX_LINE_BYTES:
-            raise self._unreadable(
-                f"a record is longer than {MAX_LINE_BYTES:,} bytes",
-                "Check that lines end with a newline and quotes are closed",
-                self.line,
-            )
+            raise self._too_long()
         block, self._buffer = self._buffer[:end], self._buffer[end:]
         return [self._checked(block)] if block else []
 
@@ -250,8 +246,10 @@ class Reading:
                 "has line ends of CR alone, as of old Macs",
                 "Save it with LF or CRLF (for example: tr '\\r' '\\n')",
             )
-        end = recipient_list.cut(head, is_csv=False) or len(head)
-        text = recipient_list.text_of(head[:end], first_line=1, source=source)
+        end = recipient_list.cut(head, is_csv=False)
+        if not end and len(head) > MAX_LINE_BYTES:
+            raise self._too_long()
+        text = recipient_list.text_of(head[: end or None], first_line=1, source=source)
         if not text.strip():
             self.line += text.count("\n")
             raise self._unreadable(_blank(self.line - 1), "Give at least one recipient")
@@ -273,6 +271,13 @@ class Reading:
         self.line += text.count("\n")
         self.blocks += 1
         return self._compressor.compress(block)
+
+    def _too_long(self) -> UnreadableList:
+        return self._unreadable(
+            f"a record is longer than {MAX_LINE_BYTES:,} bytes",
+            "Check that lines end with a newline and quotes are closed",
+            self.line,
+        )
 
     def _unreadable(self, problem: str, remedy: str, line: int = 0) -> UnreadableList:
         source = self._submission.source
