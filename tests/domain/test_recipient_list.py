@@ -1,5 +1,7 @@
 """Lists: their formats, where they are cut, and what is refused."""
 
+import csv
+import io
 import tracemalloc
 from collections.abc import Callable
 
@@ -264,3 +266,20 @@ def test_a_check_finds_what_is_read(head: str, text: str) -> None:
 
     there = found(lambda: len(read(text, spec, ("n",), 7).numbers))
     assert found(lambda: check(text, spec, 7)) == there
+
+
+@pytest.mark.parametrize("head", ['a"b,to\n', 'to, "n"\n', '\n"a\nb"c,to\n'])
+def test_a_quote_within_a_name_of_the_header_is_refused(head: str) -> None:
+    with pytest.raises(UnreadableList, match="header is not CSV: a quote"):
+        describe(f"{head}1,+447810000001\n", "l1", "", "")
+    with_flaw_behind = describe('"a, ""b""",to\n1,a"b\n', "l1", "", "")
+    assert with_flaw_behind.columns == ('a, "b"', "to")
+
+
+@given(st.lists(st.lists(st.text('a,;"\n\r\t| '), min_size=1), min_size=1))
+def test_quotes_as_python_writes_them_are_sound(rows: list[list[str]]) -> None:
+    for delimiter in ",;\t|":
+        file = io.StringIO()
+        csv.writer(file, delimiter=delimiter).writerows([["x", *row] for row in rows])
+        spec = describe(f"to{delimiter}n\n", "l1", "", "")
+        assert check(file.getvalue(), spec, 1) == len(rows)

@@ -4,6 +4,7 @@ import pytest
 
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.lifecycle import Status
+from batchwire.errors import UnreadableList
 from batchwire.testing.builders import FastClock, ScriptedProvider, Service, numbers
 
 ONE, TWO = numbers(2)
@@ -28,3 +29,15 @@ async def test_a_list_has_as_many_records_as_recipients(
     batch = await store.batch("b1")
     assert batch.state.status is Status.COMPLETED
     assert taken.spec.list.records == sum(batch.counts) == 2
+
+
+@pytest.mark.parametrize("size", [2, 40_000])
+@pytest.mark.parametrize("name", ['5" pipe', ' "Ann"', '"B"ob', '"open'])
+async def test_a_quote_that_encloses_no_field_is_named_in_lists_of_any_size(
+    store: SqlStore, clock: FastClock, name: str, size: int
+) -> None:
+    rows = f'{ONE},"Ann, B"\n' * size
+    service = Service(store, clock, {})
+    with pytest.raises(UnreadableList, match="does not enclose a whole") as raised:
+        await service.take(f"to,name\n{rows}{TWO},{name}\n{rows}")
+    assert raised.value.line == size + 2

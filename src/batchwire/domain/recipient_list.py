@@ -9,9 +9,9 @@ alone ends a line too.
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -36,6 +36,18 @@ _DELIMITERS = ",;\t|"
 _BESIDE_MARKS = {  # by delimiter: every byte that ends neither a field nor a row
     mark: bytes(set(range(256)) - {ord(mark), ord("\n")}) for mark in _DELIMITERS
 }
+_sound_quotes = {  # by delimiter: matches up to the first quote that breaks RFC 4180
+    mark: re.compile(
+        rf'(?:[^"]++|(?<![^{edge}])"[^"]*+(?:""[^"]*+)*+"(?![^{edge}]))*+'
+    ).match
+    for mark in _DELIMITERS
+    for edge in (re.escape(mark) + r"\r\n",)
+}
+_QUOTE_FLAW = 'a quote (") does not enclose a whole field'
+_QUOTE_REMEDY = (
+    "Quotes stand around a whole field, without spaces, and are doubled inside: "
+    '"5"" pipe"'
+)
 _EXCEL_S_MARK = ["sep=", ""]  # "sep=;" before the header: what separates the fields
 _NUMBER_CHARACTERS = frozenset("+0123456789 -.()/")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -111,8 +123,8 @@ def cut(buffer: bytes, *, is_csv: bool) -> int:
     Find how many bytes of the buffer are whole records; 0 where none is.
 
     A newline within quotes ends no CSV record: up to a record's end the number of
-    quotes is even. Where no newline fits that (a lone quote in an unquoted field),
-    the last newline it is: the reader then says what it finds.
+    quotes is even. Where no newline fits that (a lone quote), the last newline it is:
+    ``check`` then says what it finds.
     """
     end = buffer.rfind(b"\n") + 1
     if not is_csv or buffer.count(b'"', 0, end) % 2 == 0:
@@ -311,25 +323,29 @@ def _is_record(row: list[str]) -> bool:
 
 
 def _rows(text: str, spec: ListSpec, first_line: int) -> Iterator[list[str]]:
+    if (flaw := _quote_flaw(text, spec.delimiter)) is not None:
+        raise UnreadableList(
+            f"is not CSV: {_QUOTE_FLAW}",
+            remedy=_QUOTE_REMEDY,
+            line=first_line + text.count("\n", 0, flaw),
+            source=spec.source,
+        )
+    rows = _reader(io.StringIO(text, newline=""), spec.delimiter)
     try:
-        yield from _reader(io.StringIO(text, newline=""), spec.delimiter)
+        yield from rows
     except csv.Error as error:
         raise UnreadableList(
             f"is not CSV: {error}",
-            remedy="Quote fields as RFC 4180 says: a quote inside quotes is doubled",
-            line=first_line + _lines_before_flaw(text, spec),
+            remedy="Make the field shorter",
+            line=first_line + rows.line_num - 1,
             source=spec.source,
         ) from None
 
 
-def _lines_before_flaw(text: str, spec: ListSpec) -> int:
-    """Count the lines before the record that the reader cannot read."""
-    lines = _reader(io.StringIO(text, newline=""), spec.delimiter)
-    before = 0
-    with suppress(csv.Error):
-        for _ in lines:
-            before = lines.line_num
-    return before
+def _quote_flaw(text: str, delimiter: str) -> int | None:
+    """Find the first quote that neither encloses a whole field nor is doubled in one."""
+    sound = _sound_quotes[delimiter](text)
+    return sound.end() if sound and sound.end() < len(text) else None
 
 
 def _read_json(
@@ -369,13 +385,18 @@ def _as_text(value: object) -> str | None:
 def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
     try:
         header = _header_row(io.StringIO(head, newline=""), delimiter)
-    except csv.Error as error:
+    except csv.Error:
+        header = None
+    flaw = _quote_flaw(head, delimiter)
+    if header is None or (
+        flaw is not None and len(head[:flaw].encode()) < header_bytes(head, delimiter)
+    ):
         raise UnreadableList(
-            f"its header is not CSV: {error}",
-            remedy="Start with a line of column names",
+            f"its header is not CSV: {_QUOTE_FLAW}",
+            remedy=f"Start with a line of column names. {_QUOTE_REMEDY}",
             line=1,
             source=source,
-        ) from None
+        )
     if len(header) > MAX_COLUMNS:
         raise UnreadableList(
             f"has {len(header):,} columns; at most {MAX_COLUMNS:,} can be read",
