@@ -32,6 +32,9 @@ from batchwire.errors import UnreadableList
         ("(0781) 000-0001\n", "", ListFormat.PLAIN),
         ('{"to": "+447810000001"}\n', "", ListFormat.JSONL),
         ('"+447810000001"\n', "a.jsonl", ListFormat.JSONL),
+        ('\n "+44 7810 000001"\r\n', "list:upload-1", ListFormat.JSONL),
+        ('"nobody"\n', "a.ndjson", ListFormat.JSONL),
+        ('"to"\n"+447810000001"\n', "", ListFormat.CSV),
     ],
 )
 def test_the_format_is_found_at_the_head(

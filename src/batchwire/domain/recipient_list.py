@@ -19,6 +19,7 @@ import msgspec
 from batchwire.domain.batch import ListFormat, ListSpec
 from batchwire.errors import UnreadableList
 
+JSON_SUFFIXES = (".jsonl", ".ndjson")
 MAX_LINE_BYTES = 1024 * 1024
 MAX_COLUMNS = 16_384  # as many as Excel has
 NUMBER_COLUMNS = (
@@ -146,9 +147,11 @@ def describe(head: str, list_id: str, source: str, number_column: str) -> ListSp
 
     """
     first = next((line for line in head.splitlines() if line.strip()), "")
-    if first.lstrip().startswith(("{", "[")) or source.endswith((".jsonl", ".ndjson")):
+    bare = first.strip()
+    is_text = not number_column and bare[:1] == '"' and _is_number(bare.strip('"'))
+    if is_text or bare.startswith(("{", "[")) or source.endswith(JSON_SUFFIXES):
         return ListSpec(list_id=list_id, format=ListFormat.JSONL, source=source)
-    if not number_column and _is_number(first):
+    if not number_column and _is_number(bare):
         return ListSpec(list_id=list_id, format=ListFormat.PLAIN, source=source)
     delimiter = max(_DELIMITERS, key=first.count)
     delimiter = delimiter if delimiter in first else ","
@@ -453,4 +456,4 @@ def _number_column(header: Sequence[str], asked: str, source: str) -> int:
 
 def _is_number(line: str) -> bool:
     """Whether a first line is a number rather than a header."""
-    return set(line.strip()) <= _NUMBER_CHARACTERS and any(map(str.isdigit, line))
+    return set(line) <= _NUMBER_CHARACTERS and any(map(str.isdigit, line))

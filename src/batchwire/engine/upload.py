@@ -2,7 +2,8 @@
 Upload: a list is stored first, and a request that names it makes the batch later.
 
 It is kept as it came, so that the request reads what was uploaded; it is checked on its
-way in as intake does, so that a bad list is refused to who uploads it.
+way in as intake does, so that a bad list is refused to who uploads it. The reference ends
+as the name of a JSON Lines file does, by which the request knows it again.
 """
 
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import msgspec
 import structlog
 import zstandard
 
+from batchwire.domain.recipient_list import JSON_SUFFIXES
 from batchwire.engine.intake import BLOCK_BYTES, Reading, Submission
 from batchwire.ports.recipient_lists import UPLOAD_PREFIX, UPLOADED
 from batchwire.ports.store import Store
@@ -45,7 +47,8 @@ class Upload:
             UnreadableList: the list cannot be read; says where.
 
         """
-        list_id = f"{UPLOAD_PREFIX}{uuid4().hex}"
+        suffix = next(filter(source.endswith, JSON_SUFFIXES), "")
+        list_id = f"{UPLOAD_PREFIX}{uuid4().hex}{suffix}"
         asked = Submission(
             batch_id="", request_id="", template="", provider="", source=source
         )

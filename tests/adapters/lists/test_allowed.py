@@ -10,9 +10,10 @@ from batchwire.adapters.lists.allowed import AllowedLists
 from batchwire.adapters.lists.web import WebLimits
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
+from batchwire.engine.intake import Intake
 from batchwire.engine.upload import Upload
 from batchwire.errors import ListUnavailable, UnreadableList
-from batchwire.testing.builders import pieces
+from batchwire.testing.builders import pieces, submission
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.fault_server import (
     FaultServer,
@@ -245,6 +246,19 @@ async def test_a_bad_list_is_refused_at_its_upload(store: SqlStore) -> None:
     for text in ("", "to\n", "a,a\n1,2\n", 'to\n"1\n', '{"to": "1"}\n{"to": 2}\n'):
         with pytest.raises(UnreadableList):
             await Upload(store).keep(pieces(text))
+
+
+@pytest.mark.parametrize("first", ["+447911123455", "nobody"])
+async def test_a_list_of_json_texts_is_read_at_both_doors(
+    store: SqlStore, first: str
+) -> None:
+    text = f'"{first}"\n"+447911123456"\n'
+    done = await Upload(store).keep(pieces(text), "march.jsonl")
+    batch, _ = await Intake(store, ManualClock()).take(
+        submission(source=done.reference),
+        AllowedLists([], store).open(done.reference),
+    )
+    assert batch.spec.list.records == done.records == 2
 
 
 @pytest.mark.parametrize("name", ["upload-none", "b1.5f3", ""])
