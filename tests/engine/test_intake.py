@@ -41,3 +41,16 @@ async def test_a_quote_that_encloses_no_field_is_named_in_lists_of_any_size(
     with pytest.raises(UnreadableList, match="does not enclose a whole") as raised:
         await service.take(f"to,name\n{rows}{TWO},{name}\n{rows}")
     assert raised.value.line == size + 2
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+async def test_what_follows_very_many_blank_lines_is_read(
+    store: SqlStore, clock: FastClock, mark: str
+) -> None:
+    blank = mark + "\n" * 262_143
+    service = Service(store, clock, {})
+    taken = await service.take(f"{blank}to,name\n{ONE},Ann\n")
+    assert taken.spec.list.columns == ("to", "name")
+    assert (taken.spec.list.first_line, taken.spec.list.records) == (262_145, 1)
+    with pytest.raises(UnreadableList, match=r"^the list: has no recipients\."):
+        await service.take(f"{blank}to,name\n\n\n", "b2")

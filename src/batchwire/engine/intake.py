@@ -211,6 +211,8 @@ class Reading:
         is_whole = b"\n" in self._buffer or len(self._buffer) > MAX_LINE_BYTES
         if len(self._buffer) < BLOCK_BYTES or not is_whole:
             return []
+        if self._described is None and self._step_over_blank_lines():
+            return []
         described = self._describe()
         end = recipient_list.cut(
             self._buffer, is_csv=described.format is ListFormat.CSV
@@ -226,7 +228,7 @@ class Reading:
         block, self._buffer = self._buffer, b""
         blocks = [self._checked(block)] if block else []
         if not self.records:
-            raise self._unreadable(_blank(self.line - 1), "Give at least one recipient")
+            raise self._empty()
         return blocks
 
     def digest(self, submission: Submission) -> bytes:
@@ -234,6 +236,16 @@ class Reading:
         asked = msgspec.structs.replace(submission, source="")
         self._hash.update(msgspec.json.encode(asked, order="deterministic"))
         return self._hash.digest()
+
+    def _step_over_blank_lines(self) -> bool:
+        """Whether all lines that the list begins with are blank, and stepped over."""
+        head = recipient_list.without_mark(self._buffer, self._submission.source)
+        end = recipient_list.cut(head, is_csv=False)
+        if not end or head[:end].strip():
+            return False
+        self.line += head.count(b"\n")
+        self._buffer = head[end:]
+        return True
 
     def _describe(self) -> ListSpec:
         """Find out the format at the head, and step over a CSV's header."""
@@ -249,10 +261,11 @@ class Reading:
         end = recipient_list.cut(head, is_csv=False)
         if not end and len(head) > MAX_LINE_BYTES:
             raise self._too_long()
-        text = recipient_list.text_of(head[: end or None], first_line=1, source=source)
+        text = recipient_list.text_of(
+            head[: end or None], first_line=self.line, source=source
+        )
         if not text.strip():
-            self.line += text.count("\n")
-            raise self._unreadable(_blank(self.line - 1), "Give at least one recipient")
+            raise self._empty()
         self._described = recipient_list.describe(
             text, self.list_id, source, self._submission.number_column
         )
@@ -279,15 +292,12 @@ class Reading:
             self.line,
         )
 
+    def _empty(self) -> UnreadableList:
+        return self._unreadable("has no recipients", "Give at least one recipient")
+
     def _unreadable(self, problem: str, remedy: str, line: int = 0) -> UnreadableList:
         source = self._submission.source
         return UnreadableList(problem, remedy=remedy, line=line, source=source)
-
-
-def _blank(lines: int) -> str:
-    if lines <= 1:
-        return "has no recipients"
-    return f"has no recipients: its first {lines:,} lines are blank"
 
 
 def _check_template(template: Template, submission: Submission, spec: ListSpec) -> None:
