@@ -286,3 +286,9 @@ def test_quotes_as_python_writes_them_are_sound(rows: list[list[str]]) -> None:
         csv.writer(file, delimiter=delimiter).writerows([["x", *row] for row in rows])
         spec = describe(f"to{delimiter}n\n", "l1", "", "")
         assert check(file.getvalue(), spec, 1) == len(rows)
+
+
+@pytest.mark.parametrize("head", ["to\n", "to,n\n", '{"to": "1"}\n'])
+def test_an_empty_number_in_quotes_is_no_blank_line(head: str) -> None:
+    spec = describe(head, "l1", "", "")
+    assert read('"1"\n""\n\n"2"\n', spec, (), 2).numbers == ["1", "", "2"]

@@ -321,8 +321,8 @@ def _parsed_columns(
 
 
 def _is_record(row: list[str]) -> bool:
-    """Whether it is no blank line."""
-    return len(row) > 1 or (bool(row) and bool(row[0].strip()))
+    """Whether it is no blank line; ``""`` is a record, of one empty field."""
+    return bool(row) and not (len(row) == 1 and row[0].isspace())
 
 
 def _rows(text: str, spec: ListSpec, first_line: int) -> Iterator[list[str]]:
