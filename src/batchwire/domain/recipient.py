@@ -37,6 +37,7 @@ from phonenumbers import (
     ValidationResult,
 )
 
+from batchwire.domain.printable import printable
 from batchwire.errors import MalformedMessage
 
 
@@ -390,8 +391,7 @@ def _check_size(number: str) -> Flaw | None:
 
 def _show(text: str) -> str:
     """Show ``text`` on one line, without what a terminal would act on."""
-    start = text.strip()[:_SHOWN]
-    return "".join(char if char.isprintable() else " " for char in start).strip()
+    return printable(text.strip()[:_SHOWN]).strip()
 
 
 def _near(code: str) -> list[str]:
