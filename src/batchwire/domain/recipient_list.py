@@ -229,7 +229,8 @@ def check(text: str, spec: ListSpec, first_line: int) -> int:
     plain = _plain(text, spec)
     if plain is not None:
         return plain.count("\n") + 1
-    return sum(map(_is_record, _rows(text, spec, first_line)))
+    rows = _rows(text, spec, first_line)
+    return sum(1 for row in rows if len(row) > 1 or _is_record(row))
 
 
 def shown(names: Sequence[str]) -> str:
