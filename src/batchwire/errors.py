@@ -27,6 +27,7 @@ Everything that can go wrong, as one tree.
     │   ├── StoreUnreachable
     │   ├── StoreInDoubt
     │   ├── StoreDamaged
+    │   ├── StoreReplaced
     │   ├── UnknownSchema
     │   ├── EngineAlreadyRunning
     │   ├── CopyRefused
@@ -259,6 +260,12 @@ class StoreDamaged(StoreError):
     """The file is no database, or its content contradicts itself."""
 
     code = "store_damaged"
+
+
+class StoreReplaced(StoreError):
+    """The database file is not where it was opened; nothing more is written or sent."""
+
+    code = "store_replaced"
 
 
 class UnknownSchema(StoreError):

@@ -4,7 +4,7 @@ import asyncio
 import resource
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -81,6 +81,45 @@ async def test_a_disk_that_takes_no_more_is_waited_for(
     assert engine.is_running
     resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (hard, hard))
     await completed(watch, provider)
+    assert "Traceback" not in engine.said
+
+
+def _restore(database: Path) -> None:
+    backup = database.with_name("backup.db")
+    with (
+        closing(sqlite3.connect(database)) as old,
+        closing(sqlite3.connect(backup)) as new,
+    ):
+        old.backup(new)
+    backup.replace(database)
+
+
+def _move(database: Path) -> None:
+    database.rename(database.with_name("moved.db"))
+
+
+def _unlock(database: Path) -> None:
+    database.with_name("batchwire.db.lock").unlink()
+
+
+@pytest.mark.parametrize("replace", [_restore, _move, _unlock])
+async def test_an_engine_whose_file_is_not_where_others_look_sends_no_more(
+    world: World,
+    watch: Watch,
+    provider: SandboxServer,
+    replace: Callable[[Path], None],
+) -> None:
+    """Else a pause would be read from another file than it is written to."""
+    provider.change(Behaviour(latency_ms=20))
+    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
+    engine = await world.engine()
+    await until(lambda: provider.stats.accepted > 200)
+    replace(world.database)
+    assert await engine.ended() == ExitCode.STORE
+    known = provider.stats.accepted
+    await asyncio.sleep(0.3)
+    assert provider.stats.accepted == known < RECIPIENTS
+    assert "was moved, deleted or replaced while it was in use" in engine.said
     assert "Traceback" not in engine.said
 
 

@@ -22,11 +22,12 @@ from batchwire.adapters.sql.sqlite_connect import (
     connect,
     translated,
 )
-from batchwire.errors import EngineAlreadyRunning
+from batchwire.errors import EngineAlreadyRunning, StoreReplaced
 from batchwire.messages.announcement import Announcer
 
 T = TypeVar("T")
 P = ParamSpec("P")
+_Identity = tuple[int, int] | None
 
 _LOCK_TRIES = 20
 _LOCK_TRY_S = 0.01
@@ -55,6 +56,7 @@ class SqliteDatabase:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
+        self._opened: dict[Path, _Identity] = {}
         self.changes = Changes()
 
     async def open(self) -> None:
@@ -63,7 +65,9 @@ class SqliteDatabase:
 
     async def upgrade(self) -> tuple[str, str]:
         """See ``Database``."""
-        return await self.write(migrate.upgrade, self._path)
+        revisions = await self.write(migrate.upgrade, self._path)
+        self._remember(Path(self._path))
+        return revisions
 
     async def close(self) -> None:
         """See ``Database``."""
@@ -91,6 +95,7 @@ class SqliteDatabase:
         for _ in range(_LOCK_TRIES):  # another command may just be looking
             self._engine_lock = self._lock(fcntl.LOCK_EX)
             if self._engine_lock is not None:
+                self._remember(self._lock_file())
                 return True
             await asyncio.sleep(_LOCK_TRY_S)
         message = (
@@ -159,21 +164,53 @@ class SqliteDatabase:
         **kwargs: P.kwargs,
     ) -> T:
         def transaction() -> T:
-            with translated(self._path), engine.begin() as conn:
-                return body(conn, *args, **kwargs)
+            with translated(self._path):
+                self._check_files()
+                with engine.begin() as conn:
+                    return body(conn, *args, **kwargs)
 
         threads = self._writing if engine is self.writer else self._reading
         loop = asyncio.get_running_loop()
         return await to_its_end(loop.run_in_executor(threads, transaction))
 
+    def _remember(self, file: Path) -> None:
+        with translated(self._path):
+            self._opened[file] = _identity(file)
+
+    def _check_files(self) -> None:
+        """
+        Whether the paths still name the files that we use.
+
+        Others look there: where it names another file, or none, they would pause a batch
+        that goes on here, and a second engine would get in.
+        """
+        for file, known in self._opened.items():
+            if _identity(file) != known:
+                raise StoreReplaced(
+                    f"database {self._path}: {file.name} was moved, deleted or replaced"
+                    " while it was in use; put it back, or stop whoever uses it first"
+                )
+
     def _lock(self, kind: int) -> int | None:
         """Take the file lock; an engine's is exclusive. The kernel drops it with us."""
         with translated(self._path):
-            file = Path(self._path).resolve()  # one file, whatever links lead to it
-            lock = os.open(f"{file}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+            lock = os.open(self._lock_file(), os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
             return None
         return lock
+
+    def _lock_file(self) -> Path:
+        file = Path(self._path).resolve()  # one file, whatever links lead to it
+        return file.with_name(f"{file.name}.lock")
+
+
+def _identity(file: Path) -> _Identity:
+    """Tell a file from all others; None where there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
