@@ -12,6 +12,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from batchwire.adapters.sandbox import SandboxProvider
+from batchwire.cli.exit_codes import ExitCode
 from batchwire.domain.outcome import Answer, Message, Verdict
 
 Cli = Callable[..., CompletedProcess[str]]
@@ -206,6 +207,27 @@ def test_verify_finds_what_was_changed(cli: Cli, sent: str, folder: Path) -> Non
     found = cli("verify", "--json")
     assert found.returncode == 1
     assert json.loads(found.stdout)[sent]
+
+
+def test_verify_of_all_finds_a_page_that_no_batch_is_read_from(
+    cli: Cli, sent: str, folder: Path
+) -> None:
+    assert cli("verify").stdout == "b1: no contradiction\n"
+    database = folder / "batchwire.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'suppressions'"
+        ).fetchone()
+    with database.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+    assert cli("verify", sent).returncode == ExitCode.OK
+    found = cli("verify")
+    assert found.returncode == ExitCode.STORE
+    assert "is damaged" in found.stderr
+    assert "restore it from a backup" in found.stderr
 
 
 def _spoil(database: Path) -> None:

@@ -17,7 +17,10 @@ app = typer.Typer(add_completion=False)
 def command(
     ctx: typer.Context,
     batch_id: Annotated[
-        str, typer.Argument(metavar="[BATCH]", help="One batch; else all of them.")
+        str,
+        typer.Argument(
+            metavar="[BATCH]", help="One batch; else all, and the SQLite file."
+        ),
     ] = "",
     *,
     json: Json = False,
@@ -26,6 +29,8 @@ def command(
     purged: dict[str, str] = {}
 
     async def check(app: App) -> dict[str, list[str]]:
+        if not batch_id:
+            await app.store.check()
         ids = [batch_id] if batch_id else await _all(app)
         purged.update({one: await _purged(app, one) for one in ids})
         return {one: await app.store.verify(one) for one in ids}

@@ -214,6 +214,7 @@ class Delivery:
                 await line.close()
 
     async def _last_cycle(self, until: float) -> None:
+        wait_s = 0.1
         while self._is_settled:
             try:
                 await self.cycle()
@@ -223,7 +224,8 @@ class Delivery:
                 log.warning(
                     "store_unavailable", error_code=error.code, error=str(error)
                 )
-                await self._clock.sleep(0.1)
+                await self._clock.sleep(wait_s)
+                wait_s = min(2 * wait_s, 5.0)
             else:
                 return
 

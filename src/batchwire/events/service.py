@@ -108,8 +108,9 @@ class BatchEventService:
         await asyncio.gather(*self._others, return_exceptions=True)
         if self._parts.relay is not None:
             until = self._clock.monotonic() + _FLUSH_S
-            if not await self._parts.relay.drain(until):
-                log.warning("outbox_not_empty", count=(await self._look()).rows)
+            is_empty = await self._parts.relay.drain(until)
+            if not is_empty and (left := (await self._look()).rows):
+                log.warning("outbox_not_empty", count=left)
 
     def is_healthy(self) -> bool:
         """Whether every check is well; asks the loops, not a flag."""

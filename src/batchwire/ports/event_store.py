@@ -26,6 +26,16 @@ class EventStore(Protocol):
         """Yield the events in order, to the last at or before ``until``; no effect."""
         ...
 
+    async def check(self) -> None:
+        """
+        Have the database look at its file as a whole, where that is its own to check.
+
+        Raises:
+            StoreDamaged: a page is damaged, though perhaps no batch's.
+
+        """
+        ...
+
     async def verify(self, batch_id: str) -> list[str]:
         """
         Check sequence, hashes, fold against the stored state, and the ledger's sums.

@@ -35,6 +35,16 @@ _IS_SENT = bytes(  # by outcome; preparation refuses the others
 )
 
 
+def check_pages(conn: Connection) -> None:
+    """See ``check`` of the port; PostgreSQL has tools of its own."""
+    if conn.dialect.name != "sqlite":
+        return
+    found = str(conn.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+    if found != "ok":
+        problem = f"the database file is damaged ({found.splitlines()[-1]})"
+        raise StoreDamaged(f"{problem}; restore it from a backup")
+
+
 def contradictions(conn: Connection, batch_id: str) -> list[str]:
     """Find every contradiction, one sentence each; an observed batch has no ledger."""
     seen = observed_rows.row_of(conn, batch_id)

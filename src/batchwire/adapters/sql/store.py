@@ -250,6 +250,10 @@ class SqlStore(SqlWorkers):
                 yield event
             after = rows[-1].sequence
 
+    async def check(self) -> None:
+        """See ``ports.event_store``."""
+        await self._read(audit.check_pages)
+
     async def verify(self, batch_id: str) -> list[str]:
         """See ``ports.event_store``."""
         return await self._read(audit.contradictions, batch_id)
