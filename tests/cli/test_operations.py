@@ -6,6 +6,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -62,6 +63,9 @@ def test_recipients_stand_in_the_order_of_the_list(cli: Cli, sent: str) -> None:
     assert rows[3]["error_class"] == "permanent"
     assert rows[3]["attempts"] == "1"
     assert rows[0]["provider_message_id"]
+    for row in rows:
+        told = datetime.fromisoformat(row["at"])
+        assert timedelta(0) < datetime.now(UTC) - told < timedelta(minutes=5)
 
 
 def test_an_id_of_a_provider_is_shown_without_what_a_terminal_would_act_on(

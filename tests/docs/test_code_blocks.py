@@ -15,7 +15,7 @@ BLOCK = re.compile(
     r"|^<!-- until: (?P<batch>\S+) (?P<status>\S+) -->$",
     re.MULTILINE | re.DOTALL,
 )
-VARYING = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ|\b[0-9a-f]{32}\b")
+VARYING = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:[\d.]+Z|\b[0-9a-f]{32}\b")
 ANYTHING = "..."  # as the last line of an output
 PAGES = [
     "README.md",

@@ -166,6 +166,14 @@ def test_answers_are_packed_in_order_however_they_came(
     assert ids == {p: f"id{p}" for p in places}
 
 
+def test_the_time_of_a_recipient_is_that_of_the_last_segment() -> None:
+    told = [
+        segment(1000, 1, [(0, Outcome.OPEN, 1), (1, Outcome.ACCEPTED, 1)]),
+        segment(2000, 2, [(0, Outcome.FAILED, 2)]),
+    ]
+    assert ChunkState(3, told, Outcome.ABORTED).times() == {0: 2000, 1: 1000}
+
+
 def test_errors_are_kept_by_position() -> None:
     answers = [Answer(Verdict.ACCEPTED, "a"), Answer(Verdict.PERMANENT, "", "21610")]
     judge = Judge(3, OnUncertain.HOLD)

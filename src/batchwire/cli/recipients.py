@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -35,7 +36,11 @@ OutcomeName = Literal[
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One recipient; ``position`` is the 0-based place in the list."""
+    """
+    One recipient; ``position`` is the 0-based place in the list.
+
+    ``at`` is when the last thing known was recorded: a moment after the answer.
+    """
 
     position: int
     number: str
@@ -45,6 +50,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str
     provider_message_id: str
     batch_id: str
+    at: datetime | None
 
 
 @app.command("recipients")
@@ -118,7 +124,7 @@ async def lines(app: App, spec: BatchSpec, number: str = "") -> AsyncIterator[Li
 
 def _of_chunk(chunk: Chunk, spec: BatchSpec, numbers: Sequence[str]) -> Iterator[Line]:
     state, base = chunk.state, chunk.number * spec.chunk_size
-    ids = state.provider_ids()
+    ids, times = state.provider_ids(), state.times()
     for place, (number, outcome) in enumerate(
         zip(numbers, state.outcomes(), strict=True)
     ):
@@ -132,6 +138,9 @@ def _of_chunk(chunk: Chunk, spec: BatchSpec, numbers: Sequence[str]) -> Iterator
             error_code=error_code,
             provider_message_id=ids.get(place, ""),
             batch_id=spec.batch_id,
+            at=datetime.fromtimestamp(times[place] / 1000, UTC)
+            if place in times
+            else None,
         )
 
 
@@ -142,7 +151,9 @@ def _write_json(line: Line | None) -> None:
 
 def _write_csv(line: Line | None) -> None:
     """Write a record; the header for None."""
-    record = Line.__struct_fields__ if line is None else msgspec.structs.astuple(line)
+    record = (
+        Line.__struct_fields__ if line is None else msgspec.to_builtins(line).values()
+    )
     csv.writer(sys.stdout, lineterminator="\n").writerow(record)
 
 
@@ -157,17 +168,18 @@ def _write_with_batch(line: Line | None) -> None:
 def _columns(line: Line | None) -> str:
     """Give columns of fixed width: the widths are known before the last line."""
     cells = (
-        ("position", "number", "outcome", "attempts", "error", "provider id")
+        ("position", "number", "outcome", "at", "attempts", "error", "provider id")
         if line is None
         else (
             str(line.position),
             line.number,
             line.outcome,
+            output.moment(line.at),
             str(line.attempts),
             "/".join(filter(None, (line.error_class, line.error_code))),
             printable(line.provider_message_id),
         )
     )
-    at, number, outcome, attempts, error, provider_id = cells
-    row = f"{at:>9}  {number:<16}  {outcome:<11}  {attempts:>8}  {error:<24}"
-    return f"{row}  {provider_id}".rstrip()
+    place, number, outcome, at, attempts, error, provider_id = cells
+    row = f"{place:>9}  {number:<16}  {outcome:<11}  {at:<20}  {attempts:>8}"
+    return f"{row}  {error:<24}  {provider_id}".rstrip()

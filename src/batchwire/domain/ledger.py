@@ -243,6 +243,10 @@ class ChunkState:
         }
         return [p for p in self.open_positions() if p < intent and p not in answered]
 
+    def times(self) -> dict[int, int]:
+        """Find by position when what is known was recorded, Unix milliseconds."""
+        return {p: one.at for one in self.segments for p in one.places()}
+
     def provider_ids(self) -> dict[int, str]:
         """Find the provider message id by position, the latest of several."""
         ids: dict[int, str] = {}
