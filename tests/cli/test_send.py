@@ -275,6 +275,18 @@ def test_a_signal_while_the_list_is_read_makes_no_batch(start: Start, cli: Cli) 
     assert json.loads(cli("list", "--json").stdout) == []
 
 
+def test_a_signal_ends_the_wait_for_somebody_who_types(start: Start, cli: Cli) -> None:
+    cli("send", "/dev/null", "--template", "Hi")  # makes the database; and is refused
+    send = start("send", "-", "--template", "Hi")
+    assert send.stdin is not None
+    send.stdin.write("+4917112345678\n")
+    send.stdin.flush()
+    time.sleep(3)
+    send.send_signal(signal.SIGINT)
+    assert send.wait(timeout=10) == 130  # though its input is still open
+    assert json.loads(cli("list", "--json").stdout) == []
+
+
 def test_beside_an_engine_send_returns_at_once(
     start: Start, cli: Cli, slow: Path
 ) -> None:

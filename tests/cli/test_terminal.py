@@ -7,6 +7,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+from batchwire.cli.exit_codes import ExitCode
+
 Cli = Callable[..., CompletedProcess[str]]
 Terminal = Callable[..., Any]
 
@@ -88,3 +90,15 @@ def test_a_text_is_shown_as_it_is_whatever_stands_in_brackets(
     for _ in range(2):
         send.process.send_signal(signal.SIGINT)
     assert "Traceback" not in send.end()
+
+
+def test_whoever_interrupts_the_question_purges_nothing(
+    terminal: Terminal, cli: Cli, people: Path
+) -> None:
+    cli("send", people, "--template", "Hi", "--batch-id", "b1")
+    purge = terminal("purge", "--older-than", "0h")
+    purge.until("Forget for good")
+    purge.process.send_signal(signal.SIGINT)
+    assert "nothing was purged" in purge.end()
+    assert purge.process.returncode == ExitCode.USAGE
+    assert len(cli("recipients", "b1", "--json").stdout.splitlines()) == 4

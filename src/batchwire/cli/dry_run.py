@@ -50,8 +50,19 @@ class Beyond(msgspec.Struct, frozen=True, kw_only=True):
     characters: str
 
 
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """One who is invalid; ``position`` is the 0-based place in the list."""
+
+    position: int
+    number: str
+
+
 class Found(msgspec.Struct, kw_only=True):
-    """What a dry run found. ``duration_s`` is None where nothing limits the rate."""
+    """
+    What a dry run found. ``duration_s`` is None where nothing limits the rate.
+
+    ``invalid`` and ``invalid_examples``, the first of each, are by reason.
+    """
 
     batch_id: str
     provider: str
@@ -59,6 +70,7 @@ class Found(msgspec.Struct, kw_only=True):
     counts: dict[str, int]
     parts: int
     invalid: dict[str, int]
+    invalid_examples: dict[str, Example]
     recipients_by_parts: dict[int, int]
     samples: list[Sample]
     outside_gsm7: list[Beyond]
@@ -121,14 +133,19 @@ def _has_database(settings: Settings) -> bool:
 
 async def _found(app: App, batch: Batch, suppressed: _Suppressed) -> Found:
     invalid: Counter[str] = Counter()
+    examples: dict[str, Example] = {}
     by_parts: Counter[int] = Counter()
     counts = named(batch.counts)
     looked_at: list[Message] = []
     async for chunk in app.store.chunks(batch.spec.batch_id):
-        invalid.update(code for _, code in chunk.state.errors.values())
         payload = unpack_payload(chunk.payload)
         parts, ready = payload.parts, chunk.state.open_positions()
         numbers = payload.numbers.split("\n")
+        base = chunk.number * batch.spec.chunk_size
+        for place, (_, why) in chunk.state.errors.items():
+            invalid[why] += 1
+            if why not in examples:
+                examples[why] = Example(position=base + place, number=numbers[place])
         gone = await suppressed(numbers)
         places = [place for place in ready if numbers[place] not in gone]
         counts["suppressed"] += len(ready) - len(places)
@@ -152,6 +169,7 @@ async def _found(app: App, batch: Batch, suppressed: _Suppressed) -> Found:
         counts=counts,
         parts=total,
         invalid=dict(invalid.most_common()),
+        invalid_examples=examples,
         recipients_by_parts=dict(sorted(by_parts.items())),
         samples=[_sample(encoding, them) for encoding, them in groups.items()],
         outside_gsm7=[_beyond(one) for one in groups.get(Encoding.UCS2, ())],
@@ -182,7 +200,10 @@ def tell(found: Found, *, as_json: bool) -> None:
         ["duplicates", f"{found.counts['duplicate']:,}"],
         ["suppressed", f"{found.counts['suppressed']:,}"],
         ["invalid", f"{found.counts['invalid']:,}"],
-        *[[f"  {why}", f"{count:,}"] for why, count in found.invalid.items()],
+        *[
+            [f"  {why}", f"{count:,}, such as {_shown(found.invalid_examples[why])}"]
+            for why, count in found.invalid.items()
+        ],
         ["parts", f"{found.parts:,}"],
         *[
             [f"  messages of {parts} parts", f"{count:,}"]
@@ -204,6 +225,10 @@ def tell(found: Found, *, as_json: bool) -> None:
         output.line(f"outside gsm7: {told}")
     if spared := sum(not one.characters for one in found.outside_gsm7):
         output.line(f"--smart-encoding would bring {spared:,} of them into gsm7")
+
+
+def _shown(example: Example) -> str:
+    return f"{example.number!r} at position {example.position:,}"
 
 
 def _duration(found: Found) -> str:

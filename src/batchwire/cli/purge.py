@@ -77,7 +77,11 @@ def _ask(older_than: str) -> None:
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody can be asked here; --yes means it")
     question = f"Forget for good who was written to more than {older_than} ago?"
-    if not typer.confirm(question):
+    try:
+        is_meant = typer.confirm(question)
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        is_meant = False
+    if not is_meant:
         raise typer.BadParameter("nothing was purged")
 
 

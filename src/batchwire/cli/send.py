@@ -314,7 +314,7 @@ def _how(batch: Batch, at_work: AtWork) -> str:
             f"`batchwire watch {name}` follows it; the engine is another `send`, which"
             " may end before it: `batchwire serve --until-idle` goes on then"
         )
-    if batch.state.status.is_paused:
+    if batch.state.status.is_paused and batch.resume_at is None:
         return f"`batchwire resume {name}`, then `batchwire serve --until-idle`"
     return (
         f"`batchwire serve --until-idle` delivers it, `batchwire pause {name}` holds"

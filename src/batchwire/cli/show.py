@@ -43,10 +43,12 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
 
 def _facts(batch: Batch) -> list[tuple[str, str]]:
     spec, state = batch.spec, batch.state
+    rate = spec.rate_parts_per_s
     return [
         ("phase", f"{state.phase}, {views.progress(batch):.1%}"),
         ("limited by", batch.limited_by),
         ("provider", spec.provider),
+        ("rate", f"{rate:,g} parts/s of its own" if rate else ""),
         ("list", spec.list.source),
         ("template", repr(spec.template)),
         ("parameters", ", ".join(f"{n}={v!r}" for n, v in spec.params.items())),

@@ -1,6 +1,9 @@
 """Reading what stands in options: times, parameters, texts, lists."""
 
+import asyncio
+import os
 import re
+import select
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -24,6 +27,7 @@ STDIN = "-"
 _AGE = re.compile(r"(\d{1,6})([hdw])", re.ASCII)
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 _PIECE_BYTES = 256 * 1024
+_LOOK_S = 0.2
 _TEMPLATE_BYTES = 1024 * 1024
 
 
@@ -158,7 +162,7 @@ async def pieces(source: str) -> AsyncIterator[bytes]:
     """
     try:
         if source == STDIN:
-            for piece in _pieces(sys.stdin.buffer):
+            async for piece in _of_stdin():
                 yield piece
         else:
             with Path(source).open("rb") as file:  # noqa: ASYNC230 - 256 KiB at a time
@@ -175,6 +179,18 @@ async def pieces(source: str) -> AsyncIterator[bytes]:
 def name_of(source: str) -> str:
     """Name a list in messages and in the batch."""
     return "standard input" if source == STDIN else source
+
+
+async def _of_stdin() -> AsyncIterator[bytes]:
+    """Read where somebody may still type: Ctrl-C ends the waiting."""
+    stdin = sys.stdin.fileno()
+    while True:
+        while not select.select([stdin], [], [], 0)[0]:
+            await asyncio.to_thread(select.select, [stdin], [], [], _LOOK_S)
+        piece = os.read(stdin, _PIECE_BYTES)
+        if not piece:
+            return
+        yield piece
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

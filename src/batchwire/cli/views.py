@@ -23,6 +23,7 @@ def view(batch: Batch) -> dict[str, Any]:
         "reason": state.reason,
         "limited_by": batch.limited_by,
         "provider": spec.provider,
+        "rate_parts_per_s": spec.rate_parts_per_s,
         "source": spec.list.source,
         "template": spec.template,
         "params": spec.params,
