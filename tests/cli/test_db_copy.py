@@ -25,7 +25,9 @@ def test_a_batch_comes_over_and_back(cli: Cli, people: Path, postgres_url: str) 
 
 def test_a_target_that_is_not_empty_is_refused(cli: Cli, people: Path) -> None:
     cli("send", people, "--template", "Hi", "--batch-id", "b1")
-    assert cli("db", "copy", "--to", "copy.db").returncode == ExitCode.OK
+    copied = cli("db", "copy", "--to", "copy.db")
+    assert copied.returncode == ExitCode.OK
+    assert "start no engine on the source any more" in copied.stderr
     again = cli("db", "copy", "--to", "copy.db")
     assert again.returncode == ExitCode.STORE
     assert "the target is not empty: it holds batches (1 rows), " in again.stderr

@@ -39,6 +39,17 @@ def test_a_rate_is_set_until_it_is_taken_back(cli: Cli, on: tuple[str, ...]) -> 
     assert of_slow(cli, on) == (1, 2, "settings")
 
 
+def test_a_dry_run_goes_by_the_rate_that_was_set(
+    cli: Cli, on: tuple[str, ...], slow: Path
+) -> None:
+    cli(*on, "providers", "set-rate", "slow", "4")
+    asked = ("send", slow, "--template", "Hi", "--provider", "slow", "--dry-run")
+    found = json.loads(cli(*on, *asked, "--json").stdout)
+    assert found["rate_parts_per_s"] == 4
+    slower = json.loads(cli(*on, *asked, "--rate", "2", "--json").stdout)
+    assert slower["rate_parts_per_s"] == 2
+
+
 def test_a_provider_that_is_not_there_is_refused(cli: Cli, on: tuple[str, ...]) -> None:
     done = cli(*on, "providers", "set-rate", "slwo", "5")
     assert done.returncode == ExitCode.SETTINGS

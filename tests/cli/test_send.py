@@ -56,7 +56,8 @@ def test_without_waiting_the_batch_is_only_made(cli: Cli, people: Path) -> None:
     assert done.returncode == 0
     assert "b1: preparation_ready" in done.stdout
     assert "batchwire serve" in done.stderr
-    assert "no engine works on this database" in cli("show", "b1").stderr
+    for look in (("show", "b1"), ("show", "b1", "--json"), ("list",)):
+        assert "no engine works on this database" in cli(*look).stderr
     assert cli("serve", "--until-idle").returncode == 0
     assert json.loads(cli("show", "b1", "--json").stdout)["status"] == "completed"
 
@@ -128,8 +129,15 @@ def test_a_dry_run_counts_and_leaves_nothing(
     assert [path.name for path in folder.iterdir()] == ["people.csv"]
 
 
+def test_the_rate_of_a_batch_is_shown(cli: Cli, people: Path) -> None:
+    cli("send", people, *HELLO, "--batch-id", "b1", "--rate", "20", "--no-wait")
+    assert "20 parts/s of its own" in cli("show", "b1").stdout
+    assert json.loads(cli("show", "b1", "--json").stdout)["rate_parts_per_s"] == 20
+
+
 def test_a_dry_run_is_told_in_words(cli: Cli, people: Path) -> None:
     done = cli("send", people, *HELLO, "--dry-run")
+    assert "1, such as 'call me' at position 2" in done.stdout
     assert "nothing was sent" in done.stdout
     assert "ucs2: 1 of the first 2" in done.stdout
 

@@ -100,5 +100,5 @@ def test_whoever_interrupts_the_question_purges_nothing(
     purge.until("Forget for good")
     purge.process.send_signal(signal.SIGINT)
     assert "nothing was purged" in purge.end()
-    assert purge.process.returncode == ExitCode.USAGE
+    assert purge.process.returncode == ExitCode.INTERRUPTED
     assert len(cli("recipients", "b1", "--json").stdout.splitlines()) == 4

@@ -36,10 +36,14 @@ def batch(
 
 
 def test_no_retry_fits_where_nobody_could_be_sent_again() -> None:
-    assert operations.fits(batch(Status.COMPLETED, ONE_FAILED)) == (Operation.RETRY,)
-    assert operations.fits(batch(Status.COMPLETED)) == ()
+    assert operations.fits(batch(Status.COMPLETED, ONE_FAILED), NOON) == (
+        Operation.RETRY,
+    )
+    assert operations.fits(batch(Status.COMPLETED), NOON) == ()
+    late = batch(Status.COMPLETED, ONE_FAILED, not_after=NOON)
+    assert operations.fits(late, NOON) == ()
     unsealed = batch(Status.PREPARATION_FAILED, is_sealed=False)
-    assert Operation.RETRY in operations.fits(unsealed)
+    assert Operation.RETRY in operations.fits(unsealed, NOON)
 
 
 def command(operation: Operation, phase: Phase = Phase.NONE) -> Command:

@@ -86,6 +86,7 @@ def options(
     config: Annotated[
         Path | None,
         typer.Option(
+            readable=False,  # asked by whoever reads it, who says what to do
             help="Settings file; else BATCHWIRE_CONFIG, else batchwire.yaml here.",
         ),
     ] = None,

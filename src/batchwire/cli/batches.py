@@ -8,7 +8,7 @@ import typer
 from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session
 from batchwire.cli.options import Json, Limit
-from batchwire.cli.views import EXECUTION, progress, view
+from batchwire.cli.views import EXECUTION, progress, view, warn_of_no_engine
 from batchwire.domain import counts
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status
@@ -42,7 +42,9 @@ def command(
     """List the batches, ours and those that others execute, newest first."""
 
     async def read(app: App) -> list[AnyBatch]:
-        return await _read(app, tuple(status or ()), limit)
+        found = await _read(app, tuple(status or ()), limit)
+        await warn_of_no_engine(app, found)
+        return found
 
     batches = session.on_database(ctx, read)
     if json:

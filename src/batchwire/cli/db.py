@@ -46,7 +46,8 @@ def copy(
     Copy everything into another database, batches in progress included.
 
     Stop what works on both first. Batches go on there from where they stand: name the
-    new database in the settings and start `batchwire serve`. The source stays as it is.
+    new database in the settings and start `batchwire serve`. The source stays as it is,
+    its batches too: an engine there would send to the rest a second time.
     """
     settings = session.settings_of(ctx)
     one = _with(settings, "--from", source) if source else settings
@@ -63,6 +64,10 @@ def copy(
             output.line("an earlier copy was cut short; it was removed and made anew")
         rows = sum(done.rows.values())
         output.line(f"copied {rows:,} rows; verified {done.batches:,} batches")
+        output.note(
+            "start no engine on the source any more, best rename it: who is still to be"
+            " sent to would be, by both"
+        )
         for batch_id, problems in done.contradictions.items():
             output.line(f"{batch_id}, as in the source: {'; '.join(problems)}")
     raise typer.Exit(ExitCode.NOT_GOOD if done.contradictions else ExitCode.OK)

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from batchwire.domain.encoding import Encoding, smart_encode
 from batchwire.domain.ledger import unpack_payload
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Message
+from batchwire.domain.rationing import of_provider
 from batchwire.engine.intake import Submission
 from batchwire.engine.preparation import Preparation
 from batchwire.engine.recipe import recipe
@@ -26,7 +27,6 @@ from batchwire.errors import MessageError, StoreError
 _SAMPLES = 1000
 _CULPRITS = 20
 _OWNER = "dry-run"
-_Suppressed = Callable[[Sequence[str]], Awaitable[set[str]]]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,33 +105,31 @@ async def run(
     batch = await app.store.batch(batch_id)
     if batch.state.status is Status.PREPARATION_FAILED:
         raise MessageError(batch.state.reason)
-    async with _suppressions(settings) as suppressed:
-        return await _found(app, batch, suppressed)
+    async with _real(settings) as real:
+        return await _found(app, batch, real)
 
 
 @asynccontextmanager
-async def _suppressions(settings: Settings) -> AsyncIterator[_Suppressed]:
-    """Give what tells who is suppressed where the batch would be made."""
-    suppressed: _Suppressed = _nobody
+async def _real(settings: Settings) -> AsyncIterator[App | None]:
+    """Open the database in which the batch would be made; None where there is none."""
+    real: App | None = None
     async with AsyncExitStack() as stack:
         if _has_database(settings):
             try:
                 real = await stack.enter_async_context(opened(settings))
-                suppressed = real.store.suppressed
             except StoreError as error:
-                output.note(f"note: who is suppressed cannot be looked up: {error}")
-        yield suppressed
-
-
-async def _nobody(_: Sequence[str]) -> set[str]:
-    return set()
+                output.note(
+                    "note: who is suppressed, and what rate was set, cannot be looked"
+                    f" up: {error}"
+                )
+        yield real
 
 
 def _has_database(settings: Settings) -> bool:
     return not settings.database_path or Path(settings.database_path).exists()
 
 
-async def _found(app: App, batch: Batch, suppressed: _Suppressed) -> Found:
+async def _found(app: App, batch: Batch, real: App | None) -> Found:
     invalid: Counter[str] = Counter()
     examples: dict[str, Example] = {}
     by_parts: Counter[int] = Counter()
@@ -146,7 +144,7 @@ async def _found(app: App, batch: Batch, suppressed: _Suppressed) -> Found:
             invalid[why] += 1
             if why not in examples:
                 examples[why] = Example(position=base + place, number=numbers[place])
-        gone = await suppressed(numbers)
+        gone = await real.store.suppressed(numbers) if real else set()
         places = [place for place in ready if numbers[place] not in gone]
         counts["suppressed"] += len(ready) - len(places)
         by_parts.update(parts[place] for place in places)
@@ -157,14 +155,16 @@ async def _found(app: App, batch: Batch, suppressed: _Suppressed) -> Found:
     groups: dict[Encoding, list[Message]] = {}
     for one in looked_at:
         groups.setdefault(segments.count(one.text).encoding, []).append(one)
-    own = batch.spec.rate_parts_per_s
-    provider = app.providers[batch.spec.provider].traits.rate_parts_per_s
-    rate = min(filter(None, (own, provider)), default=0.0)
+    name = batch.spec.provider
+    kept = (await real.store.rates()).rates.get(of_provider(name)) if real else None
+    given = app.providers[name].traits.rate_parts_per_s
+    holds = kept.parts_per_s if kept else given
+    rate = min(filter(None, (batch.spec.rate_parts_per_s, holds)), default=0.0)
     counts["open"] -= counts["suppressed"]
     total = sum(parts * count for parts, count in by_parts.items())
     return Found(
         batch_id=batch.spec.batch_id,
-        provider=batch.spec.provider,
+        provider=name,
         recipients=sum(batch.counts),
         counts=counts,
         parts=total,

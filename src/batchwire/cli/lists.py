@@ -43,6 +43,7 @@ def add(
 
 
 async def _add(settings: Settings, source: str) -> Uploaded:
+    session.tell_if_new(settings)
     async with opened(settings) as app:
         data = values.pieces(source)
         return await Upload(app.store).keep(data, values.name_of(source))

@@ -79,8 +79,9 @@ def _ask(older_than: str) -> None:
     question = f"Forget for good who was written to more than {older_than} ago?"
     try:
         is_meant = typer.confirm(question)
-    except typer.Abort:  # Ctrl-C or Ctrl-D
-        is_meant = False
+    except typer.Abort:
+        output.note("\nnothing was purged")
+        raise KeyboardInterrupt from None
     if not is_meant:
         raise typer.BadParameter("nothing was purged")
 

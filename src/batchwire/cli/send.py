@@ -44,7 +44,8 @@ def command(  # noqa: PLR0913 - a parameter is an option
         str | None, typer.Option(help="The text, with {{name}} for parameters.")
     ] = None,
     template_file: Annotated[
-        Path | None, typer.Option(help="A UTF-8 file with the text.")
+        Path | None,
+        typer.Option(readable=False, help="A UTF-8 file with the text."),
     ] = None,
     provider: Annotated[str, typer.Option(help="Who sends, of the settings.")] = "",
     default_region: Annotated[

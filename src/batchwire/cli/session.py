@@ -116,6 +116,13 @@ def check_existence(settings: Settings) -> None:
         raise StoreUnreachable(message)
 
 
+def tell_if_new(settings: Settings) -> None:
+    """Say that a database is made: perhaps another one was meant."""
+    path = settings.database_path
+    if path and not Path(path).exists():
+        output.note(f"there was no database {path}: it is made, and is empty")
+
+
 @contextmanager
 def stopping(
     tell: Callable[[], None] = lambda: None,

@@ -1,5 +1,7 @@
 """``batchwire show``: one batch and its closed ledger."""
 
+from datetime import UTC, datetime
+
 import typer
 
 from batchwire.bootstrap import App
@@ -18,11 +20,7 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
 
     async def read(app: App) -> Batch | ObservedBatch:
         found = await observed.found(app, batch_id)
-        if isinstance(found, Batch) and not json:
-            status = found.state.status
-            rests = status.has_ended or status.is_paused
-            if not rests and not await app.store.has_engine():
-                output.no_engine()
+        await views.warn_of_no_engine(app, [found])
         return found
 
     batch = session.on_database(ctx, read)
@@ -62,5 +60,5 @@ def _facts(batch: Batch) -> list[tuple[str, str]]:
         ("started", output.moment(state.started_at)),
         ("ended", output.moment(state.ended_at)),
         ("recipients purged", output.moment(views.purged_at(batch))),
-        ("what fits now", ", ".join(operations.fits(batch))),
+        ("what fits now", ", ".join(operations.fits(batch, datetime.now(UTC)))),
     ]

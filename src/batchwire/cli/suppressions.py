@@ -56,6 +56,7 @@ def add(  # noqa: PLR0913 - a parameter is an option
         raise typer.BadParameter(problem)
 
     async def work(settings: Settings) -> Suppressed:
+        session.tell_if_new(settings)
         async with opened(settings) as app:
             suppression = Suppression(app.store, reason, default_region)
             if source:

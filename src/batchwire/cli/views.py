@@ -1,8 +1,10 @@
 """A batch as commands show it: as a JSON object, and as the closed ledger."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+from batchwire.bootstrap import App
 from batchwire.cli import output
 from batchwire.domain import counts, operations
 from batchwire.domain.batch import Batch
@@ -37,7 +39,7 @@ def view(batch: Batch) -> dict[str, Any]:
         "escaped": state.escaped,
         "is_sealed": state.is_sealed,
         "paused_by": state.paused_by,
-        "operations": operations.fits(batch),
+        "operations": operations.fits(batch, datetime.now(UTC)),
         "priority": spec.priority,
         "on_uncertain": spec.on_uncertain,
         "schedule_time": spec.schedule_time,
@@ -50,6 +52,19 @@ def view(batch: Batch) -> dict[str, Any]:
         "resume_at": batch.resume_at,
         "sequence": state.sequence,
     }
+
+
+async def warn_of_no_engine(app: App, found: Iterable[object]) -> None:
+    """Say on standard error where something would go on and no engine works."""
+    ours = [one for one in found if isinstance(one, Batch)]
+    if any(map(_goes_on, ours)) and not await app.store.has_engine():
+        output.no_engine()
+
+
+def _goes_on(batch: Batch) -> bool:
+    status = batch.state.status
+    is_held = status.is_paused and batch.resume_at is None
+    return not (status.has_ended or is_held)
 
 
 def purged_at(batch: Batch) -> datetime | None:

@@ -81,7 +81,7 @@ def operate(
     state = batch.state
     asked = _asked(command)
     if command.phase and command.phase != state.phase:
-        return _refused(batch, command, asked, f"the batch is in {state.phase}")
+        return _refused(batch, command, asked, now, f"the batch is in {state.phase}")
     # The service's own pause ends by itself; whoever pauses then makes it his.
     takes_over = command.operation is Operation.PAUSE and batch.resume_at is not None
     if state.status in HOLDS[command.operation] and not takes_over:
@@ -90,25 +90,25 @@ def operate(
     trigger = _trigger(batch, command.operation, now)
     to = state.status if takes_over else target(state.status, trigger)
     if to is None:
-        return _refused(batch, command, asked, f"the status is {state.status}")
-    not_after = batch.spec.not_after
-    if command.operation is Operation.RETRY and not_after and not_after <= now:
+        return _refused(batch, command, asked, now, f"the status is {state.status}")
+    if command.operation is Operation.RETRY and _is_late(batch, now):
         obstacle = "not_after has passed"
     if command.operation is Operation.RETRY and state.is_purged:
         obstacle = f"its recipients were purged at {state.purged_at:%Y-%m-%d %H:%M:%SZ}"
     if obstacle:
-        return _refused(batch, command, asked, obstacle)
+        return _refused(batch, command, asked, now, obstacle)
     close = Outcome.ABORTED if command.operation is Operation.ABORT else None
     moved = move(batch, to, now, reason=command.reason, by=command.operator_id)
     operated = Fact(type=EventType.OPERATION, data=asked)
     return Change(facts=(operated, moved), close_open_as=close)
 
 
-def fits(batch: Batch) -> tuple[Operation, ...]:
+def fits(batch: Batch, now: datetime) -> tuple[Operation, ...]:
     """Which operations change this batch now, in the order of the enum."""
     state = batch.state
     has_nobody = state.is_sealed and not any(batch.counts[one] for one in RETRYABLE)
-    none = {Operation.RETRY} if state.is_purged or has_nobody else set()
+    is_vain = state.is_purged or has_nobody or _is_late(batch, now)
+    none = {Operation.RETRY} if is_vain else set()
     return tuple(one for one in fitting(state.status) if one not in none)
 
 
@@ -240,6 +240,10 @@ def _trigger(batch: Batch, operation: Operation, now: datetime) -> Trigger:
     return Trigger(operation.value)
 
 
+def _is_late(batch: Batch, now: datetime) -> bool:
+    return batch.spec.not_after is not None and batch.spec.not_after <= now
+
+
 def _asked(command: Command) -> dict[str, Any]:
     return {
         "operation": command.operation,
@@ -257,11 +261,15 @@ def _via(via: str) -> dict[str, str]:
 
 
 def _refused(
-    batch: Batch, command: Command, asked: dict[str, Any], because: str
+    batch: Batch,
+    command: Command,
+    asked: dict[str, Any],
+    now: datetime,
+    because: str,
 ) -> Change:
     status = batch.state.status
     refusal = IllegalOperation(
-        batch.spec.batch_id, command.operation, because, fits(batch)
+        batch.spec.batch_id, command.operation, because, fits(batch, now)
     )
     data = {**asked, "because": because, "status": status}
     return Change(
