@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
+from batchwire.domain import operations
 from batchwire.domain.batch import OnUncertain
-from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.lifecycle import Operation, Status, Trigger
 from batchwire.domain.operations import Command
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.engine.control import Control
@@ -26,6 +27,7 @@ from batchwire.errors import StoreDamaged, StoreInDoubt, UnreadableList
 from batchwire.ports.store import Flush, Flushed
 from batchwire.testing.builders import (
     ACCEPTED,
+    NOON,
     FastClock,
     ScriptedProvider,
     Service,
@@ -923,6 +925,32 @@ async def test_a_drain_stores_what_was_answered_while_others_hang(
     await work
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 8
     assert await service.flaws() == []
+
+
+async def test_a_provider_that_takes_another_batch_is_back_for_all(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=0, concurrency=2)
+    settings = EngineSettings(circuit_max_delay_s=3600)
+    service = Service(store, clock, {"scripted": provider}, settings)
+    stopped, resume_at = Trigger.PROVIDER_STOPPED, clock.now() + timedelta(minutes=55)
+    await service.take(numbers(10), "first")
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 2)
+        await store.change(
+            "first", lambda b: operations.enter(b, stopped, NOON, resume_at=resume_at)
+        )
+        provider.let_go()
+        await until(lambda: service.has_settled("first"))
+        await service.take(numbers(5000, 1000), "second")
+        await until(lambda: len(provider.submitted) > 12)
+        provider.hold()
+        await service.until(Status.DELIVERY_RUNNING, batch_id="first")
+        assert clock.now() < resume_at
+        provider.let_go()
+        for batch_id in ("first", "second"):
+            await service.until(Status.COMPLETED, batch_id=batch_id)
+    assert await service.flaws("first") == []
 
 
 class JumpingClock(FastClock):

@@ -122,6 +122,10 @@ class Delivery:
         """Hear that a provider is away, or may be: its next batch begins with a trial."""
         self._doubted.add(provider)
 
+    def is_answering(self, provider: str) -> bool:
+        """Whether a provider takes messages of other batches just now."""
+        return provider in self._lines and self._lines[provider].is_answering
+
     async def _opened(self, name: str) -> Line:
         """Open the line to a provider."""
         provider = self._providers[name]

@@ -112,7 +112,8 @@ class Scheduler:
             case Status.DELIVERY_PAUSED if batch.resume_at is not None:
                 self._delivery.doubt(spec.provider)
                 longest = timedelta(seconds=self._settings.circuit_max_delay_s)
-                if not now < batch.resume_at <= now + longest:  # or set back: the clock
+                waits = now < batch.resume_at <= now + longest  # else it was set back
+                if not waits or self._delivery.is_answering(spec.provider):
                     await self._enter(batch, Trigger.PROVIDER_BACK, "trying again")
             case _:
                 pass

@@ -159,8 +159,13 @@ class Line:
 
     def doubt(self) -> None:
         """Go on with a trial, unless it answers just now: it may be away."""
-        if not (self.in_flight and self.circuit.is_proven):
+        if not self.is_answering:
             self.circuit.trip(self._clock.monotonic())
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether messages go, and the last answer says that the provider is there."""
+        return bool(self.in_flight and self.circuit.is_proven)
 
     @property
     def capacity(self) -> int:

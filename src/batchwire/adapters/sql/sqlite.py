@@ -56,7 +56,7 @@ class SqliteDatabase:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
-        self._opened: dict[Path, _Identity] = {}
+        self._opened: tuple[tuple[Path, _Identity], ...] = ()  # threads read it
         self.changes = Changes()
 
     async def open(self) -> None:
@@ -175,7 +175,7 @@ class SqliteDatabase:
 
     def _remember(self, file: Path) -> None:
         with translated(self._path):
-            self._opened[file] = _identity(file)
+            self._opened += ((file, _identity(file)),)
 
     def _check_files(self) -> None:
         """
@@ -184,7 +184,7 @@ class SqliteDatabase:
         Others look there: where it names another file, or none, they would pause a batch
         that goes on here, and a second engine would get in.
         """
-        for file, known in self._opened.items():
+        for file, known in self._opened:
             if _identity(file) != known:
                 raise StoreReplaced(
                     f"database {self._path}: {file.name} was moved, deleted or replaced"
