@@ -42,6 +42,8 @@ def view(batch: Batch) -> dict[str, Any]:
         "operations": operations.fits(batch, datetime.now(UTC)),
         "priority": spec.priority,
         "on_uncertain": spec.on_uncertain,
+        "max_retries": spec.max_retries,
+        "timeout_s": spec.timeout_s,
         "schedule_time": spec.schedule_time,
         "not_after": spec.not_after,
         "created_at": spec.created_at,
