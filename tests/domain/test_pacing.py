@@ -1,5 +1,9 @@
 """Rate, flow control and circuit, by their arithmetic."""
 
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
 import pytest
 
 from batchwire.adapters.sandbox.rate import TokenBucket
@@ -32,10 +36,14 @@ def test_no_rate_is_free() -> None:
     assert pace.delay_s(5.0) == 0
 
 
+def crowd(size: int) -> dict[tuple[str, int], int]:
+    return {("b1", position): 1 for position in range(size)}
+
+
 def test_throttling_cuts_holds_and_recovers() -> None:
     pace = Pace(100.0)
     sent_in(pace, 2, 1)
-    pace.throttled(2.0, 5.0)
+    pace.throttled(2.0, 5.0, crowd(2))
     was_throttled = [pace.is_throttled]
     assert pace.delay_s(2.0) == 5.0
     slow = sent_in(pace, 1, 1, start=7.0)
@@ -48,7 +56,7 @@ def test_throttling_cuts_holds_and_recovers() -> None:
 
 def test_throttling_a_free_provider_limits_it_for_a_while() -> None:
     pace = Pace()
-    pace.throttled(1.0, None)
+    pace.throttled(1.0, None, crowd(1))
     was_free = [pace.is_free for s in range(2, 60) if pace.delay_s(float(s)) >= 0]
     assert not was_free[0]
     assert was_free[-1]
@@ -59,14 +67,14 @@ def test_throttling_slows_down_whatever_the_rate_is(rate: float) -> None:
     pace = Pace(rate)
     pace.delay_s(50.0)
     pace.take(1, 50.0)
-    pace.throttled(50.1, None)
+    pace.throttled(50.1, None, crowd(1))
     assert pace.limit < rate
 
 
 def test_a_burst_that_is_throttled_does_not_raise_the_rate() -> None:
     pace = Pace(10.0, 50.0)
     assert sent_in(pace, 0.01, 1) == 50
-    pace.throttled(0.1, None)
+    pace.throttled(0.1, None, crowd(10))
     assert pace.limit == pytest.approx(7)
 
 
@@ -74,7 +82,7 @@ def test_answers_to_what_was_in_flight_at_a_cut_do_not_cut_again() -> None:
     pace = Pace(100.0)
     sent_in(pace, 2, 1)
     for n in range(30):
-        pace.throttled(2.0 + n / 100, 0.1)
+        pace.throttled(2.0 + n / 100, 0.1, {("b1", n): 1})
     assert pace.limit == pytest.approx(70, rel=0.05)
 
 
@@ -85,31 +93,82 @@ def test_no_second_in_which_the_provider_throttled_makes_it_faster() -> None:
     for tenth in range(60):
         now = 2.0 + tenth / 10
         pace.delay_s(now)
-        pace.throttled(now, None)
+        pace.take(10, now)
+        pace.throttled(now, None, {("b1", 10 * tenth + n): 1 for n in range(10)})
         limits.append(pace.limit)
     assert limits == sorted(limits, reverse=True)
     assert limits[-1] < 20
 
 
+class Provider:
+    """Is sent to for a minute by a line of 50, of whom who is refused goes last."""
+
+    def __init__(self, takes: Callable[[float, int], bool]) -> None:
+        self._takes = takes
+        self.accepted = 0
+        self.refused = [0, 0]  # in either half of the minute
+
+    def send(self, pace: Pace, retry_after_s: float | None) -> None:
+        """Go through the minute."""
+        line, following = deque(range(50)), count(50)
+        for ms in range(60_000):
+            now = ms / 1000
+            if pace.delay_s(now) > 0:
+                continue
+            who = line.popleft()
+            (pace.measure if pace.is_free else pace.take)(1, now)
+            if self._takes(now, who):
+                self.accepted += 1
+                line.append(next(following))
+            else:
+                self.refused[ms // 30_000] += 1
+                pace.throttled(now, retry_after_s, {("b1", who): 1})
+                line.append(who)
+
+
 @pytest.mark.parametrize("rate", [0.0, 100.0])
 @pytest.mark.parametrize("retry_after_s", [None, 1.0])
+@pytest.mark.parametrize("burst", [0.0, 50.0])
 def test_a_provider_that_takes_less_than_we_send_soon_refuses_hardly_anything(
-    rate: float, retry_after_s: float | None
+    rate: float, retry_after_s: float | None, burst: float
 ) -> None:
-    pace, theirs = Pace(rate), TokenBucket(50.0, 5.0, 0.0)
-    refused = []
-    for ms in range(60_000):
-        now = ms / 1000
-        if pace.delay_s(now) > 0:
-            continue
-        count = pace.measure if pace.is_free else pace.take
-        count(1, now)
-        refused.append(theirs.take(1, now) > 0)
-        if refused[-1]:
-            pace.throttled(now, retry_after_s)
-    settled = refused[len(refused) // 2 :]
-    assert settled.count(True) < len(settled) / 20
-    assert refused.count(False) > 60 * 50 * 0.6
+    theirs = TokenBucket(50.0, 5.0, 0.0)
+    provider = Provider(lambda now, _: not theirs.take(1, now))
+    provider.send(Pace(rate, burst if rate else 0.0), retry_after_s)
+    assert provider.refused[1] < 30 * 50 / 20
+    assert provider.accepted > 60 * 50 * 0.5
+
+
+def test_who_is_refused_for_good_slows_down_nobody_else() -> None:
+    provider = Provider(lambda _, who: who != 7)
+    provider.send(Pace(100.0), None)
+    assert provider.accepted > 60 * 100 * 0.9
+
+
+def test_a_few_refusals_in_a_hundred_are_no_sign_of_the_rate() -> None:
+    calls = count(1)
+    provider = Provider(lambda *_: next(calls) % 50 > 0)
+    provider.send(Pace(100.0), None)
+    assert provider.accepted > 60 * 100 * 0.8
+
+
+def test_a_wait_that_a_provider_asks_of_one_alone_is_kept_at_the_rate() -> None:
+    pace = Pace(100.0)
+    sent_in(pace, 2, 1)
+    pace.throttled(2.0, 5.0, crowd(1))
+    was_throttled = [pace.is_throttled]
+    assert pace.delay_s(2.5) == 4.5
+    assert pace.delay_s(7.0) == 0
+    assert [*was_throttled, pace.is_throttled] == [True, False]
+    assert pace.limit == 100
+
+
+def test_what_went_before_a_silence_is_no_measure_of_the_rate() -> None:
+    pace = Pace(100.0)
+    sent_in(pace, 1, 1)
+    sent_in(pace, 0.3, 1, start=60.0)
+    pace.throttled(60.3, None, crowd(30))
+    assert pace.limit > 20
 
 
 A, B, C = (("b1", position) for position in range(3))  # recipients
@@ -215,11 +274,11 @@ def test_what_a_provider_asks_us_to_wait_does_not_count_as_slowness() -> None:
     for _ in range(100):
         now += 0.02
         pace.take(1, now)
-    pace.throttled(now, 1.0)
+    pace.throttled(now, 1.0, crowd(5))
     assert pace.limit == pytest.approx(35, rel=0.1)
     now += 1.0
     for _ in range(10):
         now += 0.03
         pace.take(1, now)
-    pace.throttled(now, 1.0)
+    pace.throttled(now, 1.0, crowd(5))
     assert pace.limit >= 20

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from batchwire.domain.rationing import AHEAD_S, Ask, Rate, grant
 from batchwire.domain.shared_pace import SharedPace
 
+CROWD = {("b1", position): 1 for position in range(1000)}
 HUNDRED = Rate(parts_per_s=100.0)
 EXACT = 1e-6
 
@@ -197,7 +198,7 @@ def test_a_throttled_process_is_slower_and_never_faster_than_the_shared_rate() -
     process = Process(HUNDRED, 0.0, 1)
     world.join(process, 50.0, 90.0)
     world.run(52.0)
-    process.pace.throttled(52.0, None)
+    process.pace.throttled(52.0, None, CROWD)
     was_throttled = [process.pace.is_throttled]
     before = len(world.sent)
     world.run(53.0)
@@ -227,7 +228,7 @@ def test_a_provider_without_a_rate_that_throttles_gets_less_than_went() -> None:
         pace.uncounted += 100
         pace.measure(10.0 + tenth / 10)
     pace.uncounted += 100
-    pace.throttled(11.0, None)
+    pace.throttled(11.0, None, CROWD)
     assert pace.allowed(1.0) == pytest.approx(700, rel=0.02)
     assert not pace.is_free
 
@@ -238,5 +239,5 @@ def test_a_throttling_right_after_a_window_began_is_judged_by_the_one_before() -
     for tenth in range(22):
         pace.uncounted += 100
         pace.measure(10.0 + tenth / 10)
-    pace.throttled(12.12, None)
+    pace.throttled(12.12, None, CROWD)
     assert pace.allowed(1.0) == pytest.approx(700, rel=0.15)

@@ -1,6 +1,7 @@
 """Faults 14 and 29: a database that is locked, full, read-only, or tampered with."""
 
 import asyncio
+import json
 import resource
 import sqlite3
 import sys
@@ -98,11 +99,7 @@ def _move(database: Path) -> None:
     database.rename(database.with_name("moved.db"))
 
 
-def _unlock(database: Path) -> None:
-    database.with_name("batchwire.db.lock").unlink()
-
-
-@pytest.mark.parametrize("replace", [_restore, _move, _unlock])
+@pytest.mark.parametrize("replace", [_restore, _move])
 async def test_an_engine_whose_file_is_not_where_others_look_sends_no_more(
     world: World,
     watch: Watch,
@@ -121,6 +118,58 @@ async def test_an_engine_whose_file_is_not_where_others_look_sends_no_more(
     assert provider.stats.accepted == known < RECIPIENTS
     assert "was moved, deleted or replaced while it was in use" in engine.said
     assert "Traceback" not in engine.said
+
+
+async def test_a_file_that_was_moved_away_and_back_has_lost_nothing(
+    world: World, watch: Watch, provider: SandboxServer
+) -> None:
+    """Though somebody starts the service anew meanwhile, as systemd does."""
+    provider.change(Behaviour(latency_ms=20))
+    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
+    await watch.app.store.close()
+    engine = await world.engine()
+    await until(lambda: provider.stats.accepted > 200)
+    _move(world.database)
+    assert await engine.ended() == ExitCode.STORE
+    anew = await world.engine()
+    assert await anew.ended() == ExitCode.STORE
+    assert "it is not there, but batchwire.db-wal is" in anew.said
+    world.database.with_name("moved.db").rename(world.database)
+    last = await world.engine("--until-idle")
+    assert await last.ended() == 0
+    code, said = await world.command("show", "b1", "--json")
+    counts = json.loads(said)["counts"]
+    assert code == ExitCode.OK
+    assert counts["accepted"] + counts["uncertain"] == RECIPIENTS
+    assert provider.stats.repeated_recipients == 0
+
+
+async def test_a_lock_that_was_removed_is_made_anew(
+    world: World, watch: Watch, provider: SandboxServer
+) -> None:
+    provider.change(Behaviour(latency_ms=20))
+    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
+    await world.engine()
+    await until(lambda: provider.stats.accepted > 200)
+    lock = world.database.with_name("batchwire.db.lock")
+    lock.unlink()
+    await until(lock.exists)
+    code, said = await world.command("serve", "--until-idle")
+    assert code == ExitCode.STORE
+    assert "another engine works on it already" in said
+    await completed(watch, provider)
+
+
+async def test_without_the_engine_a_service_ends_too_where_its_file_is_replaced(
+    world: World, watch: Watch
+) -> None:
+    await watch.take(numbers(5), provider="acme")
+    service = await world.engine("--roles", "consumer,relay")
+    await until(lambda: "Ctrl-C drains" in service.said)
+    await asyncio.sleep(0.5)
+    _restore(world.database)
+    assert await service.ended() == ExitCode.STORE
+    assert "was moved, deleted or replaced while it was in use" in service.said
 
 
 @pytest.fixture

@@ -144,9 +144,14 @@ async def _work(
         if Role.ENGINE in asked.roles:
             await _run_engine(app, asked, stop)
         else:
-            await stop.wait()
+            ends = [asyncio.ensure_future(e.wait()) for e in (stop, events.is_lost)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
     finally:
         await events.stop()
+    if events.lost is not None:
+        raise events.lost
 
 
 async def _run_engine(app: App, asked: Serving, stop: asyncio.Event) -> None:

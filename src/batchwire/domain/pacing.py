@@ -10,12 +10,16 @@ from types import MappingProxyType
 MIN_RATE = 1.0
 LONGEST_BACKOFF_S = 300
 _CUT = 0.7  # of the measured rate, when a provider throttles
-_RECOVERY = 1.1  # a second without throttling
+_TOLERATED = 0.05  # refused for the first time, of what was sent
+_MOSTLY = 0.67  # refused, of what was sent
+_RECOVERY = 1.1  # a second with hardly any throttling
 _FREE_AGAIN = 4.0  # times the rate of the last cut
 _MEASURED_S = 0.5  # a window that is younger says little
 _MOST_HOLD_S = 300.0  # however long a provider asks us to wait
 _TRIED = 3  # requests of one trial: who always fails must not end each of them
 _FORGOTTEN_S = 300.0  # more than the longest delay without a trial: another outage
+
+_Who = tuple[str, int]  # batch, position
 
 
 class Pace:
@@ -35,10 +39,9 @@ class Pace:
         self._tokens = self._most()
         self._filled_at = 0.0
         self._hold_until = 0.0
-        self._calm_since = 0.0  # the last throttling, its wait, or the last recovery
+        self._calm_since = 0.0  # the last cut or more, its wait, or the last recovery
         self._measured = 0.0  # parts per second of the window before
-        self._measured_from = 0.0
-        self._measured_parts = 0
+        self._window, self._before = _Window(0.0), _Window(0.0)
 
     @property
     def is_free(self) -> bool:
@@ -52,14 +55,14 @@ class Pace:
 
     @property
     def is_throttled(self) -> bool:
-        """Whether the provider's flow control holds us below the configured rate."""
-        return bool(self._cut_to)
+        """Whether the provider's flow control holds us, or holds us below the rate."""
+        return bool(self._cut_to or self._hold_until)
 
     def delay_s(self, now: float) -> float:
         """How long until the next message may go."""
-        if now < self._hold_until:
-            return self._hold_until - now
         self._recover(now)
+        if self._hold_until:
+            return self._hold_until - now
         if not self._limit:
             return 0.0
         gained = (now - self._filled_at) * self._limit
@@ -75,11 +78,11 @@ class Pace:
     def measure(self, parts: int, now: float) -> None:
         """Count parts that went: a provider that throttles gets less than they were."""
         self._recover(now)
-        elapsed_s = now - self._measured_from
+        elapsed_s = now - self._window.since
         if elapsed_s > 1:
-            self._measured = self._measured_parts / elapsed_s
-            self._measured_from, self._measured_parts = now, 0
-        self._measured_parts += parts
+            self._measured = self._window.sent / elapsed_s
+            self._before, self._window = self._window, _Window(now)
+        self._window.sent += parts
 
     def change(self, rate: float, burst: float) -> None:
         """Keep to another rate from now on; what a provider throttled stays slower."""
@@ -88,20 +91,33 @@ class Pace:
             self._limit, self._cut_to = rate, 0.0
         self._tokens = min(self._tokens, self._most())
 
-    def throttled(self, now: float, retry_after_s: float | None) -> None:
-        """Slow down: the provider said that we are too fast."""
-        measured = self._measured
-        elapsed_s = now - self._measured_from
-        if elapsed_s > _MEASURED_S or not measured:
-            measured = self._measured_parts / max(elapsed_s, 0.1)
+    def throttled(
+        self, now: float, retry_after_s: float | None, whose: Mapping[_Who, int]
+    ) -> None:
+        """
+        Slow down where the provider says that we are too fast.
+
+        ``whose``: who was refused, with their parts. A few in a hundred, or one alone
+        again and again, are no sign of our rate.
+        """
+        measured = max(self._measured, self._window.sent)
+        elapsed_s = now - self._window.since
+        if elapsed_s > _MEASURED_S or not self._measured:
+            measured = self._window.sent / max(elapsed_s, 0.1)
         hold_until = now + min(retry_after_s or 0.0, _MOST_HOLD_S)
         self._hold_until = max(self._hold_until, hold_until)
-        self._calm_since = max(now, self._hold_until)
-        if self._hold_until > now:  # of which the window that follows knows nothing
+        is_held = self._hold_until > now
+        for who, parts in whose.items():
+            self._window.refuse(who, parts, self._before)
+        tolerated = 0.0 if is_held else _TOLERATED  # each costs all others the wait
+        is_much = self._window.refused_much(self._before, tolerated)
+        if is_much or is_held:
+            self._calm_since = max(now, self._hold_until)
+        if is_held and self._window.since <= now:  # the next begins after the wait
             self._measured = measured
-            self._measured_from, self._measured_parts = self._hold_until, 0
-        if self._cut_to and now - self._cut_at < 1:
-            return  # an answer to what was in flight at the last cut
+            self._before, self._window = self._window, _Window(self._hold_until)
+        if not is_much or (self._cut_to and now - self._cut_at < 1):
+            return  # later than a cut it may be an answer to what was in flight then
         least = min(MIN_RATE, self.rate * _CUT or MIN_RATE)
         known = filter(None, (measured, self._limit))
         self._limit = self._cut_to = max(least, min(known, default=0.0) * _CUT)
@@ -109,16 +125,53 @@ class Pace:
         self._tokens = min(self._tokens, 1.0)
 
     def _recover(self, now: float) -> None:
+        if now >= self._hold_until:
+            self._hold_until = 0.0
         if not self._cut_to or now - self._calm_since < 1:
             return
         self._calm_since = now
         self._limit *= _RECOVERY
         if self._limit >= (self.rate or self._cut_to * _FREE_AGAIN):
-            self._limit, self._cut_to, self._hold_until = self.rate, 0.0, 0.0
+            self._limit, self._cut_to = self.rate, 0.0
             self._tokens = min(self._tokens, self._most())
 
     def _most(self) -> float:
-        return max(1.0, self._burst or self._limit / 10)
+        usual = self._limit / 10
+        if self._cut_to and self._burst:
+            return max(1.0, min(self._burst, usual))
+        return max(1.0, self._burst or usual)
+
+
+class _Window:
+    """What went, and what was refused, in a second or so."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.sent = 0  # parts
+        self.refusals = 0  # parts
+        self.refused: set[_Who] = set()
+        self.fresh = 0  # of them, who were not refused in the window before
+        self.fresh_parts = 0
+
+    def refuse(self, who: _Who, parts: int, before: "_Window") -> None:
+        """Count a refusal."""
+        self.refusals += parts
+        if who not in self.refused and who not in before.refused:
+            self.fresh += 1
+            self.fresh_parts += parts
+        self.refused.add(who)
+
+    def refused_much(self, before: "_Window", tolerated: float) -> bool:
+        """
+        Whether so much was, the window before included, that we must be too fast.
+
+        ``tolerated``: the share of what was sent that is not, of fresh refusals.
+        """
+        sent = before.sent + self.sent
+        if before.refusals + self.refusals > _MOSTLY * sent:
+            return True
+        fresh_parts = before.fresh_parts + self.fresh_parts
+        return before.fresh + self.fresh > 1 and fresh_parts > tolerated * sent
 
 
 class Circuit:

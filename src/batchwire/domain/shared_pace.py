@@ -5,7 +5,7 @@ The own one slows down where a provider throttles; it never goes above the share
 because a part needs a slot of that too. Pure arithmetic, as ``Pace``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 
 from batchwire.domain.pacing import Pace
@@ -100,10 +100,15 @@ class SharedPace:
         if self._is_shared and self._rate.parts_per_s:
             self._slots.take(parts)
 
-    def throttled(self, now: float, retry_after_s: float | None) -> None:
-        """Slow down: the provider said that we are too fast."""
+    def throttled(
+        self,
+        now: float,
+        retry_after_s: float | None,
+        whose: Mapping[tuple[str, int], int],
+    ) -> None:
+        """Slow down: the provider said that we are too fast; as ``Pace`` has it."""
         self.measure(now)
-        self._pace.throttled(now, retry_after_s)
+        self._pace.throttled(now, retry_after_s, whose)
         self.is_free = False
 
     def ask(self, now: float) -> Ask | None:

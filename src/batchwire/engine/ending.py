@@ -63,7 +63,7 @@ class Ending:
             reason = f"{line.traits.name} {line.trouble}"
             resume_at = now + timedelta(seconds=line.circuit.delay_s)
         await self._enter(run, Trigger.PROVIDER_STOPPED, reason, resume_at)
-        run.escaped = run.in_flight
+        run.escaped = run.in_flight + sum(load.untold for load in run.loads.values())
         run.stop()
 
     async def _has_ended(self, run: Run) -> bool:

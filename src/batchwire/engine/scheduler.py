@@ -111,8 +111,9 @@ class Scheduler:
                 await self._deliver(batch)
             case Status.DELIVERY_PAUSED if batch.resume_at is not None:
                 self._delivery.doubt(spec.provider)
+                # Further ahead than twice the longest: the clock was set back since.
                 longest = timedelta(seconds=self._settings.circuit_max_delay_s)
-                waits = now < batch.resume_at <= now + longest  # else it was set back
+                waits = now < batch.resume_at <= now + 2 * longest
                 if not waits or self._delivery.is_answering(spec.provider):
                     await self._enter(batch, Trigger.PROVIDER_BACK, "trying again")
             case _:

@@ -367,7 +367,8 @@ class Line:
         is_in_vain = is_trial and circuit.is_tripped
         if is_in_vain:
             load.was_tried = True
-        self._put_back(load, back, is_last=is_in_vain)
+        is_throttled = any(a.verdict is Verdict.THROTTLED for a in answers)
+        self._put_back(load, back, is_last=is_in_vain or is_throttled)
 
     def _tell(
         self,
@@ -393,7 +394,11 @@ class Line:
         *,
         is_last: bool = False,
     ) -> None:
-        """Put at the front what surely was not taken: it goes next, in one call."""
+        """
+        Put at the front what surely was not taken: it goes next, in one call.
+
+        ``is_last``: behind the others, whom it would hold up if it is refused for good.
+        """
         if messages and not load.is_stopping:
             put = self._line.append if is_last else self._line.appendleft
             put(load.back(messages))
@@ -439,7 +444,13 @@ class Line:
             self._hunger.set()
         if Verdict.THROTTLED in verdicts:
             waits = [a.retry_after_s for a in answers if a.retry_after_s is not None]
-            self.pace.throttled(self._clock.monotonic(), max(waits, default=None))
+            whose = {
+                (message.batch_id, message.position): message.parts
+                for message, answer in zip(messages, answers, strict=True)
+                if answer.verdict is Verdict.THROTTLED
+            }
+            now = self._clock.monotonic()
+            self.pace.throttled(now, max(waits, default=None), whose)
         if Verdict.CONFIGURATION in verdicts:
             refused = next(a for a in answers if a.verdict is Verdict.CONFIGURATION)
             said = (

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from batchwire.domain.metric_list import OUTBOX_OLDEST, OUTBOX_PENDING, OUTBOX_PUBLISHED
-from batchwire.errors import DeadLettersExceeded, StoreError
+from batchwire.errors import DeadLettersExceeded, StoreError, StoreReplaced
 from batchwire.events.consumer import BatchMessageConsumer
 from batchwire.events.publisher import BatchEventPublisher
 from batchwire.events.relay import Relay
@@ -64,6 +64,8 @@ class BatchEventService:
         self.consumer: BatchMessageConsumer | None = None
         self.restarts = 0  # loops that broke and were started again
         self.failure = ""  # why the consumer stopped for good
+        self.lost: StoreReplaced | None = None
+        self.is_lost = asyncio.Event()  # the database is not where it was
         self._parts = parts
         self._clock = clock
         self._metrics = metrics
@@ -173,6 +175,10 @@ class BatchEventService:
         while not stop.is_set():
             try:
                 await loop(stop)
+            except StoreReplaced as error:
+                self.lost = error
+                self.is_lost.set()
+                return
             except Exception as error:  # a defect, or a dependency that gave up
                 self.restarts += 1
                 log.exception("loop_raised", loop=loop.__qualname__, error=str(error))

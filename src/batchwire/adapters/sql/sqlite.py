@@ -50,13 +50,14 @@ class SqliteDatabase:
         busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         self._path = path
+        self._file = Path(path).absolute()  # whatever becomes the working directory
         writer = connect(path, is_writer=True, busy_timeout_s=busy_timeout_s)
         self.writer = writer.execution_options(**{ANNOUNCER: announcer})
         self._reader = connect(path, is_writer=False, busy_timeout_s=busy_timeout_s)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._engine_lock: int | None = None
-        self._opened: tuple[tuple[Path, _Identity], ...] = ()  # threads read it
+        self._opened: _Identity = None  # what the path named when it was opened
         self.changes = Changes()
 
     async def open(self) -> None:
@@ -65,8 +66,11 @@ class SqliteDatabase:
 
     async def upgrade(self) -> tuple[str, str]:
         """See ``Database``."""
+        with translated(self._path):
+            self._check_remains()
         revisions = await self.write(migrate.upgrade, self._path)
-        self._remember(Path(self._path))
+        with translated(self._path):
+            self._opened = _identity(self._file)
         return revisions
 
     async def close(self) -> None:
@@ -95,7 +99,6 @@ class SqliteDatabase:
         for _ in range(_LOCK_TRIES):  # another command may just be looking
             self._engine_lock = self._lock(fcntl.LOCK_EX)
             if self._engine_lock is not None:
-                self._remember(self._lock_file())
                 return True
             await asyncio.sleep(_LOCK_TRY_S)
         message = (
@@ -109,7 +112,10 @@ class SqliteDatabase:
         del now
         if self._engine_lock is not None:
             return True
-        lock = self._lock(fcntl.LOCK_SH)  # shared: who looks sees no other who looks
+        if _identity(self._lock_file()) is None:
+            return False
+        # Shared: who looks sees no other who looks, and needs no right to write.
+        lock = self._lock(fcntl.LOCK_SH, os.O_RDONLY)
         if lock is None:
             return True
         os.close(lock)
@@ -165,7 +171,9 @@ class SqliteDatabase:
     ) -> T:
         def transaction() -> T:
             with translated(self._path):
-                self._check_files()
+                self._check_place()
+                if engine is self.writer:
+                    self._keep_lock()
                 with engine.begin() as conn:
                     return body(conn, *args, **kwargs)
 
@@ -173,28 +181,46 @@ class SqliteDatabase:
         loop = asyncio.get_running_loop()
         return await to_its_end(loop.run_in_executor(threads, transaction))
 
-    def _remember(self, file: Path) -> None:
-        with translated(self._path):
-            self._opened += ((file, _identity(file)),)
+    def _check_remains(self) -> None:
+        """Refuse to make a database where another one has left what it wrote last."""
+        file, log = self._file, Path(f"{self._file}-wal")
+        is_there = file.exists() and file.stat().st_size > 0
+        if not is_there and log.exists() and log.stat().st_size > 0:
+            raise StoreReplaced(
+                f"database {self._path}: it is not there, but {log.name} is, with what"
+                " was written to it last; put it back, or remove that too"
+            )
 
-    def _check_files(self) -> None:
+    def _check_place(self) -> None:
         """
-        Whether the paths still name the files that we use.
+        Whether the path still names the file that we use.
 
         Others look there: where it names another file, or none, they would pause a batch
-        that goes on here, and a second engine would get in.
+        that goes on here.
         """
-        for file, known in self._opened:
-            if _identity(file) != known:
-                raise StoreReplaced(
-                    f"database {self._path}: {file.name} was moved, deleted or replaced"
-                    " while it was in use; put it back, or stop whoever uses it first"
-                )
+        if self._opened is not None and _identity(self._file) != self._opened:
+            raise StoreReplaced(
+                f"database {self._path} was moved, deleted or replaced while it was in"
+                " use; stop what uses it, then put it where it belongs"
+            )
 
-    def _lock(self, kind: int) -> int | None:
+    def _keep_lock(self) -> None:
+        """Take an engine's lock anew where its file was removed, unless somebody has."""
+        held = self._engine_lock
+        if held is None or _identity(self._lock_file()) == _identity(held):
+            return
+        self._engine_lock = self._lock(fcntl.LOCK_EX)
+        os.close(held)
+        if self._engine_lock is None:
+            raise StoreReplaced(
+                f"database {self._path}: its .lock was removed, and another engine works"
+                " on it now"
+            )
+
+    def _lock(self, kind: int, flags: int = os.O_RDWR | os.O_CREAT) -> int | None:
         """Take the file lock; an engine's is exclusive. The kernel drops it with us."""
         with translated(self._path):
-            lock = os.open(self._lock_file(), os.O_RDWR | os.O_CREAT, 0o644)
+            lock = os.open(self._lock_file(), flags, 0o644)
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -203,14 +229,13 @@ class SqliteDatabase:
         return lock
 
     def _lock_file(self) -> Path:
-        file = Path(self._path).resolve()  # one file, whatever links lead to it
-        return file.with_name(f"{file.name}.lock")
+        return Path(f"{self._file.resolve()}.lock")  # one, whatever links lead to it
 
 
-def _identity(file: Path) -> _Identity:
-    """Tell a file from all others; None where there is none."""
+def _identity(file: Path | int) -> _Identity:
+    """Tell a file, by path or descriptor, from all others; None where there is none."""
     try:
-        found = file.stat()
+        found = os.fstat(file) if isinstance(file, int) else file.stat()
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
