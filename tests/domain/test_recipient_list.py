@@ -63,7 +63,7 @@ def test_a_bad_header_is_refused(head: str, column: str, sentence: str) -> None:
         describe(head, "l1", "a.csv", column)
 
 
-def test_csv_rows_are_thereby_name() -> None:
+def test_csv_rows_are_read_by_name() -> None:
     spec = describe("to,name,code\n", "l1", "", "")
     rows = read('+441,"Ann, B",7\n\n+442,Bob\n+443,C,8,9\n', spec, ("code", "x"), 2)
     assert rows.numbers == ["+441", "+442", "+443"]
@@ -82,7 +82,7 @@ def test_a_row_that_ends_before_its_number_has_an_empty_one() -> None:
     assert read("Ann,+441\nTotal\n", spec, ("name",), 2).numbers == ["+441", ""]
 
 
-def test_json_lines_are_thereby_name() -> None:
+def test_json_lines_are_read_by_name() -> None:
     spec = describe('{"to": "1"}', "l1", "", "")
     text = '{"to": "+441", "params": {"n": 7, "m": "x"}}\n\n"+442"\n'
     rows = read(text, spec, ("n",), 1)

@@ -335,13 +335,16 @@ def _rows(text: str, spec: ListSpec, first_line: int) -> Iterator[list[str]]:
             source=spec.source,
         )
     rows = _reader(io.StringIO(text, newline=""), spec.delimiter)
+    before = 0
     try:
-        yield from rows
+        for row in rows:
+            yield row
+            before = rows.line_num
     except csv.Error as error:
         raise UnreadableList(
             f"is not CSV: {error}",
             remedy="Make the field shorter",
-            line=first_line + rows.line_num - 1,
+            line=first_line + before,
             source=spec.source,
         ) from None
 

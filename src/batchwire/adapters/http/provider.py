@@ -18,6 +18,8 @@ from batchwire.adapters.http.settings import HttpSettings
 from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.ports.provider import ProviderTraits
 
+_OF_US = {Verdict.CONFIGURATION, Verdict.THROTTLED}
+
 
 @dataclass(slots=True)
 class _Session:
@@ -132,12 +134,16 @@ class HttpProvider:
         response: Response | None,
         messages: Sequence[Message],
     ) -> Sequence[Answer]:
-        """Return what became of them; ``response`` is the head, where it came."""
-        if response is not None and response.status // 100 != 2:  # noqa: PLR2004
+        """
+        Return what became of them; ``response`` is the head, where it came.
+
+        By the status alone only what refuses us, not a message: of the others the body
+        that is lost might have said otherwise.
+        """
+        if response is not None:
             header = response.get_header
             answers = self._answers.read(response.status, header, None, messages)
-            # of a list that was refused the body would say whether some were taken
-            if len(messages) == 1 or answers[0].verdict is not Verdict.PERMANENT:
+            if answers[0].verdict in _OF_US:
                 return answers
         return [answer_of_loss(error)] * len(messages)
 
