@@ -85,11 +85,13 @@ async def test_the_last_two_chunks_finish_at_once_on_two_workers_and_it_ends_onc
 async def test_what_escaped_a_pause_adds_up_over_the_workers_and_starts_again(
     postgres_url: str,
 ) -> None:
-    one, two = (ScriptedProvider(hold_after=0, concurrency=4) for _ in range(2))
+    # Whoever comes second begins with a trial, so the first of each round is answered.
+    one, two = (ScriptedProvider(hold_after=1, concurrency=4) for _ in range(2))
     async with services(postgres_url, one, two) as (first, second):
         await first.take(numbers(2000), chunk_size=10)
         for times in (1, 2):
-            await until(both_hold(one, two, count=4 * times))
+            await until(both_hold(one, two, count=5 * times))
+            await until(accepted_by(first, 10 * times - 8))
             await second.operate(Operation.PAUSE)
             await until(is_noticed(first))
             for provider in (one, two):
@@ -97,9 +99,9 @@ async def test_what_escaped_a_pause_adds_up_over_the_workers_and_starts_again(
             await until(settled_by(first, 2 * times))
             batch = await first.store.batch("b1")
             assert batch.state.escaped == 8
-            assert batch.counts[Outcome.ACCEPTED] == 8 * times
+            assert batch.counts[Outcome.ACCEPTED] == 10 * times
             for provider in (one, two):
-                provider.hold()
+                provider.hold(after=1)
             await first.operate(Operation.RESUME)
         for provider in (one, two):
             provider.let_go()
@@ -114,6 +116,14 @@ def is_noticed(service: Service) -> Callable[[], Awaitable[bool]]:
     async def is_so() -> bool:
         chunks = service.store.chunks("b1", is_leased=True)
         return len([chunk async for chunk in chunks]) == 2
+
+    return is_so
+
+
+def accepted_by(service: Service, count: int) -> Callable[[], Awaitable[bool]]:
+    async def is_so() -> bool:
+        batch = await service.store.batch("b1")
+        return batch.counts[Outcome.ACCEPTED] == count
 
     return is_so
 

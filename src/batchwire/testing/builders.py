@@ -142,9 +142,9 @@ class ScriptedProvider:
         """How often a message was submitted, by idempotency key."""
         return Counter(message.key for message in self.submitted)
 
-    def hold(self) -> None:
-        """Let submissions from now on wait."""
-        self._hold_after = len(self.submitted)
+    def hold(self, after: int = 0) -> None:
+        """Let submissions from now on wait, but for the next so many."""
+        self._hold_after = len(self.submitted) + after
         self._gate.clear()
 
     def let_go(self) -> None:
