@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -98,6 +99,7 @@ def test_whoever_interrupts_the_question_purges_nothing(
     cli("send", people, "--template", "Hi", "--batch-id", "b1")
     purge = terminal("purge", "--older-than", "0h")
     purge.until("Forget for good")
+    time.sleep(1)  # between the question and the waiting a signal would be seen late
     purge.process.send_signal(signal.SIGINT)
     assert "nothing was purged" in purge.end()
     assert purge.process.returncode == ExitCode.INTERRUPTED
