@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import Watch, World, accepted
+from tests.faults.conftest import Process, Watch, World, accepted
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
@@ -35,6 +35,15 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+async def sending(world: World, watch: Watch, provider: SandboxServer) -> Process:
+    """Start an engine; it is in the middle of a batch."""
+    provider.change(Behaviour(latency_ms=20))
+    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
+    engine = await world.engine()
+    await until(lambda: provider.stats.accepted > 200)
+    return engine
+
+
 async def completed(watch: Watch, provider: SandboxServer) -> None:
     batch = await watch.until(Status.COMPLETED)
     assert batch.counts[Outcome.ACCEPTED] == RECIPIENTS
@@ -46,10 +55,7 @@ async def completed(watch: Watch, provider: SandboxServer) -> None:
 async def test_a_database_locked_for_longer_than_anybody_waits_is_waited_for(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:
-    provider.change(Behaviour(latency_ms=20))
-    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
-    engine = await world.engine()
-    await until(lambda: provider.stats.accepted > 200)
+    engine = await sending(world, watch, provider)
     with closing(sqlite3.connect(world.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         pausing = asyncio.create_task(world.command("pause", "b1"))
@@ -68,10 +74,7 @@ async def test_a_disk_that_takes_no_more_is_waited_for(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:
     """The engine's files may not grow any more, for a while: any user can do that."""
-    provider.change(Behaviour(latency_ms=20))
-    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
-    engine = await world.engine()
-    await until(lambda: provider.stats.accepted > 200)
+    engine = await sending(world, watch, provider)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (4096, hard))
     await until(lambda: "store_unavailable" in engine.said)
@@ -107,10 +110,7 @@ async def test_an_engine_whose_file_is_not_where_others_look_sends_no_more(
     replace: Callable[[Path], None],
 ) -> None:
     """Else a pause would be read from another file than it is written to."""
-    provider.change(Behaviour(latency_ms=20))
-    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
-    engine = await world.engine()
-    await until(lambda: provider.stats.accepted > 200)
+    engine = await sending(world, watch, provider)
     replace(world.database)
     assert await engine.ended() == ExitCode.STORE
     known = provider.stats.accepted
@@ -124,11 +124,8 @@ async def test_a_file_that_was_moved_away_and_back_has_lost_nothing(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:
     """Though somebody starts the service anew meanwhile, as systemd does."""
-    provider.change(Behaviour(latency_ms=20))
-    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
+    engine = await sending(world, watch, provider)
     await watch.app.store.close()
-    engine = await world.engine()
-    await until(lambda: provider.stats.accepted > 200)
     _move(world.database)
     assert await engine.ended() == ExitCode.STORE
     anew = await world.engine()
@@ -147,10 +144,7 @@ async def test_a_file_that_was_moved_away_and_back_has_lost_nothing(
 async def test_a_lock_that_was_removed_is_made_anew(
     world: World, watch: Watch, provider: SandboxServer
 ) -> None:
-    provider.change(Behaviour(latency_ms=20))
-    await watch.take(numbers(RECIPIENTS), provider="acme", chunk_size=100)
-    await world.engine()
-    await until(lambda: provider.stats.accepted > 200)
+    await sending(world, watch, provider)
     lock = world.database.with_name("batchwire.db.lock")
     lock.unlink()
     await until(lock.exists)

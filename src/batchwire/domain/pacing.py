@@ -117,7 +117,7 @@ class Pace:
             self._measured = measured
             self._before, self._window = self._window, _Window(self._hold_until)
         if not is_much or (self._cut_to and now - self._cut_at < 1):
-            return  # later than a cut it may be an answer to what was in flight then
+            return  # so soon after a cut it may be about what was in flight then
         least = min(MIN_RATE, self.rate * _CUT or MIN_RATE)
         known = filter(None, (measured, self._limit))
         self._limit = self._cut_to = max(least, min(known, default=0.0) * _CUT)

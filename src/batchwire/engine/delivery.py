@@ -316,7 +316,7 @@ class Delivery:
         """Tell the progress: once a second, and at each tenth."""
         now = self._clock.monotonic()
         tenth = numbers.tenth(run.counts)
-        if run.is_stopping or not any(load.untold for load in run.loads.values()):
+        if run.is_stopping or not run.untold:
             return ()
         if now - run.told_at < _PROGRESS_S and tenth == run.told_tenth:
             return ()
@@ -389,8 +389,7 @@ class Delivery:
         run.is_complete = found.status in _COMPLETE
         if run.escaped is None:
             stored = sum(len(s.outcomes) for u in flush.updates for s in u.segments)
-            answered = sum(load.untold for load in run.loads.values())
-            run.escaped = run.in_flight + answered + stored
+            run.escaped = run.in_flight + run.untold + stored
             run.stop()
 
     async def _after(self, runs: list[Run]) -> None:

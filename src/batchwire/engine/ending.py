@@ -36,8 +36,9 @@ class Ending:
         if not run.loads and not run.counts[Outcome.OPEN]:
             return await self._has_ended(run)
         if run.line.is_blocked:
-            is_told = not any(load.untold for load in run.loads.values())
-            if is_told or run.under_way:  # else the next cycle tells whether it is over
+            if (
+                not run.untold or run.under_way
+            ):  # else the next cycle tells whether it is over
                 await self._pause(run)
         else:
             await self._check_stall(run)
@@ -63,7 +64,7 @@ class Ending:
             reason = f"{line.traits.name} {line.trouble}"
             resume_at = now + timedelta(seconds=line.circuit.delay_s)
         await self._enter(run, Trigger.PROVIDER_STOPPED, reason, resume_at)
-        run.escaped = run.in_flight + sum(load.untold for load in run.loads.values())
+        run.escaped = run.in_flight + run.untold
         run.stop()
 
     async def _has_ended(self, run: Run) -> bool:

@@ -284,6 +284,11 @@ class Run:
         return sum(load.under_way for load in self.loads.values())
 
     @property
+    def untold(self) -> int:
+        """Recipients who have an outcome that is not known to be stored."""
+        return sum(load.untold for load in self.loads.values())
+
+    @property
     def is_resting(self) -> bool:
         """Whether it may be left alone: nothing in memory, nothing wanted, all known."""
         has_work = bool(self.loads or self.opted_out or self.wanted)

@@ -22,7 +22,7 @@ from batchwire.engine.settings import EngineSettings
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 
-LEAST_WINDOW = 64
+LEAST_WINDOW = 64  # messages; how long a line is to begin with
 
 _AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
 _FAILURES = frozenset({Verdict.TRANSIENT, Verdict.CONNECTION, Verdict.UNCERTAIN})
