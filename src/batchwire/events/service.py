@@ -64,7 +64,7 @@ class BatchEventService:
         self.consumer: BatchMessageConsumer | None = None
         self.restarts = 0  # loops that broke and were started again
         self.failure = ""  # why the consumer stopped for good
-        self.lost: StoreReplaced | None = None
+        self.lost: StoreReplaced | None = None  # why the loops ended
         self.is_lost = asyncio.Event()  # the database is not where it was
         self._parts = parts
         self._clock = clock
@@ -176,6 +176,7 @@ class BatchEventService:
             try:
                 await loop(stop)
             except StoreReplaced as error:
+                log.error("store_unavailable", error_code=error.code, error=str(error))  # noqa: TRY400 - it says it all
                 self.lost = error
                 self.is_lost.set()
                 return
