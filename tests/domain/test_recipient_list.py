@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given, strategies as st
 
 from batchwire.domain.batch import ListFormat
+from batchwire.domain.list_head import describe, header_bytes, without_mark
 from batchwire.domain.recipient_list import (
     check,
     cut,
-    describe,
-    header_bytes,
     joined,
     part,
     pieces,
     read,
     text_of,
-    without_mark,
 )
 from batchwire.errors import UnreadableList
 

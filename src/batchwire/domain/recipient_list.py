@@ -1,57 +1,34 @@
 """
-Reading recipient lists: what format, where to cut, which rows.
+The records of a recipient list: where to cut, and which rows.
 
-Three formats: CSV (RFC 4180) whose first record is the header, plain text with a number
-a line, and JSON Lines with ``{"to": …, "params": {…}}``. A list is read in blocks that
-end where a record ends, so each block can be read by itself. In CSV and plain text a CR
-alone ends a line too.
+Three formats: CSV (RFC 4180) behind its header, plain text with a number a line, and
+JSON Lines with ``{"to": …, "params": {…}}``. A list is read in blocks that end where a
+record ends, so each block can be read by itself. In CSV and plain text a CR alone ends a
+line too.
 """
 
 import csv
 import io
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from batchwire.domain.batch import ListFormat, ListSpec
+from batchwire.domain.csv_text import (
+    DELIMITERS,
+    MAX_LINE_BYTES,
+    QUOTE_FLAW,
+    QUOTE_REMEDY,
+    quote_flaw,
+    reader,
+)
 from batchwire.errors import UnreadableList
 
-JSON_SUFFIXES = (".jsonl", ".ndjson")
-MAX_LINE_BYTES = 1024 * 1024
-MAX_COLUMNS = 16_384  # as many as Excel has
-NUMBER_COLUMNS = (
-    "to",
-    "number",
-    "phone",
-    "phone_number",
-    "msisdn",
-    "mobile",
-    "recipient",
-)
 _PIECE = 32 * 1024  # characters
-_SHOWN = 200  # characters of names in a sentence
-_DELIMITERS = ",;\t|"
 _BESIDE_MARKS = {  # by delimiter: every byte that ends neither a field nor a row
-    mark: bytes(set(range(256)) - {ord(mark), ord("\n")}) for mark in _DELIMITERS
+    mark: bytes(set(range(256)) - {ord(mark), ord("\n")}) for mark in DELIMITERS
 }
-_sound_quotes = {  # by delimiter: matches up to the first quote that breaks RFC 4180
-    mark: re.compile(
-        rf'(?:[^"]++|(?<![^{edge}])"[^"]*+(?:""[^"]*+)*+"(?![^{edge}]))*+'
-    ).match
-    for mark in _DELIMITERS
-    for edge in (re.escape(mark) + r"\r\n",)
-}
-_QUOTE_FLAW = 'a quote (") does not enclose a whole field'
-_QUOTE_REMEDY = (
-    "Quotes stand around a whole field, without spaces, and are doubled inside: "
-    '"5"" pipe"'
-)
-_EXCEL_S_MARK = ["sep=", ""]  # "sep=;" before the header: what separates the fields
-_NUMBER_CHARACTERS = frozenset("+0123456789 -.()/")
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -102,23 +79,6 @@ def text_of(data: bytes, *, first_line: int, source: str) -> str:
     )
 
 
-def without_mark(head: bytes, source: str) -> bytes:
-    """
-    Take a UTF-8 byte order mark off the head of a list.
-
-    Raises:
-        UnreadableList: the mark is that of UTF-16.
-
-    """
-    if head.startswith(_UTF16):
-        raise UnreadableList(
-            "is UTF-16",
-            remedy="Save the list as UTF-8 (for example: iconv -f utf-16 -t utf-8)",
-            source=source,
-        )
-    return head.removeprefix(b"\xef\xbb\xbf")
-
-
 def cut(buffer: bytes, *, is_csv: bool) -> int:
     """
     Find how many bytes of the buffer are whole records; 0 where none is.
@@ -136,52 +96,6 @@ def cut(buffer: bytes, *, is_csv: bool) -> int:
         is_odd ^= buffer.count(b'"', before, even) & 1
         even = before
     return even if even or len(buffer) < MAX_LINE_BYTES else end
-
-
-def describe(head: str, list_id: str, source: str, number_column: str) -> ListSpec:
-    """
-    Find out from its first whole records how a list is to be read.
-
-    Raises:
-        UnreadableList: no number column, two columns of one name, or nothing at all.
-
-    """
-    first = next((line for line in head.splitlines() if line.strip()), "")
-    bare = first.strip()
-    is_text = not number_column and bare[:1] == '"' and _is_number(bare.strip('"'))
-    if is_text or bare.startswith(("{", "[")) or source.endswith(JSON_SUFFIXES):
-        return ListSpec(list_id=list_id, format=ListFormat.JSONL, source=source)
-    if not number_column and _is_number(bare):
-        return ListSpec(list_id=list_id, format=ListFormat.PLAIN, source=source)
-    delimiter = max(_DELIMITERS, key=first.count)
-    delimiter = delimiter if delimiter in first else ","
-    header = _header(head, delimiter, source)
-    return ListSpec(
-        list_id=list_id,
-        format=ListFormat.CSV,
-        source=source,
-        columns=header,
-        number_column=_number_column(header, number_column, source),
-        delimiter=delimiter,
-    )
-
-
-def header_bytes(head: str, delimiter: str) -> int:
-    """
-    Find where a CSV's header ends: blank lines and ``sep=;`` before it belong to it.
-
-    ``head`` is what ``describe`` has read it from.
-    """
-    size = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal size
-        for line in io.StringIO(head, newline=""):
-            size += len(line.encode())
-            yield line
-
-    _header_row(lines(), delimiter)
-    return size
 
 
 def pieces(text: str, spec: ListSpec) -> Iterator[str]:
@@ -231,14 +145,6 @@ def check(text: str, spec: ListSpec, first_line: int) -> int:
         return plain.count("\n") + 1
     rows = _rows(text, spec, first_line)
     return sum(1 for row in rows if len(row) > 1 or _is_record(row))
-
-
-def shown(names: Sequence[str]) -> str:
-    """Name columns within a sentence: on one line, and of many the first."""
-    told = ", ".join(" ".join(name[:_SHOWN].split()) for name in names[:_SHOWN])
-    if len(told) <= _SHOWN and len(names) <= _SHOWN:
-        return told or "none"
-    return f"{told[:_SHOWN]}… ({len(names):,} columns)"
 
 
 def part(rows: Rows, start: int, end: int | None = None) -> Rows:
@@ -327,14 +233,14 @@ def _is_record(row: list[str]) -> bool:
 
 
 def _rows(text: str, spec: ListSpec, first_line: int) -> Iterator[list[str]]:
-    if (flaw := _quote_flaw(text, spec.delimiter)) is not None:
+    if (flaw := quote_flaw(text, spec.delimiter)) is not None:
         raise UnreadableList(
-            f"is not CSV: {_QUOTE_FLAW}",
-            remedy=_QUOTE_REMEDY,
+            f"is not CSV: {QUOTE_FLAW}",
+            remedy=QUOTE_REMEDY,
             line=first_line + text.count("\n", 0, flaw),
             source=spec.source,
         )
-    rows = _reader(io.StringIO(text, newline=""), spec.delimiter)
+    rows = reader(io.StringIO(text, newline=""), spec.delimiter)
     before = 0
     try:
         for row in rows:
@@ -347,12 +253,6 @@ def _rows(text: str, spec: ListSpec, first_line: int) -> Iterator[list[str]]:
             line=first_line + before,
             source=spec.source,
         ) from None
-
-
-def _quote_flaw(text: str, delimiter: str) -> int | None:
-    """Find the first quote that neither encloses a whole field nor is doubled in one."""
-    sound = _sound_quotes[delimiter](text)
-    return sound.end() if sound and sound.end() < len(text) else None
 
 
 def _read_json(
@@ -387,77 +287,3 @@ def _as_text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode()
-
-
-def _header(head: str, delimiter: str, source: str) -> tuple[str, ...]:
-    try:
-        header = _header_row(io.StringIO(head, newline=""), delimiter)
-    except csv.Error:
-        header = None
-    flaw = _quote_flaw(head, delimiter)
-    if header is None or (
-        flaw is not None and len(head[:flaw].encode()) < header_bytes(head, delimiter)
-    ):
-        raise UnreadableList(
-            f"its header is not CSV: {_QUOTE_FLAW}",
-            remedy=f"Start with a line of column names. {_QUOTE_REMEDY}",
-            line=1,
-            source=source,
-        )
-    if len(header) > MAX_COLUMNS:
-        raise UnreadableList(
-            f"has {len(header):,} columns; at most {MAX_COLUMNS:,} can be read",
-            remedy="Check that its lines end, and leave out what no template names",
-            line=1,
-            source=source,
-        )
-    names = tuple(name.strip() for name in header)
-    # No template can name a column without a name.
-    twice = sorted(name for name, times in Counter(names).items() if name and times > 1)
-    if twice:
-        raise UnreadableList(
-            f"has two columns of the name {shown(twice[:1])!r}",
-            remedy="Rename or remove one: which to use cannot be guessed",
-            line=1,
-            source=source,
-        )
-    return names
-
-
-def _header_row(lines: Iterable[str], delimiter: str) -> list[str]:
-    """Read the first row that is not blank nor Excel's mark, and nothing behind it."""
-    rows = _reader(lines, delimiter)
-    said = (row for row in rows if any(map(str.strip, row)))
-    return next((row for row in said if row != _EXCEL_S_MARK), [])
-
-
-def _reader(lines: Iterable[str], delimiter: str) -> Any:  # noqa: ANN401 - csv's own
-    csv.field_size_limit(MAX_LINE_BYTES)
-    return csv.reader(lines, strict=True, delimiter=delimiter)
-
-
-def _number_column(header: Sequence[str], asked: str, source: str) -> int:
-    lower = [name.lower() for name in header]
-    if asked:
-        if asked in header:
-            return list(header).index(asked)
-        problem = f"has no column {asked!r}; its columns are {shown(header)}"
-        remedy = "Name one of them with --number-column"
-    else:
-        plain = NUMBER_COLUMNS[0]
-        meant = {plain} if plain in lower else set(NUMBER_COLUMNS)
-        known = [at for at, name in enumerate(lower) if name in meant]
-        if len(known) == 1:
-            return known[0]
-        problem = (
-            f"has several columns of numbers: {shown([header[at] for at in known])}"
-            if known
-            else f"has no column of numbers; its columns are {shown(header)}"
-        )
-        remedy = f"Name it {plain!r}, or say which it is with --number-column"
-    raise UnreadableList(problem, remedy=remedy, line=1, source=source)
-
-
-def _is_number(line: str) -> bool:
-    """Whether a first line is a number rather than a header."""
-    return set(line) <= _NUMBER_CHARACTERS and any(map(str.isdigit, line))

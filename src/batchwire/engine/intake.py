@@ -17,7 +17,7 @@ import msgspec
 import structlog
 import zstandard
 
-from batchwire.domain import operations, recipient_list, segments
+from batchwire.domain import list_head, operations, recipient_list, segments
 from batchwire.domain.batch import (
     Batch,
     BatchSpec,
@@ -26,9 +26,9 @@ from batchwire.domain.batch import (
     OnUncertain,
     Trace,
 )
+from batchwire.domain.csv_text import MAX_LINE_BYTES
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.recipient import check_region
-from batchwire.domain.recipient_list import MAX_LINE_BYTES
 from batchwire.domain.template import Template
 from batchwire.errors import BrokenTemplate, MalformedMessage, UnreadableList
 from batchwire.ports.clock import Clock
@@ -239,7 +239,7 @@ class Reading:
 
     def _step_over_blank_lines(self) -> bool:
         """Whether all lines that the list begins with are blank, and stepped over."""
-        head = recipient_list.without_mark(self._buffer, self._submission.source)
+        head = list_head.without_mark(self._buffer, self._submission.source)
         end = recipient_list.cut(head, is_csv=False)
         if not end or head[:end].strip():
             return False
@@ -252,7 +252,7 @@ class Reading:
         if self._described is not None:
             return self._described
         source = self._submission.source
-        head = recipient_list.without_mark(self._buffer, source)
+        head = list_head.without_mark(self._buffer, source)
         if b"\r" in head and b"\n" not in head:
             raise self._unreadable(
                 "has line ends of CR alone, as of old Macs",
@@ -266,11 +266,11 @@ class Reading:
         )
         if not text.strip():
             raise self._empty()
-        self._described = recipient_list.describe(
+        self._described = list_head.describe(
             text, self.list_id, source, self._submission.number_column
         )
         if self._described.format is ListFormat.CSV:
-            length = recipient_list.header_bytes(text, self._described.delimiter)
+            length = list_head.header_bytes(text, self._described.delimiter)
             self.line += head.count(b"\n", 0, length)
             head = head[length:]
         self._described = msgspec.structs.replace(self._described, first_line=self.line)
@@ -307,7 +307,7 @@ def _check_template(template: Template, submission: Submission, spec: ListSpec) 
     known = {*spec.columns, *submission.params}
     lacking = [name for name in template.names if name not in known]
     if lacking:
-        columns = recipient_list.shown(spec.columns)
+        columns = list_head.shown(spec.columns)
         problem = (
             f"needs {{{{{lacking[0]}}}}}, but {spec.source} has no such column"
             f" (columns: {columns}) and no --param {lacking[0]}=… was given"

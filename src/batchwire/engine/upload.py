@@ -13,7 +13,7 @@ import msgspec
 import structlog
 import zstandard
 
-from batchwire.domain.recipient_list import JSON_SUFFIXES
+from batchwire.domain.list_head import JSON_SUFFIXES
 from batchwire.engine.intake import BLOCK_BYTES, Reading, Submission
 from batchwire.ports.recipient_lists import UPLOAD_PREFIX, UPLOADED
 from batchwire.ports.store import Store
