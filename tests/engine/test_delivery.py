@@ -186,6 +186,32 @@ async def test_refused_credentials_pause_the_batch_and_burn_nobody(
     assert await service.flaws() == []
 
 
+async def test_an_answer_that_comes_before_a_pause_by_the_service_escapes_and_is_told(
+    store: SqlStore, clock: FastClock
+) -> None:
+    refused = Answer(Verdict.CONFIGURATION, error_code="401")
+    provider = ScriptedProvider(
+        lambda m: refused if m.position == 1 else ACCEPTED, hold_after=0, concurrency=2
+    )
+    service = Service(store, clock, {"scripted": provider})
+    flush = store.flush
+
+    async def answered_meanwhile(*args: Any) -> list[Flushed]:  # noqa: ANN401 - as the store's
+        found = await flush(*args)
+        if len(provider.submitted) == 2:
+            provider.let_go()
+            await asyncio.sleep(0.1)
+        return found
+
+    store.flush = answered_meanwhile  # type: ignore[method-assign,assignment]
+    await service.take(numbers(40))
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.DELIVERY_PAUSED
+    assert batch.counts[Outcome.ACCEPTED] == batch.state.escaped > 0
+    assert await service.flaws() == []
+
+
 @pytest.mark.parametrize("clock", [1500.0], indirect=True)
 async def test_a_provider_away_for_half_an_hour_burns_nobody(
     store: SqlStore, clock: FastClock
