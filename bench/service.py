@@ -69,8 +69,6 @@ class Service:
         engine = Engine(
             self.store, self.clock, {self.provider: provider}, EngineSettings()
         )
-        spare_collections()
-        switch_often()
         await engine.run(stop or asyncio.Event(), until_idle=stop is None)
         return await self.store.batch(BATCH_ID)
 
@@ -79,7 +77,9 @@ class Service:
 async def service(
     database: Path | str, provider: str = "bench"
 ) -> AsyncIterator[Service]:
-    """Open the service on a file, or on the database of a URL."""
+    """Open the service on a file, or on the database of a URL, as our processes do."""
+    spare_collections()
+    switch_often()
     clock = SystemClock()
     is_file = isinstance(database, Path)
     one = SqliteDatabase(str(database)) if is_file else PostgresDatabase(str(database))
