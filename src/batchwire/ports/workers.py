@@ -84,6 +84,6 @@ class Workers(Protocol):
         Wait until a batch may have changed its status, at most so long.
 
         Returns how many changes are known, and at once where that is more than ``seen``.
-        Where nobody tells what other processes change it returns early: look then.
+        Some of them may be changes of something else.
         """
         ...

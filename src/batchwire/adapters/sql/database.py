@@ -60,6 +60,14 @@ class Database(Protocol):
         """Hear what other processes change; False where nobody can. Idempotent."""
         ...
 
+    def version(self) -> int | None:
+        """
+        Give what stays the same until somebody commits, whichever process it is.
+
+        Costs next to nothing. None where nobody can tell: look at the tables then.
+        """
+        ...
+
     async def become_engine(self) -> bool:
         """
         Take the right to run an engine, where that is one process's.

@@ -85,6 +85,7 @@ class EmbeddedSubscription:
         self._finished: int | None = None
         self._is_paused = False
         self._polled_at = 0.0
+        self._empty_at: int | None = None  # the version in which nothing more was there
         self._lag = 0
         self._commits = 0
 
@@ -190,12 +191,16 @@ class EmbeddedSubscription:
         self._polled_at = self._clock.monotonic()
         if self._next is None or self._is_paused:
             return False
+        version = self._database.version()
+        if version is not None and version == self._empty_at:
+            return False
         topic = self._partition.topic
         some = await self._database.read(topic_rows.read, topic, self._next, self._most)
         if some:
             self._next = _end_of(some)
             listener.received(some)
         self._lag = await self._database.read(topic_rows.lag, topic, self._next)
+        self._empty_at = None if some else version
         return len(some) == self._most
 
 

@@ -22,6 +22,7 @@ class SqlWorkers:
         self._database = database
         self._clock = clock
         self._gone: set[str] = set()  # who resigned and perhaps still has a row
+        self._version: int | None = None  # of the database, when it was looked at last
 
     async def become_engine(self, owner: str, lasts_s: float) -> bool:
         """See the port."""
@@ -70,15 +71,23 @@ class SqlWorkers:
     async def changed(self, seen: int, timeout_s: float) -> int:
         """See the port."""
         hears_others = await self._database.listen()
-        wait_s = timeout_s if hears_others else min(timeout_s, _LOOK_S)
+        until = self._clock.monotonic() + timeout_s
         changes = self._database.changes
-        heard = asyncio.ensure_future(changes.more_than(seen))
-        rest = asyncio.ensure_future(self._clock.sleep(wait_s))
-        try:
-            await asyncio.wait({heard, rest}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            heard.cancel()
-            rest.cancel()
+        while (left_s := until - self._clock.monotonic()) > 0:
+            version = self._database.version()
+            if version != self._version:
+                self._version = version
+                changes.tell()
+            if changes.count > seen:
+                break
+            wait_s = left_s if hears_others else min(left_s, _LOOK_S)
+            heard = asyncio.ensure_future(changes.more_than(seen))
+            rest = asyncio.ensure_future(self._clock.sleep(wait_s))
+            try:
+                await asyncio.wait({heard, rest}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                heard.cancel()
+                rest.cancel()
         return changes.count
 
 

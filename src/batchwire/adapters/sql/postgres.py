@@ -111,6 +111,10 @@ class PostgresDatabase:
             await self._listener.start()
         return True
 
+    def version(self) -> int | None:
+        """See ``Database``."""
+        return None
+
     async def become_engine(self) -> bool:
         """See ``Database``."""
         return False

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -56,6 +57,7 @@ class SqliteDatabase:
         self._reader = connect(path, is_writer=False, busy_timeout_s=busy_timeout_s)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._watching: sqlite3.Connection | None = None  # never writes anything
         self._engine_lock: int | None = None
         self._opened: _Identity = None  # what the path named when it was opened
         self.changes = Changes()
@@ -63,6 +65,8 @@ class SqliteDatabase:
     async def open(self) -> None:
         """See ``Database``."""
         await self.upgrade()
+        with translated(self._path):
+            self._watching = sqlite3.connect(self._path, timeout=0)
 
     async def upgrade(self) -> tuple[str, str]:
         """See ``Database``."""
@@ -79,6 +83,9 @@ class SqliteDatabase:
         self._writing.shutdown()
         self._reader.dispose()
         self.writer.dispose()
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
         if self._engine_lock is not None:
             os.close(self._engine_lock)
             self._engine_lock = None
@@ -91,6 +98,16 @@ class SqliteDatabase:
     async def listen(self) -> bool:
         """See ``Database``."""
         return False
+
+    def version(self) -> int | None:
+        """See ``Database``."""
+        if self._watching is None:
+            return None
+        try:
+            found: int = self._watching.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:  # who looks at the tables hears what it is
+            return None
+        return found
 
     async def become_engine(self) -> bool:
         """See ``Database``."""
