@@ -6,7 +6,7 @@ from math import inf
 from typing import Any, cast
 
 from batchwire.adapters.system.clock import SystemClock
-from batchwire.domain.outcome import Answer, Message
+from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.domain.rationing import Rate
 from batchwire.domain.shared_pace import SharedPace
 from batchwire.engine.heart import Heart
@@ -43,6 +43,9 @@ class OneMessage:
     def accepted(self, *_: Sequence[Answer]) -> None:
         """Nothing is recorded."""
 
+    def note(self, *_: object) -> None:
+        """Nothing is recorded."""
+
 
 class Trusted:
     """A heart that beats."""
@@ -50,15 +53,22 @@ class Trusted:
     is_trusted = True
 
 
-async def test_a_trial_submits_nobody_who_is_late_behind_whom_it_passes_over() -> None:
-    clock, provider = SystemClock(), ScriptedProvider(concurrency=1)
+def line_to(provider: ScriptedProvider) -> Line:
+    """Make the line to a provider; nothing holds it."""
     pace = SharedPace("acme", Rate(parts_per_s=0.0, burst=0.0), lambda: None)
     pace.set(None, is_shared=False)
     heart = cast("Heart", Trusted())
-    line = Line(provider, pace, clock, EngineSettings(), asyncio.Event(), heart)
+    settings, hunger = EngineSettings(), asyncio.Event()
+    line = Line(provider, pace, SystemClock(), settings, hunger, heart)
     line.heard_until = inf
+    return line
+
+
+async def test_a_trial_submits_nobody_who_is_late_behind_whom_it_passes_over() -> None:
+    provider = ScriptedProvider(concurrency=1)
+    line = line_to(provider)
     failing, late = OneMessage("b1"), OneMessage("b2", late_at=PAST)
-    line.circuit.failed(clock.monotonic(), {("b1", 0): 1})
+    line.circuit.failed(SystemClock().monotonic(), {("b1", 0): 1})
     line.doubt()
     loads: list[Any] = [failing, late]
     line.offer([Slice(load, 0, 1) for load in loads])
@@ -67,3 +77,19 @@ async def test_a_trial_submits_nobody_who_is_late_behind_whom_it_passes_over() -
     await line.close()
     assert [message.batch_id for message in provider.submitted] == ["b1"]
     assert late.is_back
+
+
+async def test_an_acceptance_behind_a_refusal_for_good_takes_a_failure_back() -> None:
+    verdicts = {"again": Verdict.TRANSIENT, "never": Verdict.PERMANENT}
+    provider = ScriptedProvider(
+        lambda message: Answer(verdicts.get(message.batch_id, Verdict.ACCEPTED)),
+        concurrency=1,
+    )
+    line = line_to(provider)
+    await line.open()
+    for count, batch_id in enumerate(("again", "never", "well", "again"), 1):
+        load: Any = OneMessage(batch_id)
+        line.offer([Slice(load, 0, 1)])
+        await until(lambda: len(provider.submitted) == count and not line.in_flight)  # noqa: B023 - used at once
+    await line.close()
+    assert not line.circuit.is_open

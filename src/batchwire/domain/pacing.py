@@ -197,6 +197,7 @@ class Circuit:
         self._opened_at = 0.0  # the first of them
         self._tried = 0  # trials, since it opened last
         self.is_proven = False  # the last answer says that the provider is there
+        self.is_accepting = False  # it was an acceptance: one more says nothing new
         self.is_open = False
         self.is_tripped = False  # open, or on trial
 
@@ -206,7 +207,7 @@ class Circuit:
         if is_accepted:
             self.failing.clear()
             self._was_accepted = True
-        self.is_proven = True
+        self.is_proven, self.is_accepting = True, is_accepted
         self.is_open = self.is_tripped = False
 
     def failed(
@@ -223,7 +224,7 @@ class Circuit:
         if it may be their own fault: then a trial goes on to others where it
         ``has_others``, to three in all.
         """
-        self.is_proven = False
+        self.is_proven = self.is_accepting = False
         if not attempts or attempts.keys() - self.failing.keys():
             self._failed_in_a_row += 1
         fails_again = any(
@@ -254,7 +255,7 @@ class Circuit:
         if not self.is_tripped:
             self._opened_at = now
         self.is_tripped = True
-        self.is_proven = False
+        self.is_proven = self.is_accepting = False
 
     def try_again(self) -> None:
         """Let a trial through."""

@@ -216,7 +216,7 @@ class Line:
                 else _are_plain(answers, count)
             )
             if is_plain:
-                if not self.circuit.is_proven:
+                if not self.circuit.is_accepting:
                     self.circuit.succeeded()
                 load.accepted(messages, answers)
             else:
