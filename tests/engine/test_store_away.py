@@ -12,7 +12,7 @@ from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
-from batchwire.errors import StoreBusy
+from batchwire.errors import StoreBusy, StoreInDoubt
 from batchwire.ports.store import Flush, Flushed
 from batchwire.testing.builders import (
     ACCEPTED,
@@ -156,6 +156,28 @@ async def test_chunks_are_free_though_the_resignation_was_not_stored(
     assert batch.state.status is Status.COMPLETED
     assert batch.counts[Outcome.OPEN] == 0
     assert await service.flaws() == []
+
+
+async def test_what_becomes_of_the_last_cycle_of_an_engine_that_is_stopped_is_told(
+    store: SqlStore, clock: FastClock
+) -> None:
+    stop = asyncio.Event()
+
+    class Doubtful(FlakyStore):
+        async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:
+            found = await store.flush(owner, flushes)
+            if any(u.segments for f in flushes for u in f.updates):
+                stop.set()
+                await asyncio.sleep(0.2)  # till the engine has seen it
+                raise StoreInDoubt("it went away during a commit")
+            return found
+
+    doubtful = Doubtful(store, lambda _: False)
+    providers = {"scripted": ScriptedProvider()}
+    service = Service(store, clock, providers, engine_store=doubtful)
+    await service.take(numbers(10))
+    with pytest.raises(StoreInDoubt):
+        await service.engine.run(stop)
 
 
 @pytest.mark.parametrize("is_stuck", [True, False])

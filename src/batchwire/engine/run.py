@@ -104,7 +104,6 @@ class Engine:
             if until_idle and scheduler.is_idle:
                 break
             await asyncio.wait(loops, timeout=_LOOK_S)
-        broken = [loop for loop in loops if loop.done()]
         scheduling.cancel()
         rationing.cancel()
         delivery.stop()
@@ -114,7 +113,8 @@ class Engine:
         await asyncio.wait(ends)
         ends.append(asyncio.create_task(delivery.drain(), name="delivery_drain"))
         await asyncio.wait(ends)
-        broken += [end for end in ends if end.exception() is not None]
+        ended = [task for task in (*loops, *ends) if task.done()]
+        broken = [task for task in ended if not task.cancelled() and task.exception()]
         for task in broken:
             error = task.exception()
             if isinstance(error, StaleLease):
