@@ -22,6 +22,7 @@ from batchwire.domain.shared_pace import SharedPace
 from batchwire.engine.ending import Ending
 from batchwire.engine.heart import Heart
 from batchwire.engine.load import Load, Run
+from batchwire.engine.patience import must_pass
 from batchwire.engine.rationing import Rationing
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.sharing import Sharing
@@ -172,14 +173,10 @@ class Delivery:
                     line.check()
             except StoreError as error:
                 self._heard(until=0.0)
-                if not error.retryable:
-                    raise
+                must_pass(error)
                 failed += 1
                 for run in self._runs.values():
                     run.progress_at = self._clock.monotonic()
-                log.warning(
-                    "store_unavailable", error_code=error.code, error=str(error)
-                )
                 await self._clock.sleep(min(5.0, 0.1 * 2**failed))
             await self._rest(started + delay_s)
 
@@ -223,11 +220,9 @@ class Delivery:
             try:
                 await self.cycle()
             except StoreError as error:
-                if not error.retryable or self._clock.monotonic() >= until:
+                if self._clock.monotonic() >= until:
                     raise
-                log.warning(
-                    "store_unavailable", error_code=error.code, error=str(error)
-                )
+                must_pass(error)
                 await self._clock.sleep(wait_s)
                 wait_s = min(2 * wait_s, 5.0)
             else:

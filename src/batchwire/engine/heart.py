@@ -9,16 +9,13 @@ database takes one process only (SQLite) nobody takes over: signs then tell who 
 
 import uuid
 
-import structlog
-
+from batchwire.engine.patience import must_pass
 from batchwire.engine.settings import EngineSettings
 from batchwire.errors import StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.workers import PASSING, Workers
 
 _AGAIN_S = 1.0
-
-log = structlog.get_logger()
 
 
 class Heart:
@@ -77,12 +74,8 @@ class Heart:
             try:
                 await self._beat()
             except StoreError as error:
-                if not error.retryable:
-                    raise
+                must_pass(error)
                 delay_s = min(delay_s, _AGAIN_S)
-                log.warning(
-                    "store_unavailable", error_code=error.code, error=str(error)
-                )
 
     async def stop(self) -> None:
         """End the work: what is still held is anybody's at once."""
@@ -90,9 +83,7 @@ class Heart:
         try:
             await self._workers.resign(self.owner)
         except StoreError as error:
-            if not error.retryable:
-                raise
-            log.warning("store_unavailable", error_code=error.code, error=str(error))
+            must_pass(error)
 
     async def _beat(self) -> None:
         asked_at = self._clock.monotonic()

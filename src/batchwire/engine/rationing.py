@@ -7,10 +7,9 @@ rates hold, and asks for the slots that are wanted, all in one transaction.
 
 import asyncio
 
-import structlog
-
 from batchwire.domain.rationing import Rate
 from batchwire.domain.shared_pace import SharedPace
+from batchwire.engine.patience import must_pass
 from batchwire.errors import StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
@@ -18,8 +17,6 @@ from batchwire.ports.store import Store
 _LOOK_S = 1.0  # how soon everybody follows a rate that was changed
 _REST_S = 0.01
 _AWAY_S = 0.5
-
-log = structlog.get_logger()
 
 
 class Rationing:
@@ -50,11 +47,7 @@ class Rationing:
                 await self._look()
                 await self._reserve()
             except StoreError as error:
-                if not error.retryable:
-                    raise
-                log.warning(
-                    "store_unavailable", error_code=error.code, error=str(error)
-                )
+                must_pass(error)
                 await self._clock.sleep(_AWAY_S)
             await self._rest()
 

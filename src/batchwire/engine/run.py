@@ -7,6 +7,7 @@ import structlog
 
 from batchwire.engine.delivery import Delivery
 from batchwire.engine.heart import Heart
+from batchwire.engine.patience import must_pass
 from batchwire.engine.rescue import rescue
 from batchwire.engine.scheduler import Scheduler
 from batchwire.engine.settings import EngineSettings
@@ -131,11 +132,7 @@ class Engine:
             try:
                 await work()
             except StoreError as error:
-                if not error.retryable:
-                    raise
-                log.warning(
-                    "store_unavailable", error_code=error.code, error=str(error)
-                )
+                must_pass(error)
                 await self._clock.sleep(_RESTART_S)
             else:
                 return

@@ -16,6 +16,7 @@ from batchwire.domain import operations, turns
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.engine.delivery import Delivery
+from batchwire.engine.patience import must_pass
 from batchwire.engine.preparation import Preparation
 from batchwire.engine.rescue import rescue
 from batchwire.engine.settings import EngineSettings
@@ -64,11 +65,7 @@ class Scheduler:
                 await self.tick()
                 seen = await self._store.changed(seen, _LOOK_S)
             except StoreError as error:
-                if not error.retryable:
-                    raise
-                log.warning(
-                    "store_unavailable", error_code=error.code, error=str(error)
-                )
+                must_pass(error)
                 await self._clock.sleep(1.0)
 
     async def drain(self) -> None:

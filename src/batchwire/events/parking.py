@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import msgspec
-import structlog
 
+from batchwire.engine.patience import must_pass
 from batchwire.errors import StoreError
 from batchwire.events.arrivals import receive
 from batchwire.events.lanes import Item
@@ -13,8 +13,6 @@ from batchwire.ports.inbox import Inbox, Parked
 
 _LOOK_S = 0.5
 _MOST = 100
-
-log = structlog.get_logger()
 
 
 class Parking:
@@ -53,9 +51,7 @@ class Parking:
         try:
             return await self._inbox.due(self._consumer, self.most)
         except StoreError as error:
-            if not error.retryable:
-                raise
-            log.warning("store_unavailable", error_code=error.code, error=str(error))
+            must_pass(error)
             return []
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from batchwire.engine.patience import must_pass
 from batchwire.errors import BrokerError, RecordTooLarge, StoreError
 from batchwire.ports.bus import Outgoing, Producer
 from batchwire.ports.clock import Clock
@@ -196,9 +197,7 @@ class Relay:
         try:
             await self._outbox.lease(self._owner)
         except StoreError as error:
-            if not error.retryable:
-                raise
-            log.warning("store_unavailable", error_code=error.code, error=str(error))
+            must_pass(error)
 
 
 class _Made(Sequence[Outgoing]):
