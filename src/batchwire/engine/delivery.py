@@ -84,12 +84,11 @@ class Delivery:
 
     def has_place(self, batch: Batch) -> bool:
         """Whether it may start: too many of its provider, as urgent, are not here yet."""
-        of_provider = (
-            run.batch.spec
-            for run in self._runs.values()
-            if run.batch.spec.provider == batch.spec.provider
+        spec = batch.spec
+        before = sum(
+            other.provider == spec.provider and other.priority >= spec.priority
+            for other in (run.batch.spec for run in self._runs.values())
         )
-        before = sum(spec.priority >= batch.spec.priority for spec in of_provider)
         return before < self._settings.max_running_batches
 
     async def start(self, batch: Batch) -> None:
