@@ -111,10 +111,11 @@ class Control:
             async for _ in self._store.chunks(command.batch_id, is_leased=True):
                 obstacle = "submissions are still waiting for their answer"
                 break
+            at_ms = self._clock.unix_us() // 1000
             rewrites = [
                 rewrite
                 async for chunk in self._store.chunks(command.batch_id)
-                if (rewrite := _reopened(chunk, selection, self._now_ms()))
+                if (rewrite := _reopened(chunk, selection, at_ms))
             ]
             if not rewrites:
                 obstacle = f"no recipient is {_told(selection)}"
@@ -133,9 +134,6 @@ class Control:
             command=command,
             rewrites=rewrites,
         )
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
 
 
 def _reopened(chunk: Chunk, selection: Selection, at_ms: int) -> Rewrite | None:

@@ -201,7 +201,7 @@ class Load:
         self.done, self.answers = [], []
 
     def _now_ms(self) -> int:
-        return int(self.run.clock.now().timestamp() * 1000)
+        return self.run.clock.unix_us() // 1000
 
     def due_s(self) -> float | None:
         """When it is due again that is given back now; None where it is kept."""

@@ -98,7 +98,7 @@ class Preparation:
         ready: list[NewChunk] = []
         try:
             async for rows in self._rows(skip):
-                chunk = self._recipe.prepare(rows, self._now_ms())
+                chunk = self._recipe.prepare(rows, self._clock.unix_us() // 1000)
                 self._look(chunk)
                 self._payloads.update(chunk.payload)
                 ready.append(_new(number, chunk))
@@ -192,11 +192,12 @@ class Preparation:
     async def _confirm(self, look: Confirmation) -> bool:
         """Take one look at all chunks, and store what it finds in portions."""
         found: list[Rewrite] = []
+        at_ms = self._clock.unix_us() // 1000
         async for chunk in self._store.chunks(self._batch_id):
             numbers, parts = unpack_outline(chunk.payload)
             twice = look.duplicates(numbers, chunk.state.recorded)
             if twice:
-                found.append(_marked(chunk, parts, twice, self._now_ms()))
+                found.append(_marked(chunk, parts, twice, at_ms))
             if len(found) == _MARKED_A_COMMIT:
                 if not await self._store_marks(found):
                     return False
@@ -237,9 +238,6 @@ class Preparation:
             **told,
         )
         return batch
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
 
 
 def _new(number: int, chunk: Prepared) -> NewChunk:

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 async def rescue(store: Store, clock: Clock) -> None:
     """Find out who is dead, and take every lease of theirs back."""
-    at_ms = int(clock.now().timestamp() * 1000)
+    at_ms = clock.unix_us() // 1000
     for batch_id in await store.bury():
         try:
             await _rescue(store, batch_id, at_ms)
