@@ -7,6 +7,7 @@ from itertools import count
 from batchwire.bootstrap import App
 from batchwire.cli import output, progress, views
 from batchwire.cli.exit_codes import ExitCode
+from batchwire.cli.session import told_within
 from batchwire.domain.batch import Batch
 from batchwire.domain.operations import SERVICE
 from batchwire.errors import ProviderSettingsRefused
@@ -73,7 +74,7 @@ async def follow(
             is_beside = engine is None and look % _LOOKS == 0
             if is_beside and not await app.store.has_engine() and not goes_on_alone():
                 break
-            await _wait(stop)
+            await told_within(stop, _LOOK_S)
     return batch
 
 
@@ -93,11 +94,3 @@ def result(batch: Batch, *, as_json: bool) -> ExitCode:
     if not batch.state.status.has_ended:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if views.is_good(batch) else ExitCode.NOT_GOOD
-
-
-async def _wait(stop: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(_LOOK_S):
-            await stop.wait()
-    except TimeoutError:
-        return

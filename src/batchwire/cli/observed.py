@@ -1,12 +1,12 @@
 """Observed batches as commands show and follow them."""
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 from batchwire.bootstrap import App
 from batchwire.cli import output
 from batchwire.cli.exit_codes import ExitCode
+from batchwire.cli.session import told_within
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.observed import ObservedBatch
@@ -93,9 +93,7 @@ async def follow(
             output.note(stands)
         if one.has_ended or stop.is_set():
             return one
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_S):
-                await stop.wait()
+        await told_within(stop, _LOOK_S)
 
 
 def result(one: ObservedBatch, *, as_json: bool) -> ExitCode:

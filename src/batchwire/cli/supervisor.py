@@ -16,6 +16,7 @@ import structlog
 
 from batchwire.cli import output
 from batchwire.cli.exit_codes import ExitCode
+from batchwire.cli.session import told_within
 
 _FIRST_WAIT_S = 0.5
 _LAST_WAIT_S = 30.0
@@ -121,7 +122,7 @@ class Supervisor:
                 wait_s = _FIRST_WAIT_S
             self.restarts += 1
             log.warning("worker_died", worker=name, exit_code=code, delay_s=wait_s)
-            await _told_within(self._stopping, wait_s)
+            await told_within(self._stopping, wait_s)
             wait_s = min(2 * wait_s, _LAST_WAIT_S)
 
     async def _live(self, name: str) -> int:
@@ -139,11 +140,3 @@ class Supervisor:
         if self._stopping.is_set():  # it was being started when we were told
             child.send_signal(signal.SIGTERM)
         return await child.wait()
-
-
-async def _told_within(event: asyncio.Event, limit_s: float) -> None:
-    try:
-        async with asyncio.timeout(limit_s):
-            await event.wait()
-    except TimeoutError:
-        return
