@@ -27,9 +27,9 @@ async def deliver(
 
     """
     done = asyncio.Event()
-    engine = asyncio.create_task(app.engine.run(done, is_passing=True))
     events = app.events.service(consumes=False, relays=True)
     await events.start()
+    engine = asyncio.create_task(app.engine.run(done, is_passing=True))
     try:
         batch = await follow(app, batch_id, stop, engine=engine, is_quiet=is_quiet)
     finally:
