@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from batchwire.bootstrap import App, opened
 from batchwire.cli import dry_run, following, output, session, values
@@ -279,17 +280,13 @@ class Sending:
         provider = self._provider
         is_safe = app.providers[provider].traits.honours_idempotency_key
         default = OnUncertain.RESEND if is_safe else OnUncertain.HOLD
-        return Submission(
-            **{name: getattr(given, name) for name in _GIVEN},
+        return replace(
+            given,
             provider=provider,
             default_region=given.default_region or settings.default_region or "",
             on_uncertain=self._on_uncertain or default,
             chunk_size=settings.engine.chunk_size,
         )
-
-
-_COMPLETED = {"provider", "default_region", "on_uncertain", "chunk_size"}
-_GIVEN = [f for f in Submission.__struct_fields__ if f not in _COMPLETED]
 
 
 async def _others(app: App, ours: Batch) -> list[Batch]:
