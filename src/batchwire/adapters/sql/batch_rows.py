@@ -73,7 +73,7 @@ def batch_of(row: Row[Any]) -> Batch:
 
 
 def counts_of(row: Row[Any]) -> Counts:
-    """Read the live counts of a batch from its row."""
+    """Read the counts of a batch from its row, or of a chunk."""
     return tuple(getattr(row, name) for name in OUTCOMES)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import worker_rows
+from batchwire.adapters.sql.batch_rows import counts_of
 from batchwire.adapters.sql.moves import add_to_batch, append_segments, this_chunk
 from batchwire.adapters.sql.tables import (
     OUTCOMES,
@@ -88,7 +89,7 @@ def read(
             number=row.number,
             payload=data[row.number],
             state=ChunkState(row.size, parts.get(row.number, ()), closed),
-            counts=tuple(getattr(row, name) for name in OUTCOMES),
+            counts=counts_of(row),
             parts=row.parts,
             fence=row.fence,
             intent=row.intent,

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import log, suppression_rows
-from batchwire.adapters.sql.batch_rows import counted_row_of, row_of
+from batchwire.adapters.sql.batch_rows import counted_row_of, counts_of, row_of
 from batchwire.adapters.sql.bulk import Bulk
 from batchwire.adapters.sql.chunk_rows import payloads_of, read, segments_of
 from batchwire.adapters.sql.moves import (
@@ -32,7 +32,7 @@ from batchwire.adapters.sql.moves import (
     moved,
     this_chunk,
 )
-from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks
+from batchwire.adapters.sql.tables import batches, chunks
 from batchwire.domain.counts import ZERO, Counts, add, count
 from batchwire.domain.ledger import ChunkState, Segment, unpack_numbers
 from batchwire.domain.lifecycle import Status
@@ -134,7 +134,7 @@ def count_up(conn: Connection, work: Flush, done: Written, now: datetime) -> Flu
     After everything else: from here to the commit whoever else flushes waits.
     """
     row = done.row
-    counts: Counts = tuple(getattr(row, name) for name in OUTCOMES)
+    counts = counts_of(row)
     if any(done.moved):
         counts = add_to_batch(conn, row.id, done.moved)
     if work.limited_by not in {None, row.limited_by}:

@@ -19,10 +19,9 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import inbox_rows, lists, topic_rows
-from batchwire.adapters.sql.batch_rows import row_of, state_of
+from batchwire.adapters.sql.batch_rows import counts_of, row_of, state_of
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.tables import (
-    OUTCOMES,
     batches,
     dead_letters,
     inbox,
@@ -93,7 +92,7 @@ def _told(row: Row[Any]) -> Ended:
     return Ended(
         batch_id=row.batch_id,
         ended_at=state.ended_at,
-        recipients=sum(getattr(row, name) for name in OUTCOMES),
+        recipients=sum(counts_of(row)),
         is_purged=state.is_purged,
     )
 
