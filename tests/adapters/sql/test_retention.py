@@ -197,18 +197,6 @@ async def test_counts_that_were_changed_after_a_purge_are_found(
     assert "the batch counts 7 accepted, its chunks say 100 accepted" in found
 
 
-async def test_a_list_that_another_batch_needs_stays(
-    service: Service, database: Database, purge: Purge
-) -> None:
-    ended_at = await delivered(service)
-    await service.take(numbers(10), "b2")
-    shared = select(batches.c.list_id).where(batches.c.batch_id == "b2")
-    same = update(batches).values(list_id=shared.scalar_subquery())
-    await database.write(lambda conn: conn.execute(same).rowcount)
-    await purge.run(ended_at + DAY, "ann")
-    assert (await left(database))["list_blocks"] == 1
-
-
 RECORD = Record(key=b"b1", value=b"+447810000000", headers=())
 
 

@@ -12,7 +12,7 @@ from batchwire.domain.events import State
 from batchwire.domain.lifecycle import Phase, Status
 from batchwire.errors import StoreDamaged
 
-MAY_BE_PREPARED = tuple(
+_MAY_BE_PREPARED = tuple(
     status
     for status in Status
     if status.phase is not Phase.DELIVERY
@@ -68,7 +68,7 @@ def discard(conn: Connection, list_id: str) -> None:
 
 def discard_orphans(conn: Connection, before: datetime) -> int:
     """Remove lists that no batch uses any more and that did not grow since then."""
-    used = select(batches.c.list_id).where(batches.c.status.in_(MAY_BE_PREPARED))
+    used = select(batches.c.list_id).where(batches.c.status.in_(_MAY_BE_PREPARED))
     query = (
         select(list_blocks.c.list_id)
         .where(list_blocks.c.list_id.not_in(used))

@@ -114,8 +114,7 @@ def _of_batch(
     """Name the rows of a batch that tell of its recipients."""
     yield payloads, payloads.c.batch == row.id
     yield results, results.c.batch == row.id
-    if not _others_need(conn, row):
-        yield list_blocks, list_blocks.c.list_id == row.list_id
+    yield list_blocks, list_blocks.c.list_id == row.list_id
     batch_id = row.batch_id
     yield outbox, outbox.c.position.in_(_unpublished_lists(conn, batch_id, before))
     yield parked, (parked.c.batch_id == batch_id) & (parked.c.first_at < before)
@@ -136,16 +135,6 @@ def _unpublished_lists(conn: Connection, batch_id: str, before: int) -> list[int
     )
     rows = conn.execute(query)
     return [at for at, payload in rows if _LIST in (payload or b"")]
-
-
-def _others_need(conn: Connection, row: Row[Any]) -> bool:
-    """Whether another batch is still to be prepared from the same list."""
-    query = select(batches.c.state).where(
-        batches.c.list_id == row.list_id,
-        batches.c.id != row.id,
-        batches.c.status.in_(lists.MAY_BE_PREPARED),
-    )
-    return any(not state_of(other).is_purged for other in conn.execute(query))
 
 
 def _forget(
