@@ -54,10 +54,8 @@ class DeadLetters(Protocol):
     The database decides; the copy on the dead-letter topic is for others to see.
     """
 
-    async def find(
-        self, wanted: Filter, limit: int = 0, after: int = 0
-    ) -> list[DeadLetter]:
-        """Read those that fit, oldest first, after that id."""
+    async def find(self, wanted: Filter, limit: int = 0) -> list[DeadLetter]:
+        """Read those that fit, oldest first; at most so many, all where it is 0."""
         ...
 
     async def redrive(self, wanted: Filter, how: Redrive) -> Portion:

@@ -10,7 +10,7 @@ from batchwire.domain.operations import Command
 class ObservedBatches(Protocol):
     """What is known of the batches of others; their events are in the event store."""
 
-    async def find(self, limit: int = 0) -> list[ObservedBatch]:
+    async def find(self) -> list[ObservedBatch]:
         """Read them, newest first."""
         ...
 

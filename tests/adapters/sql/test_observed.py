@@ -105,7 +105,6 @@ class _Observed:
         await doors.hear(Observe(RUNNING))
         await doors.hear(Announce(Announcement(user_id="u")), batch_id="b2")
         assert [one.batch_id for one in await doors.observed.find()] == ["b2", "b1"]
-        assert [one.batch_id for one in await doors.observed.find(1)] == ["b2"]
         with pytest.raises(UnknownBatch):
             await doors.observed.one("b3")
 

@@ -83,13 +83,9 @@ def waiting_events(conn: Connection, group: str, event_ids: Sequence[str]) -> se
     return set(conn.execute(query).scalars())
 
 
-def find(conn: Connection, wanted: Filter, limit: int, after: int) -> list[DeadLetter]:
+def find(conn: Connection, wanted: Filter, limit: int) -> list[DeadLetter]:
     """Read those that fit, oldest first."""
-    query = (
-        select(dead_letters)
-        .where(*fitting(wanted), dead_letters.c.id > after)
-        .order_by(dead_letters.c.id)
-    )
+    query = select(dead_letters).where(*fitting(wanted)).order_by(dead_letters.c.id)
     if limit:
         query = query.limit(limit)
     return [letter_of(row) for row in conn.execute(query)]

@@ -145,11 +145,9 @@ class SqlDeadLetters:
         self._database = database
         self._clock = clock
 
-    async def find(
-        self, wanted: Filter, limit: int = 0, after: int = 0
-    ) -> list[DeadLetter]:
+    async def find(self, wanted: Filter, limit: int = 0) -> list[DeadLetter]:
         """See the port."""
-        return await self._database.read(dead_letter_rows.find, wanted, limit, after)
+        return await self._database.read(dead_letter_rows.find, wanted, limit)
 
     async def redrive(self, wanted: Filter, how: Redrive) -> Portion:
         """See the port."""

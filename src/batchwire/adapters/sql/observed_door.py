@@ -26,9 +26,9 @@ class SqlObserved:
         self._database = database
         self._clock = clock
 
-    async def find(self, limit: int = 0) -> list[ObservedBatch]:
+    async def find(self) -> list[ObservedBatch]:
         """See the port."""
-        return await self._database.read(observed_rows.find, limit)
+        return await self._database.read(observed_rows.find)
 
     async def one(self, batch_id: str) -> ObservedBatch:
         """See the port."""

@@ -119,11 +119,9 @@ def _ours(conn: Connection, batch_ids: list[str]) -> set[str]:
     return set(conn.execute(_own, {"batch_ids": batch_ids}).scalars())
 
 
-def find(conn: Connection, limit: int) -> list[ObservedBatch]:
+def find(conn: Connection) -> list[ObservedBatch]:
     """Read observed batches, newest first."""
     query = select(observed).order_by(observed.c.id.desc())
-    if limit:
-        query = query.limit(limit)
     return [
         ObservedBatch(batch_id=row.batch_id, state=_state.decode(row.state))
         for row in conn.execute(query)
