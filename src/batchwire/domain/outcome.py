@@ -37,7 +37,7 @@ class Verdict(StrEnum):
     """The class of a provider's answer to one submission."""
 
     ACCEPTED = "accepted"
-    THROTTLED = "throttled"  # flow control: not an attempt, cut the rate, goes first
+    THROTTLED = "throttled"  # flow control: not an attempt, cut the rate, goes last
     TRANSIENT = "transient"  # an attempt that failed; another may succeed
     CONNECTION = "connection"  # surely never reached the provider: not an attempt
     UNCERTAIN = "uncertain"  # may or may not have been accepted

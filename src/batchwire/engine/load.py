@@ -262,7 +262,7 @@ class Run:
         self.look_at = 0.0  # though nothing is to be written
         self.limit_told = batch.limited_by
         self.is_stopping = False
-        self.is_exhausted = False  # nothing left to claim, now or later
+        self.is_exhausted = False  # nothing is left to claim that nobody holds
         self.has_claimed = False
         self.is_complete = False  # by us or by another worker
         self.escaped: int | None = None  # once somebody has paused or ended it

@@ -3,7 +3,8 @@ Submission: a provider's line, where intended messages wait and senders take the
 
 What stands in the line is durable as intended. The line decides only when: rate,
 flow control, circuit. What a provider answered for good goes to the chunk it belongs to;
-what surely did not arrive goes back to the front of the line.
+what surely was not taken goes back to the front of the line, or behind the others where
+it would hold them up.
 """
 
 import asyncio

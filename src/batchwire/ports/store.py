@@ -1,8 +1,9 @@
 """
 The door to the database: batches, their chunk ledger, and every fact about them.
 
-Each method is one transaction, and what it wrote is durable when it returns. Raises
-``StoreError`` only: where that is retryable, nothing of the call was stored.
+Each method is one transaction, and what it wrote is durable when it returns; those that
+yield read in portions. Raises ``StoreError``, and what a method names: where the error is
+retryable, nothing of the call was stored.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -142,10 +143,12 @@ class Store(Workers, Protocol):
 
     async def open(self) -> None:
         """
-        Connect, and bring the schema up to date. Idempotent.
+        Connect; make the schema, or see that it is this program's. Idempotent.
+
+        An SQLite file of an older program is brought up to date.
 
         Raises:
-            UnknownSchema: a newer program migrated this database.
+            UnknownSchema: it is another one; says what mends it.
             StoreError: it cannot be opened.
 
         """
@@ -167,7 +170,7 @@ class Store(Workers, Protocol):
 
     async def discard_orphans(self, before: datetime) -> int:
         """
-        Remove lists begun before then that no batch is to be prepared from.
+        Remove lists that did not grow since then and no batch is to be prepared from.
 
         Those no batch came to use, and those a crash left behind after the seal.
         """
