@@ -15,7 +15,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql.among import among
+from batchwire.adapters.sql.among import IsAmong
 from batchwire.adapters.sql.record_rows import packed, unpacked
 from batchwire.adapters.sql.tables import dead_letters
 from batchwire.adapters.sql.times import millis, moment
@@ -33,6 +33,11 @@ _known = (
     .order_by(dead_letters.c.id)
     .limit(1)
     .with_for_update()
+)
+_waiting = select(dead_letters.c.event_id).where(
+    IsAmong(dead_letters.c.event_id, "event_ids"),
+    dead_letters.c.group_id == bindparam("group"),
+    _waits,
 )
 _again = (
     update(dead_letters)
@@ -76,11 +81,8 @@ def keep(conn: Connection, letter: DeadLetter) -> DeadLetter:
 
 def waiting_events(conn: Connection, group: str, event_ids: Sequence[str]) -> set[str]:
     """Which of these events are dead letters of a consumer that wait for a decision."""
-    of = dead_letters.c
-    query = select(of.event_id).where(
-        among(conn, of.event_id, event_ids), of.group_id == group, _waits
-    )
-    return set(conn.execute(query).scalars())
+    wanted = {"event_ids": event_ids, "group": group}
+    return set(conn.execute(_waiting, wanted).scalars())
 
 
 def find(conn: Connection, wanted: Filter, limit: int) -> list[DeadLetter]:

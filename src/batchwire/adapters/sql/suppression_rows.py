@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Insert, bindparam, delete, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from batchwire.adapters.sql.among import among as is_among
+from batchwire.adapters.sql.among import IsAmong
 from batchwire.adapters.sql.tables import suppressions
 from batchwire.adapters.sql.times import at
 from batchwire.ports.store import SuppressedNumber
@@ -28,6 +28,7 @@ def _insert_new(statement: _InsertNew, compiler: SQLCompiler, **kw: Any) -> str:
 _add = _InsertNew(suppressions)
 _any = select(suppressions.c.number).limit(1)
 _any_since = _any.where(suppressions.c.since >= bindparam("at"))
+_among = select(suppressions.c.number).where(IsAmong(suppressions.c.number, "numbers"))
 _behind = (
     select(suppressions)
     .where(suppressions.c.number > bindparam("after"))
@@ -35,7 +36,6 @@ _behind = (
     .limit(bindparam("most"))
 )
 _remove = delete(suppressions).where(suppressions.c.number == bindparam("gone"))
-_MANY_NUMBERS = 10_000  # SQLite takes 32,766 values in one statement
 
 
 def add(conn: Connection, reasons: Mapping[str, str], since: int) -> None:
@@ -59,13 +59,7 @@ def is_empty(conn: Connection) -> bool:
 
 def among(conn: Connection, numbers: Sequence[str]) -> set[str]:
     """Find which of the numbers are suppressed."""
-    found: set[str] = set()
-    for start in range(0, len(numbers), _MANY_NUMBERS):
-        some = numbers[start : start + _MANY_NUMBERS]
-        number = suppressions.c.number
-        query = select(number).where(is_among(conn, number, some))
-        found.update(conn.execute(query).scalars())
-    return found
+    return set(conn.execute(_among, {"numbers": numbers}).scalars())
 
 
 def is_any_since(conn: Connection, at_ms: int) -> bool:
