@@ -18,12 +18,12 @@ from sqlalchemy import (
 from batchwire.adapters.sql.among import IsAmong
 from batchwire.adapters.sql.record_rows import packed, unpacked
 from batchwire.adapters.sql.tables import dead_letters
-from batchwire.adapters.sql.times import millis, moment
+from batchwire.adapters.sql.times import at, millis, moment
 from batchwire.domain.dead_letter import DeadLetter, Disposition
 from batchwire.messages.dead_letter import redriven_as
 from batchwire.ports.dead_letters import Filter
 
-_waits = dead_letters.c.redriven_at.is_(None)
+WAITS = dead_letters.c.redriven_at.is_(None)
 _known = (
     select(dead_letters)
     .where(
@@ -37,7 +37,7 @@ _known = (
 _waiting = select(dead_letters.c.event_id).where(
     IsAmong(dead_letters.c.event_id, "event_ids"),
     dead_letters.c.group_id == bindparam("group"),
-    _waits,
+    WAITS,
 )
 _again = (
     update(dead_letters)
@@ -95,13 +95,13 @@ def find(conn: Connection, wanted: Filter, limit: int) -> list[DeadLetter]:
 
 def count(conn: Connection) -> int:
     """Count those that wait for a decision."""
-    query = select(func.count()).select_from(dead_letters).where(_waits)
+    query = select(func.count()).select_from(dead_letters).where(WAITS)
     return conn.execute(query).scalar_one()
 
 
 def fitting(wanted: Filter) -> list[ColumnElement[bool]]:
     """Give what a row must fulfil."""
-    must: list[ColumnElement[bool]] = [] if wanted.include_redriven else [_waits]
+    must: list[ColumnElement[bool]] = [] if wanted.include_redriven else [WAITS]
     if wanted.ids:
         must.append(dead_letters.c.id.in_(wanted.ids))
     if wanted.batch_id:
@@ -130,8 +130,6 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
 
 def letter_of(row: Row[Any]) -> DeadLetter:
     """Read a dead letter from its row."""
-    failed_at = moment(row.failed_at)
-    assert failed_at is not None  # noqa: S101 - the column is NOT NULL
     return DeadLetter(
         id=row.id,
         event_id=row.event_id,
@@ -142,7 +140,7 @@ def letter_of(row: Row[Any]) -> DeadLetter:
         topic=row.topic,
         group=row.group_id,
         deliveries=row.deliveries,
-        failed_at=failed_at,
+        failed_at=at(row.failed_at),
         replays=row.replays,
         redriven_at=moment(row.redriven_at),
         redriven_by=row.redriven_by,

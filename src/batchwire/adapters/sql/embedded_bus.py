@@ -180,7 +180,7 @@ class EmbeddedSubscription:
             self._finished = None
 
     async def _purge(self) -> None:
-        """Forget, in portions, what every group has read long ago."""
+        """Forget, in portions, what is older than ``_KEPT``, read or not."""
         before = self._clock.now() - _KEPT
         purge = topic_rows.purge
         while await self._database.write(purge, before, _PURGE_MOST) == _PURGE_MOST:

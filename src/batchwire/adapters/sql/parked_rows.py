@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from batchwire.adapters.sql.among import IsAmong
 from batchwire.adapters.sql.record_rows import packed, unpacked
 from batchwire.adapters.sql.tables import parked
-from batchwire.adapters.sql.times import millis, moment
+from batchwire.adapters.sql.times import at, millis
 from batchwire.ports.inbox import Arrival, Park, Parked
 
 _of_batches = select(parked.c.event_id, parked.c.batch_id).where(
@@ -92,7 +92,7 @@ def due(conn: Connection, consumer: str, most: int, now: datetime) -> list[Parke
             batch_id=row.batch_id,
             record=unpacked(row.record),
             attempts=row.attempts,
-            first_at=moment(row.first_at) or now,
+            first_at=at(row.first_at),
             reason=row.reason,
         )
         for row in conn.execute(query)

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import notes
-from batchwire.adapters.sql.dead_letter_rows import fitting, letter_of
+from batchwire.adapters.sql.dead_letter_rows import WAITS, fitting, letter_of
 from batchwire.adapters.sql.record_rows import outbox_row
 from batchwire.adapters.sql.tables import dead_letters, inbox, outbox
 from batchwire.adapters.sql.times import millis
@@ -26,7 +26,6 @@ from batchwire.ports.bus import Outgoing
 from batchwire.ports.dead_letters import Filter, Portion, Redrive
 
 _MOST_DISCARDED = 500
-_waits = dead_letters.c.redriven_at.is_(None)
 _lane = (dead_letters.c.group_id, dead_letters.c.batch_id)
 
 
@@ -37,7 +36,7 @@ def redrive(conn: Connection, wanted: Filter, how: Redrive, now: datetime) -> Po
         return portion
     query = (
         select(dead_letters)
-        .where(dead_letters.c.id.in_(portion.sent), _waits)
+        .where(dead_letters.c.id.in_(portion.sent), WAITS)
         .order_by(dead_letters.c.id)
         .with_for_update()  # of two who redrive at once the second finds none
     )
@@ -98,7 +97,7 @@ def _portion(conn: Connection, wanted: Filter, how: Redrive) -> Portion:
     of = dead_letters.c
     query = (
         select(of.id, of.replays, *_lane)
-        .where(*fitting(wanted), _waits, of.id > how.after)
+        .where(*fitting(wanted), WAITS, of.id > how.after)
         .order_by(of.id)
         .limit(how.most)
     )
@@ -144,7 +143,7 @@ def _first_staying(
         .where(
             of.batch_id.in_(sorted(batches)),
             of.id < rows[-1].id,
-            _waits,
+            WAITS,
             not_(and_(*goes)),
         )
         .group_by(*_lane)
