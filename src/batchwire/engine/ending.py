@@ -36,9 +36,8 @@ class Ending:
         if not run.loads and not run.counts[Outcome.OPEN]:
             return await self._has_ended(run)
         if run.line.is_blocked:
-            if (
-                not run.untold or run.under_way
-            ):  # else the next cycle tells whether it is over
+            may_be_over = run.untold and not run.under_way
+            if not may_be_over:  # else the next cycle tells
                 await self._pause(run)
         else:
             await self._check_stall(run)
