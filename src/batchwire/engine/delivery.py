@@ -22,7 +22,7 @@ from batchwire.domain.shared_pace import SharedPace
 from batchwire.engine.ending import Ending
 from batchwire.engine.heart import Heart
 from batchwire.engine.load import Load, Run
-from batchwire.engine.patience import must_pass
+from batchwire.engine.patience import must_pass, told_within
 from batchwire.engine.rationing import Rationing
 from batchwire.engine.settings import EngineSettings
 from batchwire.engine.sharing import Sharing
@@ -283,15 +283,8 @@ class Delivery:
         if any(run.is_hungry() for run in self._runs.values()):
             await asyncio.sleep(0)
             return
-        rest = asyncio.ensure_future(self._be_hungry(at=until))
-        try:
-            await self._hunger.wait()
-        finally:
-            rest.cancel()
-
-    async def _be_hungry(self, at: float) -> None:
-        await self._clock.sleep(max(at - self._clock.monotonic(), 0.001))
-        self._hunger.set()
+        left_s = max(until - self._clock.monotonic(), 0.001)
+        await told_within(self._hunger, left_s, self._clock)
 
     def _flush(self, run: Run) -> Flush:
         """Say what is to be written of a batch; nothing is forgotten until it is."""

@@ -1,8 +1,11 @@
-"""Patience with a database that is away for a while: it is told, and waited for."""
+"""Patience: with a database that is away for a while, and for what comes soon."""
+
+import asyncio
 
 import structlog
 
 from batchwire.errors import StoreError
+from batchwire.ports.clock import Clock
 
 log = structlog.get_logger()
 
@@ -12,3 +15,14 @@ def must_pass(error: StoreError) -> None:
     if not error.retryable:
         raise error
     log.warning("store_unavailable", error_code=error.code, error=str(error))
+
+
+async def told_within(event: asyncio.Event, limit_s: float, clock: Clock) -> None:
+    """Wait for an event, by the clock at most so long."""
+    told = asyncio.ensure_future(event.wait())
+    rest = asyncio.ensure_future(clock.sleep(limit_s))
+    try:
+        await asyncio.wait({told, rest}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+        rest.cancel()

@@ -9,7 +9,7 @@ import asyncio
 
 from batchwire.domain.rationing import Rate
 from batchwire.domain.shared_pace import SharedPace
-from batchwire.engine.patience import must_pass
+from batchwire.engine.patience import must_pass, told_within
 from batchwire.errors import StoreError
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
@@ -80,10 +80,4 @@ class Rationing:
         if any(pace.is_wanting for pace in self._paces.values()):
             await self._clock.sleep(_REST_S)
             return
-        wanted = asyncio.ensure_future(self._wanted.wait())
-        rest = asyncio.ensure_future(self._clock.sleep(_LOOK_S))
-        try:
-            await asyncio.wait({wanted, rest}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            wanted.cancel()
-            rest.cancel()
+        await told_within(self._wanted, _LOOK_S, self._clock)
