@@ -1,5 +1,6 @@
 """The embedded transport keeps the promises of the bus."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from batchwire.adapters.sql.embedded_bus import (
 )
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.system.clock import SystemClock
+from batchwire.testing.builders import until
 from batchwire.testing.collector import Collector, numbered
 from batchwire.testing.contracts.bus import BusContract, Open
 
@@ -60,3 +62,15 @@ class TestEmbeddedBus(BusContract):
         await member.close()
         await second.count(2)
         assert second.values == [b"2", b"3"]
+
+    async def test_who_leaves_while_it_takes_the_right_to_read_keeps_nobody_waiting(
+        self, bus: EmbeddedBus
+    ) -> None:
+        """The right may be his before he knows it."""
+        first, second = bus.subscription("group"), bus.subscription("group")
+        await first.open(Collector())
+        await asyncio.sleep(0)  # the write is under way
+        await first.close()
+        await second.open(Collector())
+        await until(lambda: second.state.is_joined, timeout_s=5)
+        await second.close()

@@ -127,12 +127,11 @@ class EmbeddedSubscription:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
-        if self._next is None:
-            return
-        await self._listener.revoked([self._partition])
-        self._next = None
-        await self._commit()
-        topic = self._partition.topic
+        if self._next is not None:
+            await self._listener.revoked([self._partition])
+            self._next = None
+            await self._commit()
+        topic = self._partition.topic  # the right may be ours, and we do not know it
         await self._database.write(topic_rows.leave, topic, self._group, self._owner)
 
     async def _run(self, listener: Listener) -> None:
