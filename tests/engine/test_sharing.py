@@ -10,6 +10,7 @@ import pytest
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Answer, Message
+from batchwire.engine.settings import EngineSettings
 from batchwire.testing.builders import (
     FastClock,
     FlakyStore,
@@ -36,6 +37,23 @@ async def test_no_more_is_intended_than_a_provider_that_does_not_answer_can_use(
     assert 4 <= intended <= 64 + 4
     assert len(provider.submitted) == 2000
     assert await service.flaws() == []
+
+
+async def test_no_more_is_intended_than_the_settings_allow_however_few_that_are(
+    store: SqlStore, clock: FastClock
+) -> None:
+    provider = ScriptedProvider(hold_after=0, concurrency=1)
+    settings = EngineSettings(max_window=5)
+    service = Service(store, clock, {"scripted": provider}, settings)
+    await service.take(numbers(100))
+    async with service.running():
+        await until(lambda: provider.submitted)
+        await asyncio.sleep(0.1)
+        leased = store.chunks("b1", is_leased=True)
+        intended = sum([chunk.intent async for chunk in leased])
+        provider.let_go()
+        await service.until(Status.COMPLETED)
+    assert 1 <= intended <= 5 + 1
 
 
 async def test_a_slow_providers_line_is_no_longer_for_a_fast_one_beside_it(

@@ -118,7 +118,8 @@ class Sharing:
         a crash would leave them uncertain.
         """
         most = max(line.pace.allowed(_SOON_S), 2 * line.traits.batch_size)
-        return int(min(max(line.window, 2 * line.capacity), most))
+        window = min(line.window, self._most)
+        return int(min(max(window, 2 * line.capacity), most))
 
     def _adapt(self, lines: Collection[Line], runs: Collection[Run]) -> None:
         """
