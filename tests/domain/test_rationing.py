@@ -53,6 +53,14 @@ def test_a_clock_that_was_set_back_an_hour_stops_nobody() -> None:
     assert (given_.parts, given_.wait_s) == (1, 0.0)
 
 
+@pytest.mark.parametrize("parts", [1, 255])
+def test_slots_that_last_longer_than_that_are_kept(parts: int) -> None:
+    slow = Rate(parts_per_s=0.001)
+    _, tat_s = grant(ask(parts, parts), slow, 1000.0, 1000.0)
+    second, same = grant(ask(), slow, tat_s, 1000.0)
+    assert (second.parts, same) == (0, tat_s)
+
+
 def test_no_limit_reserves_nothing() -> None:
     given_, tat_s = grant(ask(), Rate(parts_per_s=0.0), 500.0, 1000.0)
     assert (given_.parts, given_.wait_s, tat_s) == (0, 0.0, 1000.0)

@@ -14,10 +14,13 @@ import math
 
 import msgspec
 
+from batchwire.domain.segments import MAX_PARTS
+
 AHEAD_S = 0.2  # how far ahead of now slots may begin
 LEAST_BURST = 2.0  # with one part a slot had to be used at once
 BURST_S = 0.1  # of the rate, where no burst is set
-_MOST_AHEAD_S = 300.0  # more than that is not owed: the clock was set back
+_MOST_AHEAD_S = 300.0  # more than that, and a message, is not owed: see ``grant``
+_LEAST_RATE = 1e-9  # parts per second; later than its slots no database counts
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,12 +101,14 @@ def grant(ask: Ask, rate: Rate, tat_s: float, now_s: float) -> tuple[Grant, floa
     Hand out the next slots; returns the new ``tat`` too.
 
     ``tat_s`` is where the slots end that others hold. It may be long past: of what
-    nobody used no more than a burst is handed out later.
+    nobody used no more than a burst is handed out later. Where it is further ahead than
+    the largest message takes, the clock was set back since.
     """
     if not rate.parts_per_s:
         free = Grant(name=ask.name, parts=0, starts_at_s=now_s, now_s=now_s, rate=rate)
         return free, now_s
-    if tat_s - now_s > _MOST_AHEAD_S:
+    part_s = 1 / max(rate.parts_per_s, _LEAST_RATE)
+    if tat_s - now_s > _MOST_AHEAD_S + MAX_PARTS * part_s:
         tat_s = now_s
     earliest = now_s + ask.lead_s - rate.life_s
     start = max(tat_s, earliest)
@@ -119,4 +124,4 @@ def grant(ask: Ask, rate: Rate, tat_s: float, now_s: float) -> tuple[Grant, floa
         rate=rate,
         wait_s=max(0.0, -room_s),
     )
-    return given, start + parts / rate.parts_per_s if parts else tat_s
+    return given, start + parts * part_s

@@ -950,6 +950,14 @@ class StoreContract:
         assert (await store.rates()).rates == {}
         assert (await self.reserve(store)).rate == SLOW
 
+    async def test_a_rate_of_next_to_nothing_is_kept_as_any_other(
+        self, store: FullStore
+    ) -> None:
+        """When its next slot comes, no database can say."""
+        asked = Ask(name="p", least=1, most=1, rate=Rate(parts_per_s=1e-15))
+        grants = [(await store.reserve([asked]))[0] for _ in range(3)]
+        assert [one.parts for one in grants] == [1, 1, 0]  # a burst is two
+
     async def reserve(self, store: FullStore, most: int = 1) -> Grant:
         """Ask for slots of one provider."""
         ask = Ask(name=of_provider("acme"), least=1, most=most, rate=SLOW)
