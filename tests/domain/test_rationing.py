@@ -190,6 +190,27 @@ def test_a_rate_that_is_set_holds_from_the_next_reservation() -> None:
     assert 60 < len(world.sent) - before < 10 * 9 + 2 * AHEAD_S * 100
 
 
+@pytest.mark.parametrize("parts", [1, 4])
+def test_who_waits_for_slots_of_a_slow_rate_goes_by_the_next_one_at_once(
+    parts: int,
+) -> None:
+    slow = Rate(parts_per_s=0.01)
+    pace = SharedPace("p", slow, lambda: None)
+    pace.set(None, is_shared=True)
+    tat_s = 1000.0
+    for _ in range(2):
+        pace.delay_s(1000.0, parts)
+        if asked := pace.ask(1000.0):
+            given_, tat_s = grant(asked, slow, tat_s, 1000.0)
+            pace.given(given_, 1000.0, 1000.0)
+    pace.set(HUNDRED, is_shared=True)
+    pace.delay_s(1001.0, parts)
+    asked = pace.ask(1001.0)
+    assert asked is not None
+    pace.given(grant(asked, HUNDRED, 1001.0, 1001.0)[0], 1001.0, 1001.0)
+    assert pace.delay_s(1001.05, parts) == 0.0
+
+
 def test_what_a_process_did_not_use_in_time_is_void() -> None:
     world = World(HUNDRED, iter(lambda: 0.002, None))
     process = Process(HUNDRED, 0.0, 1)

@@ -64,8 +64,8 @@ class SharedPace:
         if rate != self._rate:
             self._rate = rate
             self._pace.change(rate.parts_per_s, rate.burst)
-            if not rate.parts_per_s:
-                self._slots.clear()
+            self._slots.clear()  # and what was to be waited for: of the former rate
+            self._wait_until = 0.0
         self.is_free = self._pace.is_free
 
     def delay_s(self, now: float, parts: int = 1, waiting: int = 1) -> float:

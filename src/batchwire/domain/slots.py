@@ -116,6 +116,6 @@ class Slots:
         self.owed += parts
 
     def clear(self) -> None:
-        """Forget all: nothing is shared any more."""
+        """Forget all: they were those of another rate, or none counts any more."""
         self._spans.clear()
         self.owed = 0
