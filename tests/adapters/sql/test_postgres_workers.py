@@ -195,3 +195,20 @@ async def test_the_time_is_that_of_the_server_or_our_own(
         at_ms = await database.read(worker_rows.now_ms, clock.now())
         assert (at_ms != clock.now().timestamp() * 1000) is is_time_of_server
         await database.close()
+
+
+async def test_a_session_that_could_not_listen_is_replaced(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is cancelled meanwhile may come again, as an engine that is restarted."""
+    listen = asyncpg.Connection.add_listener
+
+    async def cancelled(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await store.changed(0, 60.0)
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", listen)
+    async with asyncio.timeout(20):  # the clock of the test stands still
+        assert await store.changed(0, 60.0) == 1

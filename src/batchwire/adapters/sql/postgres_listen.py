@@ -27,8 +27,13 @@ class Listener:
         async with self._one_at_a_time:
             if self._session is not None and not self._session.is_closed():
                 return
-            self._session = await asyncpg.connect(**self._arguments)
-            await self._session.add_listener(CHANNEL, self._heard)
+            session = await asyncpg.connect(**self._arguments)
+            try:
+                await session.add_listener(CHANNEL, self._heard)
+            except BaseException:
+                session.terminate()
+                raise
+            self._session = session
             self._changes.tell()  # of what happened before
 
     async def end(self) -> None:
