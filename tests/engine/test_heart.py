@@ -95,6 +95,18 @@ async def test_without_signs_the_trust_ends_before_anybody_takes_over(
     assert not beating.done()
 
 
+async def test_who_was_suspended_with_the_machine_does_not_trust_itself(
+    start: Start, clock: ManualClock
+) -> None:
+    heart, _ = await start()
+    clock.jump_wall(SETTINGS.trust_s)
+    assert not heart.is_trusted
+    await clock.advance(SETTINGS.heartbeat_s)
+    assert heart.is_trusted
+    clock.jump_wall(-86_400.0)  # set back: that is no reason
+    assert heart.is_trusted
+
+
 async def test_who_was_declared_dead_ends_and_comes_again_under_another_name(
     start: Start, clock: ManualClock, workers: Workers
 ) -> None:

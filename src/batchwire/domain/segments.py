@@ -108,7 +108,7 @@ def _encode(text: str) -> tuple[_Coding, bytes]:
     septets = encoding.to_septets(text)
     if septets is not None:
         return _GSM7, septets
-    # A lone surrogate (JSON can carry one) is counted and kept, not raised.
+    # A lone surrogate, which no list and no template has, is counted, not raised.
     return _UCS2, text.encode("utf-16-be", "surrogatepass")
 
 

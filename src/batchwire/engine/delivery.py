@@ -1,7 +1,7 @@
 """
 Delivery: chunk by chunk, by lease: intend, submit, record.
 
-One cycle, many times a second: collect the answers, choose what is intended next, and
+One cycle, many times a second: choose what is intended next, collect the answers, and
 write both in one transaction for all batches; only then do the intended messages enter
 their provider's line. Whether a batch may go on is read in that transaction, so a pause
 by anybody holds from the next cycle on.

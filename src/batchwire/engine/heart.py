@@ -39,11 +39,19 @@ class Heart:
         self._settings = settings
         self._is_alone = False
         self._trusted_until = 0.0
+        self._trusted_until_us = 0
 
     @property
     def is_trusted(self) -> bool:
-        """Whether nobody can have taken over what we hold."""
-        return self._is_alone or self._clock.monotonic() < self._trusted_until
+        """
+        Whether nobody can have taken over what we hold.
+
+        By two clocks: the monotonic one stands still while the machine is suspended.
+        """
+        return self._is_alone or (
+            self._clock.monotonic() < self._trusted_until
+            and self._clock.unix_us() < self._trusted_until_us
+        )
 
     async def start(self) -> None:
         """
@@ -54,10 +62,10 @@ class Heart:
             StoreError: the database cannot be used.
 
         """
-        asked_at = self._clock.monotonic()
+        asked_at = self._moment()
         lasts_s = self._settings.dead_after_s
         self._is_alone = await self._workers.become_engine(self.owner, lasts_s)
-        self._trust(asked_at)
+        self._trust(*asked_at)
 
     async def run(self) -> None:
         """
@@ -86,9 +94,13 @@ class Heart:
             must_pass(error)
 
     async def _beat(self) -> None:
-        asked_at = self._clock.monotonic()
+        asked_at = self._moment()
         await self._workers.renew(self.owner, self._settings.dead_after_s)
-        self._trust(asked_at)
+        self._trust(*asked_at)
 
-    def _trust(self, since: float) -> None:
+    def _moment(self) -> tuple[float, int]:
+        return self._clock.monotonic(), self._clock.unix_us()
+
+    def _trust(self, since: float, since_us: int) -> None:
         self._trusted_until = since + self._settings.trust_s
+        self._trusted_until_us = since_us + int(1_000_000 * self._settings.trust_s)

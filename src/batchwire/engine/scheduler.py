@@ -71,7 +71,8 @@ class Scheduler:
     async def drain(self) -> None:
         """Stop preparing: what is stored stays, the rest is done again."""
         for task in self._preparing.values():
-            task.cancel()
+            if not task.cancelling():  # a second one would not wait for its write
+                task.cancel()
         await asyncio.gather(*self._preparing.values(), return_exceptions=True)
 
     async def tick(self) -> None:
@@ -129,7 +130,7 @@ class Scheduler:
         for batch in free:
             task = self._preparing.get(batch.spec.batch_id)
             if task and batch not in chosen and not task.cancelling():
-                task.cancel()  # once: a second would not wait for its write
+                task.cancel()
                 log.info("preparation_yields", batch_id=batch.spec.batch_id)
         for batch in chosen:
             is_full = len(self._preparing) >= most
