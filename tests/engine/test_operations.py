@@ -49,6 +49,33 @@ async def test_a_paused_delivery_submits_no_more_and_resumes_exactly(
     assert await service.flaws() == []
 
 
+@pytest.mark.parametrize("operation", [Operation.PAUSE, Operation.ABORT])
+async def test_once_it_has_stopped_only_who_is_in_flight_is_intended(
+    store: SqlStore, clock: FastClock, operation: Operation
+) -> None:
+    """Else a crash would leave those uncertain who were taken out of the line."""
+    provider = ScriptedProvider(hold_after=0, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(200))
+
+    async def intended() -> int:
+        leased = store.chunks("b1", is_leased=True)
+        return sum([chunk.intent async for chunk in leased])
+
+    async def is_lowered() -> bool:
+        return await intended() == 4
+
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 4)
+        assert await intended() > 4
+        await service.operate(operation)
+        await until(is_lowered)
+        provider.let_go()
+        await until(service.has_settled)
+    assert len(provider.submitted) == 4
+    assert await service.flaws() == []
+
+
 @pytest.mark.parametrize("schedule_s", [0, 40])
 async def test_a_batch_paused_before_delivery_waits_and_goes_on(
     store: SqlStore, clock: FastClock, schedule_s: int

@@ -38,7 +38,7 @@ from batchwire.ports.provider import Provider
 from batchwire.ports.store import Flush, Flushed, Store
 
 _PROGRESS_S = 1.0
-_SILENT_S = 1.0  # late, of a cycle, by which nothing is submitted any more
+_SILENT_S = 0.25  # late, of a cycle, by which nothing is submitted any more
 _FLUSHES = 3  # all as slow: so is the database, and nobody stood still
 _LOOK_S = 1.0  # at a batch of which others hold what is left, and for opt-outs
 _LATE_S = 60.0  # an opt-out is stored so long after its time, at most

@@ -1,6 +1,8 @@
 """Faults of the server: in our own words, nothing lost, and on it goes."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -29,6 +31,10 @@ from batchwire.testing.contracts.store import StoreContract
 from batchwire.testing.postgres import Cluster
 
 make = StoreContract()
+_OTHERS = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 
 
@@ -46,6 +52,28 @@ async def direct(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
     session = await asyncpg.connect(postgres_url)
     yield session
     await session.close()
+
+
+async def test_a_server_that_hangs_is_not_waited_for_at_the_end(
+    postgres_url: str,
+    direct: asyncpg.Connection,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    database = PostgresDatabase(postgres_url)
+    await database.open()
+    await database.write(lambda conn: conn.exec_driver_sql("SELECT 1").scalar())
+    await database.listen()
+    backends = [row["pid"] for row in await direct.fetch(_OTHERS)]
+    try:
+        for pid in backends:
+            os.kill(pid, signal.SIGSTOP)
+        async with asyncio.timeout(30):
+            await database.close()
+    finally:
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
+    assert len(backends) >= 3
+    assert "Traceback" not in capfd.readouterr().err
 
 
 async def test_a_server_that_crashed_and_is_back_is_used_again(

@@ -51,6 +51,12 @@ _release = Bulk(
     ),
     ("due", *DELTAS, "b", "n"),
 )
+_lower = Bulk(
+    update(chunks)
+    .where(this_chunk, chunks.c.intent > bindparam("most"))
+    .values(intent=bindparam("intent_")),
+    ("intent_", "b", "n", "most"),
+)
 _MOST_AHEAD_MS = 1000 * LONGEST_BACKOFF_S  # more than that: the clock was set back
 # One text for all of them: to hand over each row, SQLite's driver lets go of the
 # interpreter, and takes it again from the thread that makes messages.
@@ -173,7 +179,7 @@ def _write_updates(
         return (), ZERO
     held = _held(conn, row.id, owner)
     ours = [u for u in updates if (u.number, u.fence) in held]
-    kept, released, told, total = [], [], [], ZERO
+    kept, released, lowered, told, total = [], [], [], [], ZERO
     for u in ours:
         segments: Sequence[Segment] = u.segments
         if segments and held[u.number, u.fence] is not None:
@@ -187,8 +193,11 @@ def _write_updates(
         else:
             intent = u.intent if u.intent and is_running else None
             kept.append((intent, *delta, row.id, u.number))
+            lowered.append((u.intent, row.id, u.number, u.intent))
     append_segments(conn, row.id, told)
     keep.execute(conn, kept)
+    if not is_running:  # who was taken out of the line will not be submitted
+        _lower.execute(conn, lowered)
     _release.execute(conn, released)
     stale = tuple(u.number for u in updates if (u.number, u.fence) not in held)
     return stale, total

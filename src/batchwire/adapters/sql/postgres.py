@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -36,6 +36,7 @@ IN_DOUBT_S = 300.0
 _SCHEMA = int.from_bytes(b"bw schem")
 _TRIES = 3
 _ASK_AGAIN_S = 0.05
+_CLOSE_S = 2.0
 _ASK_AGAIN_AT_MOST_S = 2.0
 _FAILURES = (
     DBAPIError,
@@ -95,10 +96,15 @@ class PostgresDatabase:
                 await patient.dispose()
 
     async def close(self) -> None:
-        """See ``Database``."""
-        await self._listener.end()
-        await self._pool_of_readers.dispose()
-        await self._writers.dispose()
+        """See ``Database``; a server that does not answer is not waited for."""
+        for end in (
+            self._listener.end,
+            self._pool_of_readers.dispose,
+            self._writers.dispose,
+        ):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await end()
 
     @property
     def is_exclusive(self) -> bool:

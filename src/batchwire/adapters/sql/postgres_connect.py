@@ -1,5 +1,6 @@
 """Connecting to PostgreSQL: what asyncpg is told, and two pools."""
 
+import logging
 import secrets
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
@@ -64,6 +65,8 @@ def pool(
     command_timeout_s: float | None = COMMAND_TIMEOUT_S,
 ) -> AsyncEngine:
     """Make an engine with a pool of its own; as ``arguments``. Nothing connects yet."""
+    # How connections were lost, with tracebacks; what that means for us we say ourselves.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     return create_async_engine(
         "postgresql+asyncpg://",
         pool_size=POOL_SIZE,

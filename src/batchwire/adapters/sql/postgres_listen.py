@@ -38,9 +38,9 @@ class Listener:
 
     async def end(self) -> None:
         """Listen no more."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     def _heard(self, *_: object) -> None:
         self._changes.tell()
