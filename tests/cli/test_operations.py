@@ -5,10 +5,11 @@ import csv
 import io
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
 
 import pytest
 
@@ -49,6 +50,51 @@ def test_show_prints_the_closed_ledger(cli: Cli, sent: str) -> None:
     assert [sent + ":", "completed"] in lines
     assert ["failed", "1", "25.00%"] in lines
     assert ["=", "recipients", "4"] in lines
+
+
+def test_who_is_not_prepared_yet_stands_in_the_ledger_too(
+    cli: Cli, waiting: str
+) -> None:
+    lines = [line.split() for line in cli("show", waiting).stdout.splitlines()]
+    assert ["not", "prepared", "4", "100.00%"] in lines
+    assert ["=", "recipients", "4"] in lines
+
+
+def test_whom_a_killed_engine_may_have_submitted_to_is_told_until_it_is_settled(
+    cli: Cli, start: Callable[..., Popen[str]], people: Path, folder: Path
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n  sandbox: {latency_ms: 60000}\n"
+    )
+    engine = start("send", people, "--template", "Hi", "--batch-id", "b1")
+    _until_intended(folder / "batchwire.db")
+    engine.kill()
+    engine.wait()
+    told = "b1: an engine ended without the answers of up to 2 recipients"
+    for words in (("show", "b1"), ("abort", "b1"), ("recipients", "b1"), ("verify",)):
+        assert told in cli(*words).stderr
+    cli("serve", "--until-idle")
+    shown = cli("show", "b1")
+    assert told not in shown.stderr
+    assert ["uncertain", "2"] in [
+        line.split()[:2] for line in shown.stdout.splitlines()
+    ]
+
+
+def _until_intended(database: Path) -> None:
+    query = "SELECT max(intent) FROM chunks"
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with (
+            contextlib.suppress(sqlite3.OperationalError),  # it is not there yet
+            contextlib.closing(
+                sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+            ) as reading,
+        ):
+            if reading.execute(query).fetchone()[0]:
+                return
+        time.sleep(0.05)
+    raise AssertionError
 
 
 def test_recipients_stand_in_the_order_of_the_list(cli: Cli, sent: str) -> None:

@@ -149,7 +149,7 @@ def test_a_dry_run_says_what_keeps_whose_text_out_of_gsm_7(
     (folder / "n.csv").write_text(names, encoding="utf-8")
     asked = ("send", "n.csv", *HELLO, "--dry-run")
     done = cli(*asked)
-    assert "outside gsm7: Ł (1), ☺ (1)\n" in done.stdout
+    assert "outside gsm7 for good: Ł (1), ☺ (1)\n" in done.stdout
     assert "--smart-encoding would bring 1 of them into gsm7\n" in done.stdout
     assert json.loads(cli(*asked, "--json").stdout)["outside_gsm7"] == [
         {"to": "+4915112345601", "characters": "Ł☺"},
@@ -248,6 +248,31 @@ def test_a_signal_drains_and_the_batch_goes_on_later(
     assert batch["counts"]["uncertain"] == 0
     assert 0 < batch["counts"]["open"] < 2000
     assert cli("verify").returncode == 0
+
+
+@pytest.mark.parametrize("delay_s", [0.03, 0.1, 0.2, 0.4])
+def test_a_signal_at_the_start_is_never_lost(
+    start: Start, people: Path, folder: Path, delay_s: float
+) -> None:
+    (folder / "batchwire.yaml").write_text(
+        "providers:\n  sandbox: {latency_ms: 2000, concurrency: 1}\n"
+    )
+    send = start("send", people, *HELLO)
+    time.sleep(delay_s)
+    send.send_signal(signal.SIGINT)
+    send.communicate(timeout=30)
+    assert send.returncode
+
+
+def test_a_character_that_the_output_has_not_is_no_defect(
+    start: Start, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    send = start("send", people, "--template", "Hé \x1b {{name}}", "--dry-run")
+    out, _ = send.communicate(timeout=30)
+    assert send.returncode == 0
+    assert "H\\xe9" in out
+    assert "\x1b" not in out
 
 
 def test_a_second_signal_ends_at_once_and_nothing_is_lost(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from batchwire.__main__ import main
 from batchwire.cli.exit_codes import ExitCode
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -108,15 +107,3 @@ def test_a_full_disk_behind_another_file_names_it(
     done = cli(*SEND.split()[1:], "--dry-run")
     assert done.returncode == ExitCode.STORE
     assert done.stderr.startswith("error: /tmp/batchwire-1: No space left on device;")
-
-
-def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("batchwire.cli.streams.secure", interrupted)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == ExitCode.INTERRUPTED

@@ -244,7 +244,7 @@ async def test_a_retry_that_selects_nobody_is_refused(
     service = Service(store, clock, {"scripted": ScriptedProvider()})
     await service.take(numbers(3))
     await service.run()
-    with pytest.raises(IllegalOperation, match="no recipient is failed transient"):
+    with pytest.raises(IllegalOperation, match=r"failed transient(?! \()"):
         await service.operate(
             Operation.RETRY, selection=Selection(error_class="transient")
         )
@@ -331,7 +331,7 @@ async def test_a_retry_that_is_refused_leaves_the_doubt_of_before(
     await service.operate(Operation.RETRY, selection=Selection(Outcome.UNCERTAIN))
     await service.run()
     assert (await store.batch("b1")).counts[Outcome.UNCERTAIN] == 3
-    with pytest.raises(IllegalOperation, match="no recipient is failed"):
+    with pytest.raises(IllegalOperation, match=r"failed \(there are: 3 uncertain\)"):
         await service.operate(Operation.RETRY)
     assert len(provider.submitted) == 6
     assert await service.flaws() == []

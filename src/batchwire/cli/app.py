@@ -7,6 +7,7 @@ them would take most of the 300 ms that ``batchwire --version`` may.
 
 import importlib
 import re
+import signal
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -62,6 +63,8 @@ class Commands(TyperGroup):
             return None
         # Not an import statement: which module it is stands in the table.
         module = importlib.import_module(COMMANDS[cmd_name])
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see ``__main__``
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return typer.main.get_command(module.app)
 
 

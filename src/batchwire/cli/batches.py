@@ -105,7 +105,7 @@ def _row(batch: AnyBatch) -> list[str]:
         EXECUTION,
         batch.state.status,
         f"{progress(batch):.0%}",
-        f"{sum(batch.counts):,}",
+        f"{max(sum(batch.counts), batch.spec.list.records):,}",
         f"{counts.success(batch.counts):,}",
         f"{counts.failed(batch.counts):,}",
         output.moment(batch.spec.created_at),

@@ -206,7 +206,7 @@ def tell(found: Found, *, as_json: bool) -> None:
         ],
         ["parts", f"{found.parts:,}"],
         *[
-            [f"  messages of {parts} parts", f"{count:,}"]
+            [f"  messages of {_parts(parts)}", f"{count:,}"]
             for parts, count in found.recipients_by_parts.items()
         ],
         ["provider", found.provider],
@@ -217,14 +217,21 @@ def tell(found: Found, *, as_json: bool) -> None:
     for one in found.samples:
         output.line(
             f"{one.encoding}: {one.count:,} of the first {looked_at:,}, such as"
-            f" ({one.parts} parts) {one.text!r}"
+            f" ({_parts(one.parts)}) {one.text!r}"
         )
     culprits = Counter("".join(one.characters for one in found.outside_gsm7))
     if culprits:
-        told = ", ".join(f"{c} ({n:,})" for c, n in culprits.most_common(_CULPRITS))
-        output.line(f"outside gsm7: {told}")
+        told = ", ".join(
+            f"{c if c.isprintable() else ascii(c)} ({n:,})"
+            for c, n in culprits.most_common(_CULPRITS)
+        )
+        output.line(f"outside gsm7 for good: {told}")
     if spared := sum(not one.characters for one in found.outside_gsm7):
         output.line(f"--smart-encoding would bring {spared:,} of them into gsm7")
+
+
+def _parts(count: int) -> str:
+    return f"{count} part" if count == 1 else f"{count} parts"
 
 
 def _shown(example: Example) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session
-from batchwire.cli.views import headline, view
+from batchwire.cli.views import headline, view, warn_of_unanswered
 from batchwire.domain.batch import Batch
 from batchwire.domain.observed import ObservedBatch
 from batchwire.domain.operations import Command
@@ -30,6 +30,7 @@ def carry_out(
         except UnknownBatch:
             asked = _metadata(selection)
             return await app.events.observed.operate(command, asked), False
+        await warn_of_unanswered(app, command.batch_id)
         return batch, await app.store.has_engine()
 
     batch, has_engine = session.on_database(ctx, operate)

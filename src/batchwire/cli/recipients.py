@@ -11,6 +11,7 @@ import typer
 
 from batchwire.bootstrap import App
 from batchwire.cli import output, session
+from batchwire.cli.views import warn_of_unanswered
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.ledger import MAX_ATTEMPT, unpack_numbers
 from batchwire.domain.outcome import Outcome
@@ -95,6 +96,8 @@ def command(
                     found += 1
         if not found:
             output.note("there is nobody that fits")
+        for batch in batches:
+            await warn_of_unanswered(app, batch.spec.batch_id)
 
     session.on_database(ctx, read)
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 from batchwire.errors import OutputError
@@ -84,4 +85,7 @@ def secure() -> None:
             mode = "w" if descriptor else "r"
             stream = os.fdopen(descriptor, mode, encoding="utf-8", closefd=False)
             setattr(sys, name, stream)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # some encodings have not every character
+            stream.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = Output(sys.stdout), Unfailing(sys.stderr)

@@ -8,6 +8,7 @@ from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session, views
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Json
+from batchwire.domain.batch import Batch
 from batchwire.domain.observed import ObservedBatch
 
 app = typer.Typer(add_completion=False)
@@ -32,7 +33,11 @@ def command(
         if not batch_id:
             await app.store.check()
         ids = [batch_id] if batch_id else await _all(app)
-        purged.update({one: await _purged(app, one) for one in ids})
+        for one in ids:
+            batch = await observed.found(app, one)
+            purged[one] = _purged(batch)
+            if isinstance(batch, Batch):
+                await views.warn_of_unanswered(app, one)
         return {one: await app.store.verify(one) for one in ids}
 
     found = session.on_database(ctx, check)
@@ -45,9 +50,8 @@ def command(
     raise typer.Exit(ExitCode.NOT_GOOD if any(found.values()) else ExitCode.OK)
 
 
-async def _purged(app: App, batch_id: str) -> str:
+def _purged(batch: Batch | ObservedBatch) -> str:
     """Say when a batch was purged; empty where it was not, or is not ours."""
-    batch = await observed.found(app, batch_id)
     if isinstance(batch, ObservedBatch) or not batch.state.is_purged:
         return ""
     at = output.moment(views.purged_at(batch))

@@ -63,6 +63,20 @@ async def warn_of_no_engine(app: App, found: Iterable[object]) -> None:
         output.no_engine()
 
 
+async def warn_of_unanswered(app: App, batch_id: str) -> None:
+    """Say on standard error whom an engine that was killed may have submitted to."""
+    if await app.store.has_engine():
+        return
+    leased = app.store.chunks(batch_id, is_leased=True)
+    unknown = sum([len(c.state.unanswered(c.fence, c.intent)) async for c in leased])
+    if unknown:
+        output.note(
+            f"{batch_id}: an engine ended without the answers of up to {unknown:,}"
+            " recipients, who may have got the message; `batchwire serve --until-idle`"
+            " settles what becomes of them"
+        )
+
+
 def _goes_on(batch: Batch) -> bool:
     status = batch.state.status
     is_held = status.is_paused and batch.resume_at is None
@@ -90,12 +104,15 @@ def is_good(batch: Batch) -> bool:
 
 def ledger(batch: Batch) -> None:
     """Print what became of every recipient; the lines add up to the last."""
-    total = sum(batch.counts)
+    total = max(sum(batch.counts), batch.spec.list.records)
     rows = [
         [name, f"{count:,}".rjust(12), f"{count / total:7.2%}" if total else ""]
         for name, count in counts.named(batch.counts).items()
         if count or name in {"open", "accepted", "failed"}
     ]
+    if unprepared := total - sum(batch.counts):
+        share = f"{unprepared / total:7.2%}"
+        rows.append(["not prepared", f"{unprepared:,}".rjust(12), share])
     rows.append(["= recipients", f"{total:,}".rjust(12), ""])
     output.table(["outcome", "count".rjust(12), "share"], rows)
 

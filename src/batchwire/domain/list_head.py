@@ -17,6 +17,7 @@ from batchwire.domain.csv_text import (
     quote_flaw,
     reader,
 )
+from batchwire.domain.printable import printable
 from batchwire.errors import UnreadableList
 
 JSON_SUFFIXES = (".jsonl", ".ndjson")
@@ -101,7 +102,9 @@ def header_bytes(head: str, delimiter: str) -> int:
 
 def shown(names: Sequence[str]) -> str:
     """Name columns within a sentence: on one line, and of many the first."""
-    told = ", ".join(" ".join(name[:_SHOWN].split()) for name in names[:_SHOWN])
+    told = ", ".join(
+        " ".join(printable(name[:_SHOWN]).split()) for name in names[:_SHOWN]
+    )
     if len(told) <= _SHOWN and len(names) <= _SHOWN:
         return told or "none"
     return f"{told[:_SHOWN]}… ({len(names):,} columns)"

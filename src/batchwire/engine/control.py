@@ -14,7 +14,7 @@ from batchwire.domain.counts import count
 from batchwire.domain.ledger import MAX_ATTEMPT, VERSION, ChunkState, Segment, segment
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.operations import Change, Command
-from batchwire.domain.outcome import Outcome, Verdict
+from batchwire.domain.outcome import RETRYABLE, Outcome, Verdict
 from batchwire.errors import RecipientsPurged, StaleBatch
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, Rewrite, Store
@@ -118,7 +118,7 @@ class Control:
                 if (rewrite := _reopened(chunk, selection, at_ms))
             ]
             if not rewrites:
-                obstacle = f"no recipient is {_told(selection)}"
+                obstacle = f"no recipient is {_told(selection)}{_others(before)}"
 
         def decide(batch: Batch) -> Change:
             is_stale = batch.state.sequence != before.state.sequence
@@ -170,6 +170,13 @@ def _reopened(chunk: Chunk, selection: Selection, at_ms: int) -> Rewrite | None:
         segments=(opened if chunk.state.closed_as is None else whole,),
         counts=count(outcomes),
     )
+
+
+def _others(batch: Batch) -> str:
+    """Say how many have each of the outcomes that a retry can take up."""
+    counts = [(batch.counts[one], one.name.lower()) for one in sorted(RETRYABLE)]
+    told = ", ".join(f"{count:,} {name}" for count, name in counts if count)
+    return f" (there are: {told})" if told else ""
 
 
 def _told(selection: Selection) -> str:
