@@ -9,8 +9,9 @@ _HEAD = """\
 What counts, from the strongest: the command line, the environment, the file, the
 default. The file is `--config PATH`, else what `BATCHWIRE_CONFIG` names, else
 `batchwire.yaml` in the working directory, if there is one. `batchwire config show` prints
-what is in force and who set it; `batchwire config check` finds everything that is wrong in
-it, a secret that is missing in the environment included. Both show no secret.
+what is in force and who set it; `batchwire config check` finds all values that are wrong, and
+once there are none, what of a provider does not fit together or is missing in the environment.
+Both show no secret.
 
 A key is written with dots here and nested in the YAML file. `<name>` is a name that you
 choose. An environment variable that is empty is not set; a group may be given whole, as

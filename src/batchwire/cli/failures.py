@@ -65,7 +65,8 @@ def _usage(error: typer.TyperException) -> str:
     """Add where the help is; Typer's errors of usage know their command."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "batchwire"
-    return f"{error.format_message().rstrip('.')}; `{path} --help` shows what fits"
+    problem = error.format_message().replace("Value error, ", "").rstrip(".")
+    return f"{problem}; `{path} --help` shows what fits"
 
 
 def _defect(error: Exception) -> str:

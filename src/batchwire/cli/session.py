@@ -108,7 +108,8 @@ def work_on(settings: Settings, work: Callable[[App], Awaitable[T]]) -> T:
 def check_existence(settings: Settings) -> None:
     """Refuse a database that is not there: reading makes no file."""
     path = settings.database_path
-    if path and not Path(path).exists():
+    log = Path(f"{path}-wal")  # where it is left alone, who opens the database says so
+    if path and not Path(path).exists() and not (log.exists() and log.stat().st_size):
         message = (
             f"database {path}: there is no such file; `batchwire send` makes it, or"
             " name another with --database"

@@ -1,6 +1,7 @@
 """Connecting: transactions that mean it, and errors in our own words."""
 
 import errno
+import os
 import shutil
 import sqlite3
 import time
@@ -131,6 +132,10 @@ def _of_file(path: str, error: OSError) -> StoreError:
 
 def _ours(path: str, error: BaseException | None) -> StoreError:
     name = getattr(error, "sqlite_errorname", "") or ""
+    folder = Path(path).resolve().parent
+    # Not even a reader can do without the files beside it.
+    if name == "SQLITE_CANTOPEN" and folder.is_dir() and not os.access(folder, os.W_OK):
+        name = "SQLITE_READONLY"
     if name.startswith("SQLITE_IOERR") and _is_full(path):  # for the files beside it
         name = "SQLITE_FULL"
     for prefix, (kind, problem) in _BY_CODE.items():
