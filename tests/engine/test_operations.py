@@ -16,6 +16,7 @@ from batchwire.testing.builders import (
     ACCEPTED,
     NOON,
     FastClock,
+    FlakyStore,
     ScriptedProvider,
     Service,
     counted_cycles,
@@ -104,12 +105,22 @@ async def test_a_batch_paused_before_delivery_waits_and_goes_on(
 async def test_an_abort_keeps_the_answers_to_what_was_in_flight(
     store: SqlStore, clock: FastClock
 ) -> None:
+    """And tells them in the transaction that stores the last: a crash may come next."""
+    is_aborted = False
+
+    class Engines(FlakyStore):
+        async def change(self, *args: object, **kwargs: object) -> object:
+            assert not is_aborted
+            return await store.change(*args, **kwargs)  # type: ignore[arg-type]
+
     provider = ScriptedProvider(hold_after=20, concurrency=5)
-    service = Service(store, clock, {"scripted": provider})
+    engines = Engines(store, lambda _: False)
+    service = Service(store, clock, {"scripted": provider}, engine_store=engines)
     await service.take(numbers(100), chunk_size=10)
     async with service.running():
         await until(lambda: len(provider.submitted) == 25)
         await service.operate(Operation.ABORT)
+        is_aborted = True
         await asyncio.sleep(0.05)
         provider.let_go()
         await until(service.has_settled)
@@ -117,6 +128,8 @@ async def test_an_abort_keeps_the_answers_to_what_was_in_flight(
     assert batch.state.status is Status.ABORTED
     assert batch.counts[Outcome.ACCEPTED] == len(provider.submitted) == 25
     assert batch.counts[Outcome.ABORTED] == 75
+    assert batch.state.escaped >= 5
+    assert batch.state.counts == batch.counts
     assert await service.flaws() == []
 
 

@@ -288,13 +288,15 @@ class Delivery:
 
     def _flush(self, run: Run) -> Flush:
         """Say what is to be written of a batch; nothing is forgotten until it is."""
-        updates = (load.update() for load in run.loads.values())
+        found = (load.update() for load in run.loads.values())
+        updates = tuple(one for one in found if one is not None)
         return Flush(
             batch_id=run.batch.spec.batch_id,
-            updates=tuple(one for one in updates if one is not None),
+            updates=updates,
             facts=self._facts(run),
             limited_by=run.limit_to_tell(),
             claim=run.wanted,
+            escaped=run.escaped_to_tell(updates),
             suppress=tuple(run.opted_out),
             reason=run.line.traits.name,
         )
@@ -317,6 +319,7 @@ class Delivery:
             run.progress_at = now
         run.counts = found.counts
         run.opted_out.difference_update(flush.suppress)
+        run.has_told_escaped |= flush.escaped is not None
         if flush.limited_by is not None:
             run.limit_told = flush.limited_by
         run.look_at = now + _LOOK_S

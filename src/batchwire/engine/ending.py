@@ -47,8 +47,8 @@ class Ending:
         """Let go of a stopped batch once its last answer is stored."""
         if run.loads:
             return False
-        escaped = run.escaped
-        if run.has_claimed and not run.is_complete and escaped is not None:
+        escaped = run.escaped_to_tell()
+        if escaped is not None:
             await self._store.change(
                 run.batch.spec.batch_id, lambda b: operations.settle(b, escaped)
             )

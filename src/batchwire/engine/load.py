@@ -6,7 +6,7 @@ its chunk is to be intended, what was answered, and what of that is to be stored
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -266,6 +266,7 @@ class Run:
         self.has_claimed = False
         self.is_complete = False  # by us or by another worker
         self.escaped: int | None = None  # once somebody has paused or ended it
+        self.has_told_escaped = False
         self.progress_at = clock.monotonic()
         self.checked_at = clock.monotonic()  # for a stall
         self.told_at = clock.monotonic()
@@ -287,6 +288,13 @@ class Run:
     def untold(self) -> int:
         """Recipients who have an outcome that is not known to be stored."""
         return sum(load.untold for load in self.loads.values())
+
+    def escaped_to_tell(self, updates: Iterable[ChunkUpdate] = ()) -> int | None:
+        """Say what escaped a stop, where nothing of the batch is left behind these."""
+        if self.has_told_escaped or self.is_complete or not self.has_claimed:
+            return None
+        released = {one.number for one in updates if one.is_released}
+        return self.escaped if self.loads.keys() <= released else None
 
     @property
     def is_resting(self) -> bool:

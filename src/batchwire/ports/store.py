@@ -97,8 +97,9 @@ class Flush(msgspec.Struct, frozen=True, kw_only=True):
     One batch's share of a flush; ``claim`` is how many more chunks to lease.
 
     ``limited_by`` None leaves what is said. ``facts`` of progress are left out where
-    another worker told them within the second. ``suppress`` are numbers never to submit
-    to again, for ``reason``: stored with the answers that say so.
+    another worker told them within the second. ``escaped`` is told with the last answers
+    of a batch that stopped: as ``operations.settle``. ``suppress`` are numbers never to
+    submit to again, for ``reason``: stored with the answers that say so.
     """
 
     batch_id: str
@@ -106,6 +107,7 @@ class Flush(msgspec.Struct, frozen=True, kw_only=True):
     facts: tuple[Fact, ...] = ()
     limited_by: str | None = None
     claim: int = 0
+    escaped: int | None = None
     suppress: tuple[str, ...] = ()
     reason: str = ""
 

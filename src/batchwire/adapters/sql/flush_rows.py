@@ -20,7 +20,12 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import log, suppression_rows
-from batchwire.adapters.sql.batch_rows import counted_row_of, counts_of, row_of
+from batchwire.adapters.sql.batch_rows import (
+    batch_of,
+    counted_row_of,
+    counts_of,
+    row_of,
+)
 from batchwire.adapters.sql.bulk import Bulk
 from batchwire.adapters.sql.chunk_rows import payloads_of, read, segments_of
 from batchwire.adapters.sql.moves import (
@@ -33,6 +38,7 @@ from batchwire.adapters.sql.moves import (
     this_chunk,
 )
 from batchwire.adapters.sql.tables import batches, chunks
+from batchwire.domain import operations
 from batchwire.domain.counts import ZERO, Counts, add, count
 from batchwire.domain.ledger import ChunkState, Segment, unpack_numbers
 from batchwire.domain.lifecycle import Status
@@ -152,6 +158,10 @@ def count_up(conn: Connection, work: Flush, done: Written, now: datetime) -> Flu
         row = counted_row_of(conn, work.batch_id)
         if not log.is_told(conn, row, now):
             log.append(conn, row, work.facts, now)
+    if work.escaped is not None:
+        row = counted_row_of(conn, work.batch_id)
+        settled = operations.settle(batch_of(row), work.escaped)
+        log.append(conn, row, settled.facts, now)
     return Flushed(
         status=Status(row.status),
         counts=counts,
