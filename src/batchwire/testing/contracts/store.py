@@ -445,6 +445,38 @@ class StoreContract:
         await self.flush(store, release)
         assert [chunk async for chunk in store.chunks("b1", is_leased=True)] == []
 
+    async def test_where_it_does_not_run_an_intent_may_only_be_less(
+        self, store: FullStore
+    ) -> None:
+        """Nothing more is submitted; who was taken out of the line never was."""
+        await self.delivering(store, chunks=1)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        found = []
+        for intent in (2, 3, 1, 0):
+            update = ChunkUpdate(number=0, fence=claim.fence, intent=intent)
+            await self.flush(store, update)
+            (leased,) = [chunk async for chunk in store.chunks("b1", is_leased=True)]
+            found.append(leased.intent)
+            if intent == 2:
+                await self.operate(store, Operation.PAUSE)
+        assert found == [2, 2, 1, 0]
+
+    async def test_what_escaped_is_told_with_the_last_answers(
+        self, store: FullStore
+    ) -> None:
+        """It adds up, with the counts as the answers leave them."""
+        await self.delivering(store, chunks=1)
+        (claim,) = (await self.flush(store, claim=1)).claims
+        await self.operate(store, Operation.PAUSE)
+        last = answers(claim.fence, [ACCEPTED] * 3, is_released=True)
+        for updates in ((last,), ()):
+            work = Flush(batch_id="b1", updates=updates, escaped=3)
+            await store.flush(ME, [work])
+        state = (await store.batch("b1")).state
+        assert state.status is Status.DELIVERY_PAUSED
+        assert (state.escaped, state.counts[ACCEPTED]) == (6, 3)
+        assert await store.verify("b1") == []
+
     async def test_a_released_chunk_comes_again_when_it_is_due(
         self, store: FullStore, clock: ManualClock
     ) -> None:
