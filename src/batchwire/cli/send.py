@@ -260,7 +260,7 @@ class Sending:
                     " nothing works on it now: a `send` that waits for it goes on,"
                     " else `batchwire serve --until-idle` does"
                 )
-        if not batch.state.status.has_ended and not self._as_json:
+        if not batch.state.status.has_ended:
             at_work = await _at_work(app) if has_engine else AtWork.NOBODY
             is_served = at_work is AtWork.SERVICE
             goes_on = "the engine goes on with it; " if is_served else ""
