@@ -17,7 +17,7 @@ from operator import ne
 
 from rbloom import Bloom
 
-_MOST_NUMBERS = 25_000_000  # 36 MB; of more numbers, more are suspects by chance
+_MOST_NUMBERS = 25_000_000  # 41 MB; of more numbers, more are suspects by chance
 
 
 class Suspects:
@@ -73,12 +73,12 @@ class Suspects:
 
 def _filter(size: int) -> Bloom:
     """
-    Make a filter for so many numbers: 11.5 bits for each, 1 % by chance on average.
+    Make a filter for so many numbers: 13 bits for each, up to 1 % by chance.
 
-    It is one for four times as many that errs in a quarter. So it looks at two bits a
-    number, where one of the same size that is made for 1 % looks at seven.
+    It is one for three times as many that errs in an eighth. So it looks at three bits
+    a number, where one that is made for 1 % takes 9.6 bits, and looks at seven.
     """
-    return Bloom(4 * size, 0.25)
+    return Bloom(3 * size, 0.125)
 
 
 class Confirmation:
