@@ -59,16 +59,12 @@ async def test_once_it_has_stopped_only_who_is_in_flight_is_intended(
     service = Service(store, clock, {"scripted": provider})
     await service.take(numbers(200))
 
-    async def intended() -> int:
-        leased = store.chunks("b1", is_leased=True)
-        return sum([chunk.intent async for chunk in leased])
-
     async def is_lowered() -> bool:
-        return await intended() == 4
+        return await service.intended() == 4
 
     async with service.running():
         await until(lambda: len(provider.submitted) == 4)
-        assert await intended() > 4
+        assert await service.intended() > 4
         await service.operate(operation)
         await until(is_lowered)
         provider.let_go()

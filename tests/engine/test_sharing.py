@@ -30,8 +30,7 @@ async def test_no_more_is_intended_than_a_provider_that_does_not_answer_can_use(
     async with service.running():
         await until(lambda: len(provider.submitted) == 4)
         await asyncio.sleep(0.1)
-        leased = store.chunks("b1", is_leased=True)
-        intended = sum([chunk.intent async for chunk in leased])
+        intended = await service.intended()
         provider.let_go()
         await service.until(Status.COMPLETED)
     assert 4 <= intended <= 64 + 4
@@ -49,8 +48,7 @@ async def test_no_more_is_intended_than_the_settings_allow_however_few_that_are(
     async with service.running():
         await until(lambda: provider.submitted)
         await asyncio.sleep(0.1)
-        leased = store.chunks("b1", is_leased=True)
-        intended = sum([chunk.intent async for chunk in leased])
+        intended = await service.intended()
         provider.let_go()
         await service.until(Status.COMPLETED)
     assert 1 <= intended <= 5 + 1
@@ -66,8 +64,7 @@ async def test_a_slow_providers_line_is_no_longer_for_a_fast_one_beside_it(
     await service.take(numbers(4000, 30_000), "slow", provider="slow", chunk_size=100)
     async with service.running():
         await service.until(Status.COMPLETED, batch_id="fast")
-        leased = store.chunks("slow", is_leased=True)
-        intended = sum([chunk.intent async for chunk in leased])
+        intended = await service.intended("slow")
         slow.let_go()
         await service.until(Status.COMPLETED, batch_id="slow")
     assert 4 <= intended <= 3 + 64 + 4
@@ -85,8 +82,7 @@ async def test_a_line_that_nobody_used_for_a_while_begins_short(
         await service.take(numbers(4000, 30_000), "after", chunk_size=100)
         await until(lambda: of_each(provider)["after"] == 4)
         await asyncio.sleep(0.1)
-        leased = store.chunks("after", is_leased=True)
-        intended = sum([chunk.intent async for chunk in leased])
+        intended = await service.intended("after")
         provider.let_go()
         await service.until(Status.COMPLETED, batch_id="after")
     assert 4 <= intended <= 64 + 4
@@ -123,8 +119,7 @@ async def test_no_more_is_intended_than_the_rate_lets_go_soon(
     async with service.running():
         await until(lambda: provider.submitted)
         await asyncio.sleep(0.1)
-        leased = store.chunks("b1", is_leased=True)
-        intended = sum([chunk.intent async for chunk in leased])
+        intended = await service.intended()
         waiting = intended - len(provider.submitted)
         provider.let_go()
         await service.until(Status.COMPLETED)

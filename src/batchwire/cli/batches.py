@@ -8,7 +8,13 @@ import typer
 from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session
 from batchwire.cli.options import Json, Limit
-from batchwire.cli.views import EXECUTION, progress, view, warn_of_no_engine
+from batchwire.cli.views import (
+    EXECUTION,
+    progress,
+    recipients,
+    view,
+    warn_of_no_engine,
+)
 from batchwire.domain import counts
 from batchwire.domain.batch import Batch
 from batchwire.domain.lifecycle import Status
@@ -105,7 +111,7 @@ def _row(batch: AnyBatch) -> list[str]:
         EXECUTION,
         batch.state.status,
         f"{progress(batch):.0%}",
-        f"{max(sum(batch.counts), batch.spec.list.records):,}",
+        f"{recipients(batch):,}",
         f"{counts.success(batch.counts):,}",
         f"{counts.failed(batch.counts):,}",
         output.moment(batch.spec.created_at),

@@ -97,6 +97,12 @@ def progress(batch: Batch) -> float:
     return counts.processed(batch.counts) / total if total else 1.0
 
 
+def recipients(batch: Batch) -> int:
+    """Count the recipients, those who are not prepared yet too."""
+    prepared = sum(batch.counts)
+    return prepared if batch.state.is_sealed else max(prepared, batch.spec.list.records)
+
+
 def is_good(batch: Batch) -> bool:
     """Whether a batch that ended did so by completing, and somebody was accepted."""
     return batch.state.status is Status.COMPLETED and counts.success(batch.counts) > 0
@@ -104,7 +110,7 @@ def is_good(batch: Batch) -> bool:
 
 def ledger(batch: Batch) -> None:
     """Print what became of every recipient; the lines add up to the last."""
-    total = max(sum(batch.counts), batch.spec.list.records)
+    total = recipients(batch)
     rows = [
         [name, f"{count:,}".rjust(12), f"{count / total:7.2%}" if total else ""]
         for name, count in counts.named(batch.counts).items()

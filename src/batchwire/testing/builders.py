@@ -306,6 +306,11 @@ class Service:
         notes = [e.data.get("note") async for e in self.store.replay(batch_id)]
         return "pause_settled" in notes
 
+    async def intended(self, batch_id: str = "b1") -> int:
+        """Count whom a crash now would leave uncertain, those answered meanwhile too."""
+        leased = self.store.chunks(batch_id, is_leased=True)
+        return sum([chunk.intent async for chunk in leased])
+
     async def flaws(self, batch_id: str = "b1") -> list[str]:
         """Say what of a batch contradicts the promises; empty is good."""
         batch = await self.store.batch(batch_id)
