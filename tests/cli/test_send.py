@@ -250,20 +250,6 @@ def test_a_signal_drains_and_the_batch_goes_on_later(
     assert cli("verify").returncode == 0
 
 
-@pytest.mark.parametrize("delay_s", [0.03, 0.1, 0.2, 0.4])
-def test_a_signal_at_the_start_is_never_lost(
-    start: Start, people: Path, folder: Path, delay_s: float
-) -> None:
-    (folder / "batchwire.yaml").write_text(
-        "providers:\n  sandbox: {latency_ms: 2000, concurrency: 1}\n"
-    )
-    send = start("send", people, *HELLO)
-    time.sleep(delay_s)
-    send.send_signal(signal.SIGINT)
-    send.communicate(timeout=30)
-    assert send.returncode
-
-
 def test_a_character_that_the_output_has_not_is_no_defect(
     start: Start, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

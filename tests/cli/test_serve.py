@@ -1,5 +1,6 @@
 """``batchwire serve``: by roles, and by several processes with a parent."""
 
+import asyncio
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 
+import asyncpg
 import pytest
 
 from batchwire.cli.exit_codes import ExitCode
@@ -83,6 +85,41 @@ def test_at_ctrl_c_an_engine_says_what_it_waits_for(
     assert served.returncode == 0
     told = "".join(line for line in said if not line.startswith("{"))  # no log line
     assert told.partition(";")[0] == says
+
+
+def test_a_database_that_hangs_keeps_nobody_beyond_the_limit(
+    start: Start, postgres_url: str
+) -> None:
+    Path("batchwire.yaml").write_text("engine: {drain_timeout_s: 0}\n")
+    served = start("--database", postgres_url, "serve")
+    assert served.stderr is not None
+    served.stderr.readline()
+    time.sleep(1)
+    backends = asyncio.run(_backends(postgres_url))
+    try:
+        for pid in backends:
+            os.kill(pid, signal.SIGSTOP)
+        served.send_signal(signal.SIGTERM)
+        _, said = served.communicate(timeout=LIMIT_S)  # a statement may take 60 s
+    finally:
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
+    assert served.returncode == ExitCode.INTERRUPTED
+    assert said.endswith("the next start goes on where this one was\n")
+    assert "Traceback" not in said
+
+
+async def _backends(postgres_url: str) -> list[int]:
+    """Give the server's processes for a database, but for our own."""
+    session = await asyncpg.connect(postgres_url)
+    try:
+        rows = await session.fetch(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await session.close()
+    return [row["pid"] for row in rows]
 
 
 def test_several_drain_too_when_standard_input_ends(

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from batchwire.__main__ import main
 from batchwire.cli.exit_codes import ExitCode
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -107,3 +109,20 @@ def test_a_full_disk_behind_another_file_names_it(
     done = cli(*SEND.split()[1:], "--dry-run")
     assert done.returncode == ExitCode.STORE
     assert done.stderr.startswith("error: /tmp/batchwire-1: No space left on device;")
+
+
+def test_ctrl_c_ends_the_program_at_once_until_its_command_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python loses its own exception within some imports, and all would be sent."""
+    seen: list[object] = []
+
+    def secure() -> None:
+        seen.append(signal.getsignal(signal.SIGINT))
+
+    monkeypatch.setattr("batchwire.cli.streams.secure", secure)
+    monkeypatch.setattr("sys.argv", ["batchwire", "list"])
+    with pytest.raises(SystemExit):
+        main()
+    seen.append(signal.getsignal(signal.SIGINT))
+    assert seen == [signal.SIG_DFL, signal.default_int_handler]

@@ -30,7 +30,7 @@ def carry_out(
         except UnknownBatch:
             asked = _metadata(selection)
             return await app.events.observed.operate(command, asked), False
-        await warn_of_unanswered(app, command.batch_id)
+        await warn_of_unanswered(app, [batch])
         return batch, await app.store.has_engine()
 
     batch, has_engine = session.on_database(ctx, operate)

@@ -96,8 +96,7 @@ def command(
                     found += 1
         if not found:
             output.note("there is nobody that fits")
-        for batch in batches:
-            await warn_of_unanswered(app, batch.spec.batch_id)
+        await warn_of_unanswered(app, batches)
 
     session.on_database(ctx, read)
 

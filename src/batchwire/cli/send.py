@@ -231,11 +231,13 @@ class Sending:
         """Follow it beside an engine, or be the engine where none works (any more)."""
         has_engine = True
 
+        limit_s = self._settings.engine.drain_timeout_s
+
         def tell() -> None:
             if not has_engine:
-                output.draining(self._settings.engine.drain_timeout_s)
+                output.draining(limit_s)
 
-        with session.stopping(tell) as stop:
+        with session.stopping(limit_s, tell) as stop:
             while True:
                 has_engine = await app.store.has_engine()
                 if not has_engine:

@@ -112,13 +112,14 @@ async def _serve(
     settings: Settings, asked: Serving, metrics: Metrics | None, *, as_json: bool
 ) -> bool:
     """Serve; returns whether somebody stopped it."""
+    limit_s = settings.engine.drain_timeout_s
 
     def tell() -> None:
         if Role.ENGINE in asked.roles:
-            output.draining(settings.engine.drain_timeout_s)
+            output.draining(limit_s)
 
     async with opened(settings) as app:
-        with session.stopping(tell) as stop:
+        with session.stopping(limit_s, tell) as stop:
             if asked.end_with_stdin:
                 session.when_stdin_ends(stop.set)
             if not as_json:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ else:
     _run_loop = uvloop.run
 
 T = TypeVar("T")
+MARGIN_S = 10.0  # beyond the time to drain, until a process is ended
 _STDIN = 0
 
 
@@ -126,26 +128,26 @@ def tell_if_new(settings: Settings) -> None:
 
 @contextmanager
 def stopping(
-    tell: Callable[[], None] = lambda: None,
+    drain_timeout_s: float = inf, tell: Callable[[], None] = lambda: None
 ) -> Iterator[asyncio.Event]:
     """
     Give the event that the first Ctrl-C or SIGTERM sets; the second ends at once.
 
+    So does who has not ended ``MARGIN_S`` after ``drain_timeout_s``: a server hangs.
     Ending at once loses nothing: what is unanswered is found at the next start.
     ``tell`` is called at once where the first was Ctrl-C: somebody waits.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    limit: asyncio.TimerHandle | None = None
 
     def heard(number: signal.Signals) -> None:
+        nonlocal limit
         if stop.is_set():
-            # A progress bar hides the cursor, and takes out what would show it again.
-            stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
-            cursor = "\x1b[?25h\n" if stream.isatty() else ""
-            told = "ended at once; the next start goes on where this one was"
-            print(f"{cursor}{told}", file=stream, flush=True)
-            os._exit(ExitCode.INTERRUPTED)
+            _end_at_once()
         stop.set()
+        if drain_timeout_s < inf:
+            limit = loop.call_later(drain_timeout_s + MARGIN_S, _end_at_once)
         if number is signal.SIGINT:
             tell()
 
@@ -154,8 +156,20 @@ def stopping(
     try:
         yield stop
     finally:
+        if limit is not None:
+            limit.cancel()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _end_at_once() -> None:
+    """End as ``kill -9`` would, with a sentence."""
+    # A progress bar hides the cursor, and takes out what would show it again.
+    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+    cursor = "\x1b[?25h\n" if stream.isatty() else ""
+    told = "ended at once; the next start goes on where this one was"
+    print(f"{cursor}{told}", file=stream, flush=True)
+    os._exit(ExitCode.INTERRUPTED)
 
 
 async def told_within(event: asyncio.Event, limit_s: float) -> None:

@@ -21,8 +21,7 @@ def command(ctx: typer.Context, batch_id: BatchId, *, json: Json = False) -> Non
     async def read(app: App) -> Batch | ObservedBatch:
         found = await observed.found(app, batch_id)
         await views.warn_of_no_engine(app, [found])
-        if isinstance(found, Batch):
-            await views.warn_of_unanswered(app, batch_id)
+        await views.warn_of_unanswered(app, [found])
         return found
 
     batch = session.on_database(ctx, read)

@@ -16,12 +16,11 @@ import structlog
 
 from batchwire.cli import output
 from batchwire.cli.exit_codes import ExitCode
-from batchwire.cli.session import told_within
+from batchwire.cli.session import MARGIN_S, told_within
 
 _FIRST_WAIT_S = 0.5
 _LAST_WAIT_S = 30.0
 _WELL_S = 60.0  # who lived so long begins again at the first wait
-_MARGIN_S = 10.0  # beyond the children's own limit, until they are killed
 _AT_ONCE_S = 2.0
 _HOPELESS = frozenset({ExitCode.USAGE, ExitCode.SETTINGS})
 
@@ -80,7 +79,7 @@ class Supervisor:
             return
         self._stopping.set()
         self._tell(signal.SIGTERM)
-        self._later(self._kill_after(self._drain_timeout_s + _MARGIN_S))
+        self._later(self._kill_after(self._drain_timeout_s + MARGIN_S))
 
     def _heard(self, number: signal.Signals) -> None:
         self._signals += 1

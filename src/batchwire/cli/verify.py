@@ -33,11 +33,9 @@ def command(
         if not batch_id:
             await app.store.check()
         ids = [batch_id] if batch_id else await _all(app)
-        for one in ids:
-            batch = await observed.found(app, one)
-            purged[one] = _purged(batch)
-            if isinstance(batch, Batch):
-                await views.warn_of_unanswered(app, one)
+        batches = [await observed.found(app, one) for one in ids]
+        purged.update(zip(ids, map(_purged, batches), strict=True))
+        await views.warn_of_unanswered(app, batches)
         return {one: await app.store.verify(one) for one in ids}
 
     found = session.on_database(ctx, check)

@@ -63,18 +63,21 @@ async def warn_of_no_engine(app: App, found: Iterable[object]) -> None:
         output.no_engine()
 
 
-async def warn_of_unanswered(app: App, batch_id: str) -> None:
+async def warn_of_unanswered(app: App, found: Iterable[object]) -> None:
     """Say on standard error whom an engine that was killed may have submitted to."""
     if await app.store.has_engine():
         return
-    leased = app.store.chunks(batch_id, is_leased=True)
-    unknown = sum([len(c.state.unanswered(c.fence, c.intent)) async for c in leased])
-    if unknown:
-        output.note(
-            f"{batch_id}: an engine ended without the answers of up to {unknown:,}"
-            " recipients, who may have got the message; `batchwire serve --until-idle`"
-            " settles what becomes of them"
+    for batch_id in (one.spec.batch_id for one in found if isinstance(one, Batch)):
+        leased = app.store.chunks(batch_id, is_leased=True)
+        unknown = sum(
+            [len(c.state.unanswered(c.fence, c.intent)) async for c in leased]
         )
+        if unknown:
+            output.note(
+                f"{batch_id}: an engine ended without the answers of up to {unknown:,}"
+                " recipients, who may have got the message; `batchwire serve"
+                " --until-idle` settles what becomes of them"
+            )
 
 
 def _goes_on(batch: Batch) -> bool:

@@ -189,7 +189,7 @@ def _write_updates(
         return (), ZERO
     held = _held(conn, row.id, owner)
     ours = [u for u in updates if (u.number, u.fence) in held]
-    kept, released, lowered, told, total = [], [], [], [], ZERO
+    kept, released, told, total = [], [], [], ZERO
     for u in ours:
         segments: Sequence[Segment] = u.segments
         if segments and held[u.number, u.fence] is not None:
@@ -203,11 +203,11 @@ def _write_updates(
         else:
             intent = u.intent if u.intent and is_running else None
             kept.append((intent, *delta, row.id, u.number))
-            lowered.append((u.intent, row.id, u.number, u.intent))
     append_segments(conn, row.id, told)
     keep.execute(conn, kept)
     if not is_running:  # who was taken out of the line will not be submitted
-        _lower.execute(conn, lowered)
+        left = [u for u in ours if not u.is_released]
+        _lower.execute(conn, [(u.intent, row.id, u.number, u.intent) for u in left])
     _release.execute(conn, released)
     stale = tuple(u.number for u in updates if (u.number, u.fence) not in held)
     return stale, total

@@ -65,8 +65,9 @@ class SqliteDatabase:
     async def open(self) -> None:
         """See ``Database``."""
         await self.upgrade()
-        with translated(self._path):
-            self._watching = sqlite3.connect(self._path, timeout=0)
+        if self._watching is None:
+            with translated(self._path):
+                self._watching = sqlite3.connect(self._path, timeout=0)
 
     async def upgrade(self) -> tuple[str, str]:
         """See ``Database``."""
