@@ -87,19 +87,25 @@ def test_at_ctrl_c_an_engine_says_what_it_waits_for(
     assert told.partition(";")[0] == says
 
 
+@pytest.mark.parametrize("by_stdin", [False, True])
 def test_a_database_that_hangs_keeps_nobody_beyond_the_limit(
-    start: Start, postgres_url: str
+    start: Start, postgres_url: str, *, by_stdin: bool
 ) -> None:
     Path("batchwire.yaml").write_text("engine: {drain_timeout_s: 0}\n")
-    served = start("--database", postgres_url, "serve")
+    served = start("--database", postgres_url, "serve", "--end-with-stdin")
     assert served.stderr is not None
+    assert served.stdin is not None
     served.stderr.readline()
     time.sleep(1)
     backends = asyncio.run(_backends(postgres_url))
     try:
         for pid in backends:
             os.kill(pid, signal.SIGSTOP)
-        served.send_signal(signal.SIGTERM)
+        if by_stdin:
+            served.stdin.close()
+            served.stdin = None
+        else:
+            served.send_signal(signal.SIGTERM)
         _, said = served.communicate(timeout=LIMIT_S)  # a statement may take 60 s
     finally:
         for pid in backends:

@@ -133,31 +133,34 @@ def stopping(
     """
     Give the event that the first Ctrl-C or SIGTERM sets; the second ends at once.
 
-    So does who has not ended ``MARGIN_S`` after ``drain_timeout_s``: a server hangs.
-    Ending at once loses nothing: what is unanswered is found at the next start.
+    So does who has not ended ``drain_timeout_s`` and ``MARGIN_S`` after the event was
+    set, by whomever: a server hangs. Ending at once loses nothing: what is unanswered is
+    found at the next start.
     ``tell`` is called at once where the first was Ctrl-C: somebody waits.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    limit: asyncio.TimerHandle | None = None
+
+    async def limit() -> None:
+        await stop.wait()
+        await asyncio.sleep(drain_timeout_s + MARGIN_S)
+        _end_at_once()
 
     def heard(number: signal.Signals) -> None:
-        nonlocal limit
         if stop.is_set():
             _end_at_once()
         stop.set()
-        if drain_timeout_s < inf:
-            limit = loop.call_later(drain_timeout_s + MARGIN_S, _end_at_once)
         if number is signal.SIGINT:
             tell()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, heard, number)
+    limited = loop.create_task(limit()) if drain_timeout_s < inf else None
     try:
         yield stop
     finally:
-        if limit is not None:
-            limit.cancel()
+        if limited is not None:
+            limited.cancel()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
