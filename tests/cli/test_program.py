@@ -34,6 +34,12 @@ def test_every_command_has_help(cli: Cli, name: str) -> None:
     assert f"batchwire {name}" in done.stdout
 
 
+def test_a_command_that_is_misspelt_is_guessed(cli: Cli) -> None:
+    done = cli("wach")
+    assert done.returncode == ExitCode.USAGE
+    assert "Did you mean 'watch'? `batchwire --help` shows what fits" in done.stderr
+
+
 def test_every_exit_code_has_a_meaning() -> None:
     assert set(exit_codes.MEANINGS) == set(ExitCode)
 

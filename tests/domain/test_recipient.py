@@ -71,6 +71,9 @@ def read(text: str, region: str | None = None) -> str:
         "491711234567.0\r",
         "491711234567.0 \u00a0",
         "491711234567.00",
+        "'+49 171 1234567",
+        "’491711234567",
+        "+49 171 123'45'67",
     ],
 )
 @pytest.mark.parametrize("region", [None, "DE", "de"])

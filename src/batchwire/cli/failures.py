@@ -66,7 +66,8 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "batchwire"
     problem = error.format_message().replace("Value error, ", "").rstrip(".")
-    return f"{problem}; `{path} --help` shows what fits"
+    mark = "" if problem.endswith("?") else ";"
+    return f"{problem}{mark} `{path} --help` shows what fits"
 
 
 def _defect(error: Exception) -> str:
