@@ -66,9 +66,13 @@ async def test_the_last_two_chunks_finish_at_once_on_two_workers_and_it_ends_onc
     postgres_url: str,
 ) -> None:
     size = 200
-    one, two = (ScriptedProvider(hold_after=size - 1, concurrency=1) for _ in range(2))
+    one, two = (ScriptedProvider(hold_after=1, concurrency=1) for _ in range(2))
     async with services(postgres_url, one, two) as (first, second):
         await first.take(numbers(2 * size), chunk_size=size)
+        await until(both_hold(one, two, count=2))  # so none has both chunks
+        for provider in (one, two):
+            provider.let_go()
+            provider.hold(after=size - 3)
         await until(both_hold(one, two, count=size))
         for provider in (one, two):
             provider.let_go()
