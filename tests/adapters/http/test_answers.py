@@ -43,6 +43,10 @@ LIST = {
     },
     "codes": {"7": {"verdict": "permanent", "suppress": True}},
 }
+CODE_ALONE = {
+    "answer": {"error_code": ["error"]},
+    "codes": {"7": {"verdict": "transient"}, "9": {"verdict": "accepted"}},
+}
 BARE: dict[str, Any] = {"answer": {}}
 
 
@@ -77,6 +81,11 @@ def read(
         (TWILIO, 200, [1], "uncertain", "answer_incomplete"),
         (TWILIO, 200, None, "uncertain", "answer_too_long"),
         (TWILIO, 200, b"OK", "uncertain", "answer_not_json"),
+        (TWILIO, 200, {"code": 99999}, "uncertain", "99999"),
+        (TWILIO, 200, {"sid": "SM1", "code": 99999}, "accepted", "SM1"),
+        (TWILIO, 200, {"sid": "SM1", "code": 20003}, "configuration", "20003"),
+        (TWILIO, 200, b'\xef\xbb\xbf{"sid": 7}', "accepted", "7"),
+        (TWILIO, 400, b'{"code": 21610, "message": "na\xefve"}', "permanent", "21610"),
         (TWILIO, 503, b"<html>", "transient", "http_503"),
         (TWILIO, 503, None, "transient", "http_503"),
         (TELNYX, 200, {"data": {"id": 12}}, "accepted", "12"),
@@ -95,6 +104,11 @@ def read(
         (VONAGE, 200, {"messages": [{"status": "99"}]}, "permanent", "99"),
         (VONAGE, 200, {"messages": [{}]}, "uncertain", "answer_incomplete"),
         (VONAGE, 200, {"messages": []}, "uncertain", "answer_incomplete"),
+        (VONAGE, 200, {"message-count": 1}, "uncertain", "answer_incomplete"),
+        (CODE_ALONE, 200, {"error": 7}, "transient", "7"),
+        (CODE_ALONE, 200, {"error": 8}, "uncertain", "8"),
+        (CODE_ALONE, 200, {"error": 9}, "accepted", ""),
+        (CODE_ALONE, 200, {"ok": True}, "accepted", ""),
         (BARE, 204, b"", "accepted", ""),
         (BARE, 200, b"<html>", "accepted", ""),
         (BARE, 200, None, "accepted", ""),
@@ -159,6 +173,42 @@ def test_a_list_of_another_length_is_uncertain_for_all(
 ) -> None:
     answers = read(LIST, 200, body, [message(0), message(1)])
     assert [given.verdict for given in answers] == [Verdict.UNCERTAIN] * 2
+
+
+def test_a_known_code_without_items_is_said_of_all_and_suppresses_nobody(
+    message: Build,
+) -> None:
+    body = {"error": {"code": 7}, "messages": []}
+    answers = read(LIST, 200, body, [message(0), message(1)])
+    assert [(a.verdict, a.error_code) for a in answers] == [
+        (Verdict.PERMANENT, "7")
+    ] * 2
+    assert not any(given.suppress for given in answers)
+
+
+def test_a_code_of_the_whole_answer_takes_back_no_item(message: Build) -> None:
+    body = {"error": {"code": 7}, "messages": [{"id": "m1"}, {}]}
+    first, second = read(LIST, 200, body, [message(0), message(1)])
+    assert (first.verdict, first.provider_message_id) == (Verdict.ACCEPTED, "m1")
+    assert (second.verdict, second.suppress) == (Verdict.PERMANENT, False)
+
+
+def test_a_known_code_beats_an_id_item_by_item(message: Build) -> None:
+    body = {"messages": [{"id": "m1", "code": 7}, {"id": "m2", "code": 8}]}
+    first, second = read(LIST, 200, body, [message(0), message(1)])
+    assert (first.verdict, first.suppress) == (Verdict.PERMANENT, True)
+    assert (second.verdict, second.provider_message_id) == (Verdict.ACCEPTED, "m2")
+
+
+def test_a_code_that_means_accepted_keeps_the_id(message: Build) -> None:
+    settings = {**TWILIO, "codes": {"21": {"verdict": "accepted"}}}
+    (given,) = read(settings, 200, {"sid": "SM1", "code": 21}, [message()])
+    assert given == Answer(Verdict.ACCEPTED, "SM1")
+
+
+def test_a_code_hides_the_number(message: Build) -> None:
+    (given,) = read(TWILIO, 400, {"code": "no number: 447700900123"}, [message()])
+    assert given.error_code == "no number: …23"
 
 
 def test_a_refusal_of_a_whole_list_suppresses_nobody(message: Build) -> None:

@@ -27,6 +27,7 @@ LIST: dict[str, Any] = {
         "message_id": "messages[].id",
         "error_code": ["messages[].code", "code"],
     },
+    "codes": {"21211": {"verdict": "permanent"}},
 }
 
 

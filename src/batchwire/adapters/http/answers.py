@@ -3,7 +3,9 @@ What a provider's HTTP answer says of each message of a request.
 
 After a 2xx the message was most likely taken. An answer that then cannot be read (too
 long, no JSON, no id, another number of items) is ``UNCERTAIN``, never a failure that
-would be sent again, unless the settings want nothing from the body.
+would be sent again, unless the settings want nothing from the body. No is said by a code
+that the settings know, whatever stands beside it, and by another value where they name
+the one of yes.
 
 An answer that is not 2xx is about the whole request: where that carried several
 messages, paths with ``[]`` find nothing in it and no number is suppressed for it.
@@ -37,13 +39,18 @@ _TAIL: Final = 6  # digits by which a number is known, whatever stands before th
 _NUMBERS: Final = re.compile(r"\d(?:[ ()./-]{0,2}\d){5,}")
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NOT_SHORT: Final = (*_UNREADABLE, IndexError)
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
 
 _Short = tuple[Callable[[Bytes | bytes], Any], tuple[Callable[[Any], Any], ...]]
 
 
 class _Reply(msgspec.Struct, frozen=True, gc=False):
-    """One HTTP answer; ``flaw`` says why ``tree`` is None."""
+    """
+    One HTTP answer; ``flaw`` says why it cannot be read.
+
+    ``is_each``: what stands at a path with ``[]`` is about the message asked for.
+    """
 
     status: int
     header: Header
@@ -51,7 +58,7 @@ class _Reply(msgspec.Struct, frozen=True, gc=False):
     tree: object
     flaw: str
     is_success: bool
-    is_about_one: bool
+    is_each: bool
 
 
 class AnswerReader:
@@ -78,6 +85,7 @@ class AnswerReader:
             **CODE_TABLES.get(settings.code_table or "", {}),
             **settings.codes,
         }
+        self._marks = _marks(self._codes_at) if self._codes else ()
         path = said.accepted.path if said.accepted else said.message_id
         self._flaws = {**_FLAWS, "answer_incomplete": f"without what `{path}` names"}
         self._statuses: Mapping[int, Ruling] = {**STATUSES, **settings.statuses}
@@ -105,12 +113,13 @@ class AnswerReader:
                     node = step(node)
             except _NOT_SHORT:
                 node = ""
-            if node:
+            if node and not any(mark in body for mark in self._marks):
                 return [Answer(Verdict.ACCEPTED, node)]
         tree, flaw = _tree(body)
-        if is_success and not is_about_one and self._items(tree) != len(messages):
-            tree, flaw = None, flaw or "answer_count"
-        reply = _Reply(status, header, messages, tree, flaw, is_success, is_about_one)
+        is_each = is_about_one or (is_success and self._items(tree) == len(messages))
+        if is_success and not is_each:  # without items it may say no to all of them
+            tree, flaw = None if self._items(tree) else tree, flaw or "answer_count"
+        reply = _Reply(status, header, messages, tree, flaw, is_success, is_each)
         judge = self._of_success if is_success else self._of_refusal
         return [judge(reply, n) for n in range(len(messages))]
 
@@ -118,8 +127,9 @@ class AnswerReader:
         self, status: int, body: Bytes | bytes | None, answers: Sequence[Answer]
     ) -> bool:
         """Whether a request of several messages was refused for good as a whole."""
-        is_client_error = status // 100 == 4  # noqa: PLR2004 the class "client error"
-        if not is_client_error or answers[0].verdict is not Verdict.PERMANENT:
+        # A 2xx was only by a code that the settings know.
+        is_possible = status // 100 in (2, 4)
+        if not is_possible or answers[0].verdict is not Verdict.PERMANENT:
             return False
         tree, flaw = _tree(body)
         return flaw != "answer_too_long" and not self._items(tree)
@@ -128,65 +138,96 @@ class AnswerReader:
         path = self._claim or self._id
         return path.count(tree) if path else 0
 
-    def _taken(self, tree: object, n: int) -> str | None:
-        """Return the id of a message that was taken; None where that is not said."""
-        message_id = as_text(self._id.find(tree, n)) if self._id else ""
-        if self._claim is None:
-            return message_id or None
-        return message_id if as_text(self._claim.find(tree, n)) in self._yes else None
-
     def _of_success(self, reply: _Reply, n: int) -> Answer:
-        message_id = self._taken(reply.tree, n)
+        code, is_own = self._code(reply, n)
+        message_id = self._taken(reply, n)
+        if code in self._codes and (is_own or message_id is None):
+            return self._of_refusal(reply, n)
         if message_id is not None:
             return Answer(Verdict.ACCEPTED, message_id)
-        if self._code(reply, n):
+        if self._claim and reply.is_each and as_text(self._claim.find(reply.tree, n)):
             return self._of_refusal(reply, n)
-        if self._claim or self._id:
-            code = reply.flaw or "answer_incomplete"
-            text = f"{reply.status} {self._flaws[code]}"
-            return Answer(
-                Verdict.UNCERTAIN, error_code=code, error_message=text, is_unclear=True
-            )
-        return Answer(Verdict.ACCEPTED)
+        if not (code or self._claim or self._id):
+            return Answer(Verdict.ACCEPTED)
+        flaw = reply.flaw or "answer_incomplete"
+        said = f"{reply.status} with a code that the settings do not know"
+        return Answer(
+            Verdict.UNCERTAIN,
+            error_code=self._shown(code, reply, _LONGEST_CODE) or flaw,
+            error_message=self._text(reply, n)
+            or (said if code else f"{reply.status} {self._flaws[flaw]}"),
+            is_unclear=True,
+        )
+
+    def _taken(self, reply: _Reply, n: int) -> str | None:
+        """Return the id of a message that was taken; None where that is not said."""
+        if not reply.is_each:
+            return None
+        message_id = as_text(self._id.find(reply.tree, n)) if self._id else ""
+        if self._claim is None:
+            return message_id or None
+        is_yes = as_text(self._claim.find(reply.tree, n)) in self._yes
+        return message_id if is_yes else None
 
     def _of_refusal(self, reply: _Reply, n: int) -> Answer:
-        code = self._code(reply, n)
+        code, is_own = self._code(reply, n)
         ruling = self._codes.get(code) or of_status(reply.status, self._statuses)
+        if ruling.verdict is Verdict.ACCEPTED:
+            return Answer(Verdict.ACCEPTED, self._taken(reply, n) or "")
         throttled = ruling.verdict is Verdict.THROTTLED
         return Answer(
             ruling.verdict,
-            error_code=printable(self._hide(code))[:_LONGEST_CODE]
+            error_code=self._shown(code, reply, _LONGEST_CODE)
             or f"http_{reply.status}",
             error_message=self._text(reply, n),
             retry_after_s=retry_after_s(reply.header) if throttled else None,
-            suppress=ruling.suppress and (reply.is_success or reply.is_about_one),
+            suppress=ruling.suppress and is_own,
         )
 
-    def _code(self, reply: _Reply, n: int) -> str:
-        said = _first(self._codes_at, reply, n)
-        return said or (_first((self._claim,), reply, n) if self._claim else "")
+    def _code(self, reply: _Reply, n: int) -> tuple[str, bool]:
+        """Return an error code, and whether it is this message's alone."""
+        said, path = _first(self._codes_at, reply, n)
+        if not said and self._claim:
+            said, path = _first((self._claim,), reply, n)
+            said = "" if said in self._yes else said
+        is_own = len(reply.messages) == 1 or bool(path and path.is_per_message)
+        return said, is_own
 
     def _text(self, reply: _Reply, n: int) -> str:
-        text = _first(self._texts_at, reply, n)
+        text, _ = _first(self._texts_at, reply, n)
         is_redirect = reply.status // 100 == 3  # noqa: PLR2004 the class "redirection"
         if is_redirect and (location := header_text(reply.header, "location")):
             text = f"redirects are not followed; does url have to be {location}?"
+        return self._shown(text, reply, _LONGEST_TEXT)
+
+    def _shown(self, text: str, reply: _Reply, most: int) -> str:
+        """Take out secrets, the recipients' numbers, and what a terminal acts on."""
         tails = tuple(message.to[-_TAIL:] for message in reply.messages)
 
         def masked(found: re.Match[str]) -> str:
             digits = re.sub(r"\D", "", found[0])
             return f"…{digits[-2:]}" if digits.endswith(tails) else found[0]
 
-        return _NUMBERS.sub(masked, printable(self._hide(text)))[:_LONGEST_TEXT]
+        return _NUMBERS.sub(masked, printable(self._hide(text)))[:most]
 
 
-def _first(paths: Sequence[AnswerPath], reply: _Reply, n: int) -> str:
+def _first(
+    paths: Sequence[AnswerPath], reply: _Reply, n: int
+) -> tuple[str, AnswerPath | None]:
     for path in paths:
-        if path.is_per_message and not (reply.is_success or reply.is_about_one):
+        if path.is_per_message and not reply.is_each:
             continue
         if text := as_text(path.find(reply.tree, n)):
-            return text
-    return ""
+            return text, path
+    return "", None
+
+
+def _marks(paths: Sequence[AnswerPath]) -> tuple[bytes, ...]:
+    """Return what an answer has that has a value at one of the paths."""
+    names = (
+        next(s for s in reversed(path.steps) if isinstance(s, str)) for path in paths
+    )
+    return tuple(msgspec.json.encode(name) for name in names)
 
 
 def _short(path: AnswerPath) -> _Short:
@@ -213,4 +254,18 @@ def _tree(body: Bytes | bytes | None) -> tuple[object, str]:
     try:
         return _decode(body), ""
     except _UNREADABLE:
+        pass
+    whole = bytes(body)
+    try:
+        return _decode(_as_utf_8(whole.removeprefix(_BYTE_ORDER_MARK))), ""
+    except _UNREADABLE:
         return None, "answer_not_json"
+
+
+def _as_utf_8(body: bytes) -> bytes:
+    """Read what is not UTF-8 as ISO-8859-1: of an id and a code that changes nothing."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return body.decode("latin-1").encode()
+    return body
