@@ -52,7 +52,8 @@ def test_values_in_a_body_keep_their_json_types(tmp_path: Path) -> None:
 def test_numbers_as_keys_are_texts(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text(
-        HTTP + "    codes: {007: {verdict: permanent}}\n"
+        HTTP + "    answer: {error_code: [code]}\n"
+        "    codes: {007: {verdict: permanent}}\n"
         "    statuses: {503: {verdict: transient}}\n"
     )
     acme = load(path, environ={}).providers["acme"]

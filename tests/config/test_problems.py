@@ -49,6 +49,11 @@ def problems_of(folder: Path, text: str) -> list[str]:
             "engine.drain_timeout_s = nan (b.yaml, line 1): must be a finite number",
         ),
         (
+            ACME + "    answer: {error_code: code}",
+            "providers.acme.answer.error_code = code (b.yaml, line 6): must be a list, as"
+            " in [a, b]",
+        ),
+        (
             "engine: [1]",
             "engine = [1] (b.yaml, line 1): must be a group of settings",
         ),

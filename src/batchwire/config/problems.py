@@ -33,6 +33,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "model_type": "must be a group of settings",
     "string_pattern_mismatch": "must match {pattern}",
     "string_type": "must be a text",
+    "tuple_type": "must be a list, as in [a, b]",
     "union_tag_invalid": "must be one of {expected_tags}",
     "union_tag_not_found": "must be set",
     "value_error": "{error}",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given, strategies as st
@@ -46,6 +47,34 @@ def render(template: object, message: Message) -> object:
 def test_placeholders_are_filled(template: object, expected: object) -> None:
     message = Message("b1", 4, 1, "+447700900123", "Hi", 2)
     assert render(template, message) == expected
+
+
+@pytest.mark.parametrize(
+    ("encodings", "expected"),
+    [
+        ({}, ["gsm7", "ucs2"]),
+        ({"gsm7": "text", "ucs2": "unicode"}, ["text", "unicode"]),
+        ({"ucs2": 1}, ["gsm7", 1]),
+        ({"gsm7": False, "ucs2": True}, [False, True]),
+    ],
+)
+def test_a_provider_is_told_the_encoding_in_its_words(
+    encodings: object, expected: list[object]
+) -> None:
+    body = {"to": "<to>", "text": "<text>", "type": "<encoding>"}
+    raw = {"url": "https://a.example", "body": body, "encodings": encodings}
+    messages = [Message("b1", 0, 1, "+447700900123", text, 1) for text in ("€", "ж")]
+    for encoding in ("json", "form"):
+        settings = HttpSettings.model_validate({**raw, "encoding": encoding})
+        render = compile_body(settings, str)
+        told = [render([message]) for message in messages]
+        if encoding == "json":
+            assert [json.loads(text)["type"] for text in told] == expected
+        else:
+            words = [json.dumps(word).strip('"') for word in expected]
+            assert [parse_qs(text.decode())["type"] for text in told] == [
+                [word] for word in words
+            ]
 
 
 @given(text=VALUES, around=VALUES.filter(lambda text: "<" not in text))

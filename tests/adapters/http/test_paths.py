@@ -37,7 +37,10 @@ def test_a_list_at_the_top_is_reached() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "a.", ".a", "a..b", "a[", "a[x]", "a[-1]", "a]b", "a[].b[]", "a[]b"],
+    [
+        *["", ".", "a.", ".a", "a..b", "a[", "a[x]", "a[-1]", "a]b", "a[].b[]", "a[]b"],
+        *["$.a", "/a/0/b", "sms.<to_digits>.id"],
+    ],
 )
 def test_what_is_no_path_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"path|more than one"):

@@ -101,6 +101,20 @@ async def test_the_request_is_what_the_settings_say(
     }
 
 
+@pytest.mark.parametrize(("keep_alive_s", "connections"), [(60, 1), (0, 3)])
+async def test_connections_are_kept_as_long_as_said(
+    server: FaultServer,
+    make: Make,
+    message: Build,
+    keep_alive_s: float,
+    connections: int,
+) -> None:
+    provider = make(server.url, keep_alive_s=keep_alive_s)
+    for _ in range(3):
+        await submit(provider, message())
+    assert server.connections == connections
+
+
 async def test_a_form_is_url_encoded(
     server: FaultServer, make: Make, message: Build
 ) -> None:

@@ -48,6 +48,8 @@ def build_client(provider: str, settings: HttpSettings) -> Client:
         .pool_idle_timeout(timedelta(seconds=settings.keep_alive_s))
         .danger_accept_invalid_certs(enable=not settings.verify_tls)
     )
+    if not settings.keep_alive_s:  # the pool would lend out what is closing just now
+        builder = builder.pool_max_idle_per_host(0)
     if settings.ca_file is not None:
         builder = _trusting(builder, provider, settings.ca_file)
     if settings.proxy_from_environment:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 _STEP = re.compile(r"(?:^|(?!^)\.)([^.\[\]]+)|\[(\d*)\]")
+_OTHER_PATH = re.compile(r"^[$/]|<[^>]*>")  # JSONPath, JSON Pointer, a placeholder
 _EACH = -1
 
 
@@ -33,7 +34,7 @@ class AnswerPath:
             name, index = step.groups()
             steps.append(name or (int(index) if index else _EACH))
             end = step.end()
-        if not steps or end < len(text):
+        if not steps or end < len(text) or _OTHER_PATH.search(text):
             problem = f"{text!r} is no path; write it as id, data.id or messages[].id"
             raise ValueError(problem)
         if steps.count(_EACH) > 1:

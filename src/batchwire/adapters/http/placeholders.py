@@ -12,9 +12,12 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from batchwire.domain import segments
+from batchwire.domain.encoding import Encoding
 from batchwire.domain.outcome import Message
 
-VALUES: Final[Mapping[str, Callable[[Message], str | int]]] = {
+Value = Callable[[Message], str | int]
+_VALUES: Final[Mapping[str, Value]] = {
     "to": attrgetter("to"),  # E.164 with the plus
     "to_digits": lambda message: message.to.removeprefix("+"),
     "text": attrgetter("text"),
@@ -25,10 +28,22 @@ VALUES: Final[Mapping[str, Callable[[Message], str | int]]] = {
     "position": attrgetter("position"),
     "attempt": attrgetter("attempt"),
 }
+_ENCODING: Final = "encoding"  # of its text, in the provider's words
+_NAMES: Final = (*_VALUES, _ENCODING)
 TO: Final = frozenset({"to", "to_digits"})
 MESSAGES: Final = "messages"  # the list of rendered items
 SECRET: Final = "env:"  # <env:NAME> is the environment variable NAME  # noqa: S105
 _PLACEHOLDER = re.compile(r"<(env:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z_]+)>")
+
+
+def values(encodings: Mapping[Encoding, str | int]) -> Mapping[str, Value]:
+    """Return what the placeholders of a message stand for, by name."""
+
+    def encoding(message: Message) -> str | int:
+        found = segments.count(message.text).encoding
+        return encodings.get(found, found.value)
+
+    return {**_VALUES, _ENCODING: encoding}
 
 
 def split(text: str) -> Iterator[tuple[str, str]]:
@@ -42,7 +57,7 @@ def split(text: str) -> Iterator[tuple[str, str]]:
     for found in _PLACEHOLDER.finditer(text):
         name = found[1]
         if not _is_known(name):
-            known = ", ".join(f"<{name}>" for name in (*VALUES, MESSAGES, "env:NAME"))
+            known = ", ".join(f"<{name}>" for name in (*_NAMES, MESSAGES, "env:NAME"))
             problem = f"there is no placeholder <{name}>; there are {known}"
             raise ValueError(problem)
         if name == MESSAGES and found[0] != text:
@@ -85,4 +100,4 @@ def keys_in(node: JsonValue) -> Iterator[str]:
 
 
 def _is_known(name: str) -> bool:
-    return name in VALUES or name == MESSAGES or name.startswith(SECRET)
+    return name in _NAMES or name == MESSAGES or name.startswith(SECRET)

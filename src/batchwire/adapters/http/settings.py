@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -24,6 +24,7 @@ from batchwire.adapters.http.placeholders import (
     written_in,
 )
 from batchwire.adapters.http.rulings import Ruling
+from batchwire.domain.encoding import Encoding
 
 _DAY_S = 86_400
 
@@ -79,11 +80,16 @@ class HttpSettings(StrictModel):
     )
     body: dict[str, JsonValue] = Field(
         description="The request body. Strings may contain <to>, <to_digits>, <text>,"
-        " <parts>, <key>, <reference>, <batch_id>, <position>, <attempt>, <env:NAME>;"
+        " <encoding>, <parts>, <key>, <reference>, <batch_id>, <position>, <attempt>, <env:NAME>;"
         " `<messages>` is the list of items."
     )
     item: dict[str, JsonValue] | None = Field(
         default=None, description="One message of the list `<messages>` in `body`."
+    )
+    encodings: dict[Encoding, Word | int | bool] = Field(
+        default_factory=dict,
+        description="What <encoding> writes for a text in `gsm7` or `ucs2`, where the"
+        " provider has to be told and has words of its own.",
     )
     batch_size: int = Field(
         default=1, ge=1, le=10_000, description="Most messages of one request."
@@ -97,7 +103,7 @@ class HttpSettings(StrictModel):
     codes: dict[str, Ruling] = Field(
         default_factory=dict, description="What the provider's error codes mean."
     )
-    statuses: dict[int, Ruling] = Field(
+    statuses: dict[Annotated[int, Field(ge=200, le=599)], Ruling] = Field(
         default_factory=dict,
         description="What HTTP statuses mean that come without a known code;"
         " wins over the defaults.",
@@ -176,6 +182,10 @@ class HttpSettings(StrictModel):
             yield from self._contradictions_of_form()
         if self.batch_size > 1:
             yield from self._contradictions_of_batch()
+        if (self.codes or self.code_table) and not (
+            self.answer.error_code or self.answer.accepted
+        ):
+            yield "codes and code_table need answer.error_code or answer.accepted"
         yield from _left_out(in_body | in_item)
         yield from self._never_filled()
         yield from self._headers_set_twice()
@@ -201,8 +211,8 @@ class HttpSettings(StrictModel):
             yield f"{name} is set twice, by headers, auth or idempotency_header"
 
     def _contradictions_of_form(self) -> Iterator[str]:
-        if self.item is not None:
-            yield "encoding form carries one message: no item"
+        if self.item is not None or self.batch_size > 1:
+            yield "encoding form carries one message: no item, no batch_size"
         if any(isinstance(value, dict | list) for value in self.body.values()):
             yield "encoding form needs a flat body"
 
