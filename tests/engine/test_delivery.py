@@ -374,6 +374,46 @@ async def test_answers_that_nobody_understands_wait_for_a_person(
     assert await service.flaws() == []
 
 
+async def test_a_refusal_of_everybody_that_nobody_explained_asks_once(
+    store: SqlStore, clock: FastClock
+) -> None:
+    """An account that is no good must not burn the list; a list of wrong numbers may."""
+    refused = Answer(
+        Verdict.PERMANENT, error_code="21659", error_message="no From", is_unclear=True
+    )
+    provider = ScriptedProvider(lambda _: refused, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100))
+    async with service.running():
+        paused = await service.until(Status.DELIVERY_PAUSED)
+        assert paused.state.reason == (
+            "scripted: refuses one like the other: no From (21659); if that is about the"
+            " recipients, resume, and list the code or status as permanent"
+        )
+        assert paused.counts[Outcome.OPEN] > 50
+        await service.operate(Operation.RESUME)
+        batch = await service.until(Status.DELIVERY_FAILED)
+    assert batch.counts[Outcome.FAILED] == 100
+    assert len(provider.submitted) == 100
+
+
+async def test_refusals_with_acceptances_between_them_ask_nobody(
+    store: SqlStore, clock: FastClock
+) -> None:
+    def script(message: Message) -> Answer:
+        if message.position % 20 == 0:
+            return ACCEPTED
+        return Answer(Verdict.PERMANENT, error_code="http_400", is_unclear=True)
+
+    provider = ScriptedProvider(script)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100))
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.state.status is Status.COMPLETED
+    assert batch.counts[Outcome.FAILED] == 95
+
+
 async def test_what_a_provider_says_with_a_code_is_logged_once(
     store: SqlStore, clock: FastClock
 ) -> None:

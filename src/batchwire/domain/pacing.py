@@ -196,6 +196,9 @@ class Circuit:
         self._opened = 0  # times in a row
         self._opened_at = 0.0  # the first of them
         self._tried = 0  # trials, since it opened last
+        self._refused_by = ""  # the code of the last refusals in a row
+        self._refused_alike = 0  # so many had it
+        self._asked: set[str] = set()
         self.is_proven = False  # the last answer says that the provider is there
         self.is_accepting = False  # it was an acceptance: one more says nothing new
         self.is_open = False
@@ -207,6 +210,7 @@ class Circuit:
         if is_accepted:
             self.failing.clear()
             self._was_accepted = True
+            self._refused_alike = 0
         self.is_proven, self.is_accepting = True, is_accepted
         self.is_open = self.is_tripped = False
 
@@ -248,6 +252,22 @@ class Circuit:
         self.is_open = True
         self._opened += 1
         self._tried = 0
+        return True
+
+    def refuses_alike(self, code: str) -> bool:
+        """
+        Count a refusal by a code that nobody has explained.
+
+        True, once for each code, where as many as failures open it had the same in a
+        row: what is said to everybody blames us rather than them.
+        """
+        self._refused_alike = 1 + (
+            self._refused_alike if code == self._refused_by else 0
+        )
+        self._refused_by = code
+        if self._refused_alike < self._most or code in self._asked:
+            return False
+        self._asked.add(code)
         return True
 
     def trip(self, now: float) -> None:

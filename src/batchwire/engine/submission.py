@@ -443,6 +443,13 @@ class Line:
                 reason=self.trouble,
             )
             self._hunger.set()
+        for refused in (a for a in answers if a.verdict is Verdict.PERMANENT):
+            if refused.is_unclear and self.circuit.refuses_alike(refused.error_code):
+                self.refusal = (
+                    f"refuses one like the other{_detail(refused)}; if that is about the"
+                    " recipients, resume, and list the code or status as permanent"
+                )
+                self._hunger.set()
         if Verdict.THROTTLED in verdicts:
             waits = [a.retry_after_s for a in answers if a.retry_after_s is not None]
             whose = {

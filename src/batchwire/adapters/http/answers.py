@@ -175,6 +175,7 @@ class AnswerReader:
         if ruling.verdict is Verdict.ACCEPTED:
             return Answer(Verdict.ACCEPTED, self._taken(reply, n) or "")
         throttled = ruling.verdict is Verdict.THROTTLED
+        is_listed = code in self._codes or reply.status in self._statuses
         return Answer(
             ruling.verdict,
             error_code=self._shown(code, reply, _LONGEST_CODE)
@@ -182,6 +183,7 @@ class AnswerReader:
             error_message=self._text(reply, n),
             retry_after_s=retry_after_s(reply.header) if throttled else None,
             suppress=ruling.suppress and is_own,
+            is_unclear=ruling.verdict is Verdict.PERMANENT and not is_listed,
         )
 
     def _code(self, reply: _Reply, n: int) -> tuple[str, bool]:
