@@ -1,12 +1,14 @@
 """What a dead worker had submitted under ``resend``, and the batch ends before the rest."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch, OnUncertain
+from batchwire.domain.events import EventType
 from batchwire.domain.lifecycle import Operation, Trigger
 from batchwire.domain.operations import Change
 from batchwire.domain.outcome import Outcome
@@ -166,4 +168,26 @@ async def test_what_was_in_flight_at_a_pause_has_escaped_though_its_engine_died(
     await store.resign("dead")
     await rescue(store, clock)
     assert (await store.batch("b1")).state.escaped == (0 if is_resumed else INTENT)
+    assert await service.flaws() == []
+
+
+async def test_who_finds_that_another_took_it_back_leaves_it_at_that(
+    store: SqlStore,
+    service: Service,
+    clock: FastClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await _intend(store)
+    await store.resign("dead")
+    change = store.change
+
+    async def late(*args: Any, **told: Any) -> Batch:  # noqa: ANN401
+        monkeypatch.undo()
+        await rescue(store, clock)
+        return await change(*args, **told)
+
+    monkeypatch.setattr(store, "change", late)
+    await rescue(store, clock)
+    notes = [e async for e in store.replay("b1") if e.type is EventType.NOTE]
+    assert [note.data["note"] for note in notes] == ["recovered"] * 2
     assert await service.flaws() == []
