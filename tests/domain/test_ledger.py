@@ -134,6 +134,8 @@ def message(position: int = 0, attempt: int = 1) -> Message:
         (Verdict.TRANSIENT, OnUncertain.HOLD, 2, "retry", (Outcome.UNCERTAIN, 2)),
         (Verdict.PERMANENT, OnUncertain.HOLD, 2, "retry", (Outcome.UNCERTAIN, 2)),
         (Verdict.PERMANENT, OnUncertain.DROP, 2, "retry", (Outcome.FAILED, 2)),
+        (Verdict.TRANSIENT, OnUncertain.RESEND, 2, "retry", (Outcome.UNCERTAIN, 2)),
+        (Verdict.PERMANENT, OnUncertain.RESEND, 2, "retry", (Outcome.UNCERTAIN, 2)),
         (Verdict.UNCERTAIN, OnUncertain.RESEND, 2, "retry", (Outcome.OPEN, 2 | REPEAT)),
     ],
 )
