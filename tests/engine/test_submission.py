@@ -48,16 +48,16 @@ class OneMessage:
 
 
 class Trusted:
-    """A heart that beats."""
+    """A heart that beats, until it is told not to."""
 
     is_trusted = True
 
 
-def line_to(provider: ScriptedProvider) -> Line:
+def line_to(provider: ScriptedProvider, trusted: Trusted | None = None) -> Line:
     """Make the line to a provider; nothing holds it."""
     pace = SharedPace("acme", Rate(parts_per_s=0.0, burst=0.0), lambda: None)
     pace.set(None, is_shared=False)
-    heart = cast("Heart", Trusted())
+    heart = cast("Heart", trusted or Trusted())
     settings, hunger = EngineSettings(), asyncio.Event()
     line = Line(provider, pace, SystemClock(), settings, hunger, heart)
     line.heard_until = inf
@@ -93,3 +93,18 @@ async def test_an_acceptance_behind_a_refusal_for_good_takes_a_failure_back() ->
         await until(lambda: len(provider.submitted) == count and not line.in_flight)  # noqa: B023 - used at once
     await line.close()
     assert not line.circuit.is_open
+
+
+async def test_whoever_may_have_been_declared_dead_submits_nothing() -> None:
+    provider, heart = ScriptedProvider(concurrency=1), Trusted()
+    line = line_to(provider, heart)
+    heart.is_trusted = False
+    await line.open()
+    load: Any = OneMessage("b1")
+    line.offer([Slice(load, 0, 1)])
+    await asyncio.sleep(0.1)
+    assert line.is_held
+    assert not provider.submitted
+    heart.is_trusted = True
+    await until(lambda: provider.submitted)
+    await line.close()
