@@ -131,7 +131,12 @@ async def test_uncertain_submissions_follow_the_policy(
 
 
 @pytest.mark.parametrize(
-    ("answers", "code"), [([], "answer_count"), (None, "provider_raised")]
+    ("answers", "code"),
+    [
+        ([], "answer_count"),
+        ([ACCEPTED, ACCEPTED], "answer_count"),
+        (None, "provider_raised"),
+    ],
 )
 async def test_what_a_faulty_provider_was_given_is_uncertain(
     store: SqlStore, clock: FastClock, answers: list[Answer] | None, code: str
