@@ -96,6 +96,7 @@ def test_parts_join_to_the_text_and_each_fits(text: str, bits: ReferenceBits) ->
 
 @given(st.lists(texts), reference_bits)
 @example(["a\0b", "a" * 161, "Ł" * 71], 8)
+@example(["a" * 160, "a" * 161], 8)
 def test_counting_all_is_counting_each(chunk: list[str], bits: ReferenceBits) -> None:
     parts = count_all(chunk, reference_bits=bits)
     assert list(parts) == [
