@@ -59,6 +59,13 @@ def test_what_cannot_be_unpacked_is_damage(
         read(data)
 
 
+def test_a_digit_that_is_another_by_now_is_damage() -> None:
+    data = pack(Payload(VERSION, "+4478\n+4479", (), b"\1\1"))
+    assert b"+4478" in data
+    with pytest.raises(StoreDamaged):
+        unpack_payload(data.replace(b"+4478", b"+4477"))
+
+
 @given(st.lists(entries, max_size=6))
 def test_folding_packed_segments_is_the_last_word_of_each(
     written: list[dict[int, tuple[Outcome, int]]],
