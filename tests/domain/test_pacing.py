@@ -163,6 +163,32 @@ def test_a_wait_that_a_provider_asks_of_one_alone_is_kept_at_the_rate() -> None:
     assert pace.limit == 100
 
 
+def test_a_wait_that_a_provider_asks_for_is_kept_for_five_minutes_at_most() -> None:
+    pace = Pace(100.0)
+    pace.throttled(2.0, 86_400.0, crowd(1))
+    assert pace.delay_s(2.0) == 300.0
+
+
+def test_another_rate_frees_nobody_from_a_cut_but_where_it_is_less() -> None:
+    pace = Pace(100.0)
+    sent_in(pace, 2, 1)
+    pace.throttled(2.0, None, crowd(30))
+    pace.delay_s(2.1)
+    cut_to = pace.limit
+    pace.change(200.0, 0.0)
+    assert (pace.limit, pace.is_throttled) == (cut_to, True)
+    pace.change(10.0, 0.0)
+    assert (pace.limit, pace.is_throttled) == (10.0, False)
+
+
+def test_what_was_saved_up_does_not_go_at_once_after_a_cut() -> None:
+    pace = Pace(1000.0)
+    sent_in(pace, 1, 1)
+    assert pace.delay_s(2.0) == 0
+    pace.throttled(2.0, None, crowd(100))
+    assert sent_in(pace, 0.001, 1, start=2.0) <= 2
+
+
 def test_what_went_before_a_silence_is_no_measure_of_the_rate() -> None:
     pace = Pace(100.0)
     sent_in(pace, 1, 1)
@@ -210,18 +236,50 @@ def test_who_failed_while_others_succeeded_opens_no_circuit_alone() -> None:
     assert [circuit.failed(0.0, {A: n}) for n in (2, 3, 4)] == [False] * 3
 
 
+def test_where_nobody_ever_succeeded_a_later_attempt_opens_it_too() -> None:
+    circuit = Circuit(20, 60.0, 0.0)
+    assert [circuit.failed(0.0, {A: n}) for n in (2, 3)] == [False, True]
+
+
+def test_one_who_fails_often_is_no_failure_in_a_row() -> None:
+    circuit = Circuit(3, 60.0, 0.0)
+    circuit.succeeded()
+    assert not any(circuit.failed(0.0, {A: n}) for n in range(2, 9))
+
+
+def test_who_opened_a_circuit_opens_it_again_where_nobody_was_accepted() -> None:
+    circuit = Circuit(20, 60.0, 0.0)
+    circuit.succeeded()
+    assert [circuit.failed(0.0, {A: n}) for n in (1, 2)] == [False, True]
+    circuit.succeeded(is_accepted=False)
+    assert circuit.failed(0.0, {A: 3})
+
+
 def test_a_trial_is_of_up_to_three_where_it_may_be_the_fault_of_each() -> None:
     circuit = Circuit(1, 60.0, 0.0)
     circuit.failed(0.0)
     circuit.try_again()
     whom = [{A: 1}, {B: 1}, {C: 1}]
-    assert [circuit.failed(0.0, one, has_others=True) for one in whom] == [
-        *(False, False, True)
-    ]
-    circuit.try_again()
+    for _ in range(2):
+        assert [circuit.failed(0.0, one, has_others=True) for one in whom] == [
+            *(False, False, True)
+        ]
+        circuit.try_again()
     assert circuit.failed(0.0, {A: 1})  # nobody else is there
     circuit.try_again()
     assert circuit.failed(0.0, has_others=True)  # it cannot be theirs
+
+
+def test_the_trials_of_another_outage_are_counted_anew() -> None:
+    circuit = Circuit(1, 60.0, 0.0)
+    circuit.trip(0.0)
+    assert not circuit.failed(0.0, {A: 1}, has_others=True)
+    circuit.succeeded()
+    circuit.trip(1.0)
+    whom = [{A: 1}, {B: 1}, {C: 1}]
+    assert [circuit.failed(1.0, one, has_others=True) for one in whom] == [
+        *(False, False, True)
+    ]
 
 
 def test_a_circuit_that_is_tripped_by_others_makes_a_trial_first() -> None:
@@ -282,3 +340,13 @@ def test_what_a_provider_asks_us_to_wait_does_not_count_as_slowness() -> None:
         pace.take(1, now)
     pace.throttled(now, 1.0, crowd(5))
     assert pace.limit >= 20
+
+
+def test_a_wait_in_the_first_second_does_not_count_as_slowness_either() -> None:
+    pace = Pace(100.0)
+    for n in range(60):
+        pace.take(1, n / 100)
+    pace.throttled(0.6, 1.0, crowd(5))
+    pace.take(1, 1.65)
+    pace.throttled(1.65, None, crowd(5))
+    assert pace.limit >= 40
