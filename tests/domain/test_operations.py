@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from batchwire.domain import operations
@@ -160,6 +161,25 @@ def test_a_fact_that_does_not_fit_changes_nothing(
 ) -> None:
     change = operations.enter(batch(status), trigger, NOON)
     assert change == Change() or change.facts[0].data["by"] == operations.SERVICE
+
+
+def test_the_service_resumes_nothing_that_somebody_paused_since() -> None:
+    paused = batch(Status.DELIVERY_PAUSED)
+    assert operations.enter(paused, Trigger.PROVIDER_BACK, NOON) == Change()
+    its_own = msgspec.structs.replace(paused, resume_at=NOON)
+    (told,) = operations.enter(its_own, Trigger.PROVIDER_BACK, NOON).facts
+    assert told.delta["status"] is Status.DELIVERY_READY
+
+
+def test_a_delivery_has_started_when_it_first_did() -> None:
+    ready = batch(Status.DELIVERY_READY)
+    (first,) = operations.enter(ready, Trigger.DELIVERY_STARTED, NOON).facts
+    assert first.delta["started_at"] == NOON
+    state = msgspec.structs.replace(ready.state, started_at=NOON)
+    again = msgspec.structs.replace(ready, state=state)
+    later = NOON + timedelta(hours=1)
+    (second,) = operations.enter(again, Trigger.DELIVERY_STARTED, later).facts
+    assert "started_at" not in second.delta
 
 
 def test_expiry_ends_what_is_open() -> None:
