@@ -196,3 +196,19 @@ def test_an_id_with_a_line_break_stays_with_its_recipient() -> None:
     judge = Judge(1, OnUncertain.HOLD)
     state = ChunkState(3, [judge.segment((0, 1, 0), messages, answers, frozenset())])
     assert state.provider_ids() == {0: "a", 1: "b c", 2: "d"}
+
+
+def test_a_further_answer_without_an_id_leaves_the_one_of_before() -> None:
+    judge = Judge(3, OnUncertain.HOLD)
+    messages = [message(n) for n in range(2)]
+    lost = [Answer(Verdict.UNCERTAIN, one) for one in ("a", "b")]
+    later = [Answer(Verdict.ACCEPTED, one) for one in ("", "c")]
+    told = [judge.segment((0, 1, 0), messages, some) for some in (lost, later)]
+    assert ChunkState(2, told).provider_ids() == {0: "a", 1: "c"}
+
+
+def test_where_nobody_has_an_id_none_is_written() -> None:
+    messages = [message(n) for n in range(3)]
+    answers = [Answer(Verdict.ACCEPTED)] * 3
+    told = Judge(3, OnUncertain.HOLD).segment((0, 1, 0), messages, answers)
+    assert told.ids == ""
