@@ -48,6 +48,12 @@ def test_a_message_larger_than_what_is_ahead_gets_its_slots_in_one_piece() -> No
     assert (given_.parts, tat_s) == (6, 1003.0)
 
 
+def test_a_remainder_too_small_for_a_message_is_left_to_others() -> None:
+    given_, tat_s = grant(ask(least=3, most=8), HUNDRED, 1000.0, 1000.0)
+    assert given_.parts == 6
+    assert tat_s == pytest.approx(1000.06)
+
+
 def test_a_clock_that_was_set_back_an_hour_stops_nobody() -> None:
     given_, _ = grant(ask(), HUNDRED, 4600.0, 1000.0)
     assert (given_.parts, given_.wait_s) == (1, 0.0)
