@@ -21,6 +21,7 @@ class Workers:
         self.signs: list[str] = []
         self.resigned: list[str] = []
         self.error: Exception | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def become_engine(self, owner: str, lasts_s: float) -> bool:
         """See the port."""
@@ -32,6 +33,7 @@ class Workers:
         assert lasts_s == SETTINGS.dead_after_s
         if self.error is not None:
             raise self.error
+        self.meanwhile()
         self.signs.append(owner)
 
     async def resign(self, owner: str) -> None:
@@ -106,6 +108,19 @@ async def test_who_was_suspended_with_the_machine_does_not_trust_itself(
     clock.jump_wall(-86_400.0)  # set back: that is no reason
     trust.append(heart.is_trusted)
     assert trust == [False, True, True]
+
+
+async def test_the_trust_lasts_from_before_the_sign_was_given(
+    start: Start, clock: ManualClock, workers: Workers
+) -> None:
+    """The database may have had it long before we hear so."""
+    workers.meanwhile = lambda: clock.jump_wall(SETTINGS.trust_s)
+    heart, _ = await start()
+    trust = [heart.is_trusted]
+    await clock.advance(SETTINGS.heartbeat_s)
+    trust.append(heart.is_trusted)
+    assert trust == [False, False]
+    assert workers.signs == [heart.owner] * 2
 
 
 async def test_who_was_declared_dead_ends_and_comes_again_under_another_name(
