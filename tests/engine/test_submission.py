@@ -108,3 +108,14 @@ async def test_whoever_may_have_been_declared_dead_submits_nothing() -> None:
     heart.is_trusted = True
     await until(lambda: provider.submitted)
     await line.close()
+
+
+async def test_what_goes_without_a_rate_is_counted_for_when_it_is_throttled() -> None:
+    provider = ScriptedProvider(concurrency=1)
+    line = line_to(provider)
+    await line.open()
+    loads: list[Any] = [OneMessage(f"b{n}") for n in range(3)]
+    line.offer([Slice(load, 0, 1) for load in loads])
+    await until(lambda: len(provider.submitted) == 3)
+    await line.close()
+    assert line.pace.uncounted == 3
