@@ -30,6 +30,11 @@ def test_moving_keeps_the_sum_and_empties_the_source(some: bytes) -> None:
     assert after[Outcome.OPEN] == 0
 
 
+def test_who_expired_is_invalid_or_failed_has_failed() -> None:
+    some = bytes([Outcome.FAILED, Outcome.INVALID, Outcome.EXPIRED, Outcome.UNCERTAIN])
+    assert counts.failed(counts.count(some)) == 3
+
+
 def test_names_are_those_of_the_outcomes() -> None:
     named = counts.named(counts.count(bytes([Outcome.ACCEPTED, Outcome.INVALID])))
     assert {name: n for name, n in named.items() if n} == {"accepted": 1, "invalid": 1}
