@@ -91,6 +91,22 @@ def test_an_operation_moves_holds_or_is_refused(
         )
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        Status.SCHEDULED,
+        Status.PREPARATION_READY,
+        Status.PREPARATION_RUNNING,
+        Status.DELIVERY_READY,
+        Status.DELIVERY_RUNNING,
+    ],
+)
+def test_to_resume_what_goes_on_succeeds_without_effect(status: Status) -> None:
+    change = ask(batch(status), Operation.RESUME)
+    assert change.refusal is None
+    assert [fact.data.get("effect") for fact in change.facts] == ["none"]
+
+
 def test_an_operation_for_the_other_phase_is_refused() -> None:
     change = ask(batch(Status.DELIVERY_RUNNING), Operation.PAUSE, Phase.PREPARATION)
     assert change.refusal is not None
@@ -122,6 +138,11 @@ def test_an_abort_ends_what_is_open() -> None:
 def test_what_escaped_an_earlier_pause_is_none_of_this_one(status: Status) -> None:
     paused = operations.operate(batch(status), command(Operation.PAUSE), NOON)
     assert paused.facts[-1].delta["escaped"] == 0
+
+
+def test_what_escaped_a_pause_is_known_after_an_abort() -> None:
+    aborted = ask(batch(Status.DELIVERY_PAUSED), Operation.ABORT)
+    assert "escaped" not in aborted.facts[-1].delta
 
 
 def test_a_pause_tells_by_whom_and_a_resume_forgets_it() -> None:
