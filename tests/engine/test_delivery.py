@@ -130,6 +130,21 @@ async def test_uncertain_submissions_follow_the_policy(
     assert await service.flaws() == []
 
 
+async def test_whose_second_answer_is_lost_too_is_uncertain_and_sent_no_third_time(
+    store: SqlStore, clock: FastClock
+) -> None:
+    lost = Answer(Verdict.UNCERTAIN, error_code="timeout")
+    provider = ScriptedProvider(lambda m: lost if m.position == 3 else ACCEPTED)
+    service = Service(store, clock, {"scripted": provider})
+    recipients = numbers(10)
+    await service.take(recipients, on_uncertain=OnUncertain.RESEND)
+    await service.run()
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.UNCERTAIN] == 1
+    assert provider.sent_to[recipients[3]] == 2
+    assert await service.flaws() == []
+
+
 @pytest.mark.parametrize(
     ("answers", "code"),
     [
