@@ -14,7 +14,7 @@ from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
 from batchwire.engine import preparation
 from batchwire.engine.preparation import Preparation
-from batchwire.errors import StoreBusy, StoreInDoubt
+from batchwire.errors import StaleLease, StoreBusy, StoreInDoubt
 from batchwire.testing.builders import (
     FastClock,
     FlakyStore,
@@ -194,6 +194,52 @@ async def test_after_a_commit_in_doubt_it_goes_on_behind_what_is_stored(
     assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 200
     assert set(provider.sent_to.values()) == {1}
     assert await service.flaws() == []
+
+
+async def test_whoever_lost_its_lease_fails_no_batch(
+    store: SqlStore, clock: FastClock
+) -> None:
+    is_lost = False
+
+    class Lost(FlakyStore):
+        async def add_chunks(self, *args: Any) -> Status:  # noqa: ANN401 - as the store's
+            nonlocal is_lost
+            if not is_lost:
+                is_lost = True
+                raise StaleLease("batch b1 is prepared by another worker now")
+            return await store.add_chunks(*args)
+
+    lost = Lost(store, lambda _: False)
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider}, engine_store=lost)
+    await service.take(PEOPLE)
+    await service.run()
+    assert is_lost
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == len(PEOPLE)
+    assert await service.flaws() == []
+
+
+async def test_whoever_is_cancelled_waits_for_what_is_being_written(
+    store: SqlStore, clock: FastClock
+) -> None:
+    is_writing = asyncio.Event()
+    written: list[Status] = []
+
+    class Slow(FlakyStore):
+        async def add_chunks(self, *args: Any) -> Status:  # noqa: ANN401 - as the store's
+            is_writing.set()
+            await asyncio.sleep(0.1)
+            written.append(await store.add_chunks(*args))
+            return written[-1]
+
+    await Service(store, clock, {}).take(numbers(200), chunk_size=5)
+    slow = Slow(store, lambda _: False)
+    preparing = asyncio.create_task(prepare(slow, clock, "b1", store))
+    await is_writing.wait()
+    preparing.cancel()
+    await asyncio.wait([preparing])
+    assert written == [Status.PREPARATION_RUNNING]
+    assert (await store.batch("b1")).prepared_by == ""
 
 
 async def test_a_list_of_which_a_part_is_gone_fails_its_batch(
