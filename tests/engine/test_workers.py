@@ -167,14 +167,18 @@ async def events_of(url: str) -> list[Event]:
     return found
 
 
-async def test_a_worker_with_nothing_to_do_hears_of_a_new_batch_at_once(
+async def test_a_worker_with_nothing_to_do_hears_of_batch_and_operation_at_once(
     postgres_url: str,
 ) -> None:
     store = SqlStore(PostgresDatabase(postgres_url), FastClock(1.0))
     other = SqlStore(PostgresDatabase(postgres_url), FastClock(1.0))
     seen = await store.changed(0, 0.0)
-    hearing = asyncio.ensure_future(store.changed(seen, 600.0))
-    await Service(other, FastClock(1.0), {}).take(numbers(1))
-    assert await asyncio.wait_for(hearing, 20.0) > seen
+    service = Service(other, FastClock(1.0), {})
+    for change in (service.take(numbers(1)), service.operate(Operation.ABORT)):
+        hearing = asyncio.ensure_future(store.changed(seen, 600.0))
+        await change
+        heard = await asyncio.wait_for(hearing, 20.0)
+        assert heard > seen
+        seen = heard
     await store.close()
     await other.close()
