@@ -658,6 +658,20 @@ class StoreContract:
         assert batch.limited_by == "rate"
         assert batch.state.counts[ACCEPTED] == 1
 
+    async def test_progress_that_was_told_a_moment_ago_is_not_told_again(
+        self, store: FullStore, clock: ManualClock
+    ) -> None:
+        """By whomever: each of many workers would tell it."""
+        await self.delivering(store)
+        told = Flush(batch_id="b1", facts=(operations.progress(),))
+        await clock.advance(2)
+        for owner in (ME, OTHER):
+            await store.flush(owner, [told])
+        await clock.advance(2)
+        await store.flush(OTHER, [told])
+        found = [e.data.get("progress") async for e in store.replay("b1")]
+        assert found.count(True) == 2
+
     async def test_a_change_forgets_what_limits(self, store: FullStore) -> None:
         """Who said so may be dead; who lives says it again with its next flush."""
         await self.delivering(store)
