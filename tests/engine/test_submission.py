@@ -119,3 +119,17 @@ async def test_what_goes_without_a_rate_is_counted_for_when_it_is_throttled() ->
     await until(lambda: len(provider.submitted) == 3)
     await line.close()
     assert line.pace.uncounted == 3
+
+
+async def test_who_is_throttled_goes_behind_the_others() -> None:
+    provider = ScriptedProvider(
+        lambda m: Answer(Verdict.THROTTLED if m.batch_id == "b0" else Verdict.ACCEPTED),
+        concurrency=1,
+    )
+    line = line_to(provider)
+    loads: list[Any] = [OneMessage(f"b{n}") for n in range(3)]
+    line.offer([Slice(load, 0, 1) for load in loads])
+    await line.open()
+    await until(lambda: len(provider.submitted) >= 3)
+    await line.close()
+    assert [one.batch_id for one in provider.submitted][:3] == ["b0", "b1", "b2"]
