@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
 from batchwire.engine import preparation
 from batchwire.engine.preparation import Preparation
+from batchwire.engine.settings import EngineSettings
 from batchwire.errors import StaleLease, StoreBusy, StoreInDoubt
 from batchwire.testing.builders import (
     FastClock,
@@ -153,6 +155,21 @@ async def test_a_patient_batch_is_prepared_however_many_urgent_ones_come(
 
 async def _has_chunks(store: SqlStore, batch_id: str) -> bool:
     return sum((await store.batch(batch_id)).counts) > 0
+
+
+async def test_what_another_prepares_takes_no_place_here(
+    store: SqlStore, clock: FastClock
+) -> None:
+    settings = EngineSettings(max_preparing_batches=1)
+    service = Service(store, clock, {"scripted": ScriptedProvider()}, settings)
+    async with service.running():
+        await store.become_engine("other", 100_000.0)
+        await service.take(PEOPLE, schedule_time=clock.now() + timedelta(seconds=20))
+        assert await store.begin_preparing("b1", "other")
+        await asyncio.sleep(0.5)  # 25 s of its clock: the first is ready
+        await service.take(PEOPLE, "b2")
+        await service.until(Status.COMPLETED, batch_id="b2")
+        assert (await store.batch("b1")).prepared_by == "other"
 
 
 async def test_a_list_that_cannot_be_read_back_fails_its_batch_in_a_sentence(
