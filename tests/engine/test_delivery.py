@@ -206,6 +206,22 @@ async def test_refused_credentials_pause_the_batch_and_burn_nobody(
     assert await service.flaws() == []
 
 
+async def test_a_resume_tries_what_was_refused_again_in_the_same_engine(
+    store: SqlStore, clock: FastClock
+) -> None:
+    refused = Answer(Verdict.CONFIGURATION, error_code="http_401")
+    provider = ScriptedProvider(lambda _: refused)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(20))
+    async with service.running():
+        await service.until(Status.DELIVERY_PAUSED)
+        provider.script = lambda _: ACCEPTED
+        await service.operate(Operation.RESUME)
+        batch = await service.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == 20
+    assert await service.flaws() == []
+
+
 async def test_an_answer_that_comes_before_a_pause_by_the_service_escapes_and_is_told(
     store: SqlStore, clock: FastClock
 ) -> None:
