@@ -83,3 +83,19 @@ async def test_what_four_write_of_a_batch_at_once_adds_up(
     left = await asyncio.gather(*map(deliver, owners))
     assert sorted(chain.from_iterable(left)) == list(range(0, FOUR * EACH * SIZE, SIZE))
     assert await Service(store, clock, {}).flaws() == []
+
+
+async def test_what_four_tell_of_a_batch_at_once_is_told_one_after_the_other(
+    store: SqlStore, clock: ManualClock
+) -> None:
+    await make.delivering(store)
+    await make.operate(store, Operation.PAUSE)
+
+    async def tell(owner: str) -> None:
+        await store.become_engine(owner, 30.0)
+        for _ in range(EACH):
+            await store.flush(owner, [Flush(batch_id="b1", escaped=1)])
+
+    await asyncio.gather(*(tell(f"worker-{n}") for n in range(FOUR)))
+    assert (await store.batch("b1")).state.escaped == FOUR * EACH
+    assert await Service(store, clock, {}).flaws() == []
