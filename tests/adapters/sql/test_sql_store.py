@@ -1,6 +1,7 @@
 """The SQLite store keeps the promises of its port."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -38,6 +39,19 @@ async def test_a_service_that_was_killed_is_none(
         await store.become_engine(ME, LASTS_S)
     assert await store.has_engine()  # the lock is held: by the next one, as it were
     assert not await store.has_service()
+
+
+async def test_a_service_of_another_machine_is_one_as_far_as_anybody_knows(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process cannot be looked for here."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220
+    ended.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: ended.pid)
+        patch.setattr(socket, "gethostname", lambda: "elsewhere")
+        await store.become_engine(ME, LASTS_S)
+    assert await store.has_service()
 
 
 async def test_an_engine_that_was_killed_is_not_at_work(
