@@ -104,6 +104,21 @@ async def test_no_engine_is_at_work_once_its_signs_are_too_old(
     assert not await store.has_engine()
 
 
+async def test_a_relay_that_gives_signs_is_no_engine(
+    postgres_url: str, clock: ManualClock
+) -> None:
+    database = PostgresDatabase(postgres_url, is_time_of_server=False)
+    store = SqlStore(database, clock)
+    await store.open()
+    await database.write(
+        worker_rows.join, OTHER, worker_rows.RELAY, LASTS_S, clock.now()
+    )
+    assert not await store.has_engine()
+    await store.become_engine(ME, LASTS_S)
+    assert await store.has_engine()
+    await store.close()
+
+
 async def test_who_is_just_writing_is_not_declared_dead_meanwhile(
     store: SqlStore, clock: ManualClock, postgres_url: str
 ) -> None:
