@@ -212,3 +212,16 @@ def test_where_nobody_has_an_id_none_is_written() -> None:
     answers = [Answer(Verdict.ACCEPTED)] * 3
     told = Judge(3, OnUncertain.HOLD).segment((0, 1, 0), messages, answers)
     assert told.ids == ""
+
+
+def test_who_is_accepted_was_so_at_that_attempt() -> None:
+    judge = Judge(3, OnUncertain.HOLD)
+    told = judge.segment((0, 1, 0), [message(0, 3)], [Answer(Verdict.ACCEPTED)])
+    assert list(told.attempts) == [3]
+
+
+def test_the_error_of_who_is_in_doubt_stays_that_of_the_doubt() -> None:
+    refused = [Answer(Verdict.PERMANENT, "", "21610")]
+    judge = Judge(3, OnUncertain.HOLD)
+    told = judge.segment((0, 1, 0), [message(0, 2)], refused, doubtful={0})
+    assert told.errors == {0: ("uncertain", "21610")}
