@@ -151,15 +151,19 @@ def test_times_between_which_nothing_can_be_sent(cli: Cli, people: Path) -> None
         "--not-after",
         "2099-01-01T00:00:00Z",
     )
-    done = cli("send", people, "--template", "Hi", *schedule)
-    refused(done, 3, "not_after", "is not after schedule_time")
+    for how in ((), ("--dry-run",)):
+        done = cli("send", people, "--template", "Hi", *schedule, *how)
+        refused(done, 3, "not_after", "is not after schedule_time")
 
 
+@pytest.mark.parametrize("option", ["--not-after", "--schedule"])
 @pytest.mark.parametrize("how", [(), ("--no-wait",), ("--dry-run",)])
-def test_a_time_that_has_passed(cli: Cli, people: Path, how: tuple[str, ...]) -> None:
-    late = ("--not-after", "2001-01-01T00:00:00Z")
+def test_a_time_that_has_passed(
+    cli: Cli, people: Path, option: str, how: tuple[str, ...]
+) -> None:
+    late = (option, "2001-01-01T00:00:00Z")
     done = cli("send", people, "--template", "Hi", *late, *how)
-    refused(done, 3, "--not-after", "2001-01-01 00:00:00Z has passed", "a later time")
+    refused(done, 3, option, "2001-01-01 00:00:00Z has passed", "a later time")
     if "--dry-run" not in how:
         assert json.loads(cli("list", "--json").stdout) == []
 

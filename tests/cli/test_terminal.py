@@ -70,6 +70,7 @@ def test_ctrl_c_is_answered_on_a_line_of_its_own_beside_the_bar(
     send.until("uncertain")
     said = "stopping: waits for the answers to what is in flight (at most 25 s);"
     assert any(line.startswith(said) for line in lines(send.shown))
+    time.sleep(0.5)  # sooner it would be the same one
     send.process.send_signal(signal.SIGINT)
     assert "ended at once" in send.end()
     assert send.process.returncode == 130

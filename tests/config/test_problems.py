@@ -50,8 +50,10 @@ def problems_of(folder: Path, text: str) -> list[str]:
         ),
         (
             ACME + "    answer: {error_code: code}",
-            "providers.acme.answer.error_code = code (b.yaml, line 6): must be a list, as"
-            " in [a, b]",
+            (
+                "providers.acme.answer.error_code = code (b.yaml, line 6): must be a list,"
+                " as in [a, b]"
+            ),
         ),
         (
             "engine: [1]",

@@ -56,7 +56,7 @@ def command(
     *,
     rate: Annotated[
         float, typer.Option(min=1, help="Parts per second of the demo's provider.")
-    ] = 1500.0,
+    ] = 1000.0,
     json: Json = False,
 ) -> None:
     """
@@ -116,7 +116,7 @@ def _send(stage: Stage) -> None:
 
 
 def _pause(stage: Stage) -> None:
-    stage.wait_until_accepted(demo_list.LINES // 5)  # much is left for a slow machine
+    stage.wait_until_accepted(demo_list.LINES // 7)  # much is left for a slow machine
     stage.title("Pause in the middle, and go on")
     stage.do("pause spring --reason lunch")
     time.sleep(0.5)

@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from batchwire.domain.ledger import unpack_payload
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Message
 from batchwire.domain.rationing import of_provider
-from batchwire.engine.intake import Submission
+from batchwire.engine.intake import Submission, checked
 from batchwire.engine.preparation import Preparation
 from batchwire.engine.recipe import recipe
 from batchwire.errors import MessageError, StoreError
@@ -76,6 +77,8 @@ class Found(msgspec.Struct, kw_only=True):
     outside_gsm7: list[Beyond]
     rate_parts_per_s: float
     duration_s: float | None
+    schedule_time: datetime | None = None
+    not_after: datetime | None = None
 
 
 @contextmanager
@@ -95,18 +98,21 @@ async def run(
     ``settings`` are those that would be sent by: their database knows who is suppressed.
 
     Raises:
-        MessageError: preparation cannot use the list.
+        MessageError: nothing could be sent, or preparation cannot use the list.
 
     """
-    asked = msgspec.structs.replace(asked, schedule_time=None)
-    batch, _ = await app.intake.take(asked, data)
+    checked(asked)
+    at_once = msgspec.structs.replace(asked, schedule_time=None)
+    batch, _ = await app.intake.take(at_once, data)
     batch_id = batch.spec.batch_id
     await Preparation(app.store, app.clock, batch, _OWNER).run()
     batch = await app.store.batch(batch_id)
     if batch.state.status is Status.PREPARATION_FAILED:
         raise MessageError(batch.state.reason)
     async with _real(settings) as real:
-        return await _found(app, batch, real)
+        found = await _found(app, batch, real)
+    found.schedule_time, found.not_after = asked.schedule_time, asked.not_after
+    return found
 
 
 @asynccontextmanager
@@ -211,6 +217,14 @@ def tell(found: Found, *, as_json: bool) -> None:
         ],
         ["provider", found.provider],
         ["duration", _duration(found)],
+        *[
+            [what, output.moment(when)]
+            for what, when in (
+                ("not before", found.schedule_time),
+                ("not after", found.not_after),
+            )
+            if when is not None
+        ],
     ]
     output.table(["dry run", "nothing was sent"], rows)
     looked_at = sum(sample.count for sample in found.samples)

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import uuid
 from contextlib import suppress
+from datetime import timedelta
 from enum import Enum, auto
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,7 @@ from batchwire.engine.intake import Submission
 from batchwire.errors import EngineAlreadyRunning, MalformedMessage, UnknownBatch
 
 app = typer.Typer(add_completion=False)
+_JUST_NOW = timedelta(minutes=1)  # --schedule by a script, which meant now
 
 
 @app.command("send")
@@ -133,7 +135,7 @@ def command(  # noqa: PLR0913 - a parameter is an option
     try:
         ended = session.run(work)
     except KeyboardInterrupt:
-        output.note("interrupted before the batch was made: there is none")
+        session.run(sending.tell_interrupted())
         raise
     raise typer.Exit(ended)
 
@@ -171,12 +173,13 @@ class Sending:
         self._source = source
         self._on_uncertain = on_uncertain
         self._as_json = as_json
+        self._is_asking = False  # for a batch: it may be there
 
     async def dry_run(self) -> ExitCode:
         """Do all but sending, in a database that is thrown away."""
         with dry_run.elsewhere(self._settings) as settings:
             async with opened(settings) as app:
-                await self._check_not_after(app)
+                await self._check_times(app)
                 data = values.pieces(self._source)
                 found = await dry_run.run(app, self._settings, self._asked(app), data)
         dry_run.tell(found, as_json=self._as_json)
@@ -184,10 +187,15 @@ class Sending:
 
     async def run(self, *, is_waiting: bool | None) -> ExitCode:
         """Make the batch; deliver, follow, or say how to."""
+        is_first = session.is_new(self._settings)
         async with opened(self._settings) as app:
-            await self._check_not_after(app)
+            await self._check_times(app)
             data = values.pieces(self._source)
+            self._is_asking = True
             batch, is_new = await app.intake.take(self._asked(app), data)
+            if is_first:  # perhaps another was meant, with who is suppressed
+                path = self._settings.database_path
+                output.note(f"there was no database {path}: this made it")
             name = batch.spec.provider
             provider = self._settings.providers.get(name)
             if provider is not None and provider.kind == "sandbox":
@@ -208,24 +216,45 @@ class Sending:
                 )
             return await self._wait(app, batch)
 
-    async def _check_not_after(self, app: App) -> None:
+    async def tell_interrupted(self) -> None:
+        """Say whether there is a batch, to whoever was not heard by ``run``."""
+        if self._is_asking:
+            async with opened(self._settings) as app:
+                with suppress(UnknownBatch):
+                    batch = await app.store.batch(self._given.batch_id)
+                    at_work = await _at_work(app)
+                    output.note(f"interrupted; {_how(batch, at_work)}")
+                    return
+        output.note("interrupted before the batch was made: there is none")
+
+    async def _check_times(self, app: App) -> None:
         """
-        Refuse a time that has passed, unless the batch was made in time.
+        Refuse times that have passed, unless the batch was made in time.
 
         Here and not in intake: a request of the topic that comes late makes a batch that
         expires, which its sender learns of.
         """
-        not_after, now = self._given.not_after, app.clock.now()
-        if not_after is None or not_after > now:
-            return
-        try:
-            await app.store.batch(self._given.batch_id)
-        except UnknownBatch:
+        now = app.clock.now()
+        options = (
+            ("--not-after", self._given.not_after, now, "nothing could be sent"),
+            (
+                "--schedule",
+                self._given.schedule_time,
+                now - _JUST_NOW,
+                "all goes at once",
+            ),
+        )
+        for option, when, least, effect in options:
+            if when is None or when > least:
+                continue
+            with suppress(UnknownBatch):
+                await app.store.batch(self._given.batch_id)
+                return
             problem = (
-                f"{output.moment(not_after)} has passed (it is {output.moment(now)}),"
-                " so nothing could be sent; give a later time, or none"
+                f"{output.moment(when)} has passed (it is {output.moment(now)}), so"
+                f" {effect}; give a later time, or none"
             )
-            raise MalformedMessage("--not-after", problem) from None
+            raise MalformedMessage(option, problem)
 
     async def _wait(self, app: App, batch: Batch) -> ExitCode:
         """Follow it beside an engine, or be the engine where none works (any more)."""

@@ -29,6 +29,7 @@ else:
 
 T = TypeVar("T")
 MARGIN_S = 10.0  # beyond the time to drain, until a process is ended
+ONE_SIGNAL_S = 0.3  # what comes twice within it is one signal, passed on by a group too
 _STDIN = 0
 
 
@@ -121,9 +122,15 @@ def check_existence(settings: Settings) -> None:
 
 def tell_if_new(settings: Settings) -> None:
     """Say that a database is made: perhaps another one was meant."""
-    path = settings.database_path
-    if path and not Path(path).exists():
+    if is_new(settings):
+        path = settings.database_path
         output.note(f"there was no database {path}: it is made, and is empty")
+
+
+def is_new(settings: Settings) -> bool:
+    """Whether the database is a file that is not there yet."""
+    path = settings.database_path
+    return bool(path) and not Path(path).exists()
 
 
 @contextmanager
@@ -131,7 +138,7 @@ def stopping(
     drain_timeout_s: float = inf, tell: Callable[[], None] = lambda: None
 ) -> Iterator[asyncio.Event]:
     """
-    Give the event that the first Ctrl-C or SIGTERM sets; the second ends at once.
+    Give the event that the first Ctrl-C or SIGTERM sets; the next ends at once.
 
     So does who has not ended ``drain_timeout_s`` and ``MARGIN_S`` after the event was
     set, by whomever: a server hangs. Ending at once loses nothing: what is unanswered is
@@ -140,6 +147,7 @@ def stopping(
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    heard_at = -inf
 
     async def limit() -> None:
         await stop.wait()
@@ -147,8 +155,12 @@ def stopping(
         _end_at_once()
 
     def heard(number: signal.Signals) -> None:
+        nonlocal heard_at
+        if loop.time() - heard_at < ONE_SIGNAL_S:
+            return
         if stop.is_set():
             _end_at_once()
+        heard_at = loop.time()
         stop.set()
         if number is signal.SIGINT:
             tell()

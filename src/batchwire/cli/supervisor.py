@@ -10,13 +10,14 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import structlog
 
 from batchwire.cli import output
 from batchwire.cli.exit_codes import ExitCode
-from batchwire.cli.session import MARGIN_S, told_within
+from batchwire.cli.session import MARGIN_S, ONE_SIGNAL_S, told_within
 
 _FIRST_WAIT_S = 0.5
 _LAST_WAIT_S = 30.0
@@ -42,7 +43,7 @@ class Supervisor:
         self._commands = commands
         self._drain_timeout_s = drain_timeout_s
         self._stopping = asyncio.Event()
-        self._signals = 0
+        self._heard_at = -inf  # of the loop's time: the last signal
         self._failure = ExitCode.OK
         self._children: dict[str, asyncio.subprocess.Process] = {}
         self._ends: set[asyncio.Task[None]] = set()
@@ -82,8 +83,11 @@ class Supervisor:
         self._later(self._kill_after(self._drain_timeout_s + MARGIN_S))
 
     def _heard(self, number: signal.Signals) -> None:
-        self._signals += 1
-        if self._signals == 1:
+        now = asyncio.get_running_loop().time()
+        if now - self._heard_at < ONE_SIGNAL_S:
+            return
+        is_first, self._heard_at = self._heard_at == -inf, now
+        if is_first:
             self.stop()
             if number is signal.SIGINT:
                 output.draining(self._drain_timeout_s)

@@ -100,7 +100,7 @@ class Intake:
             BatchConflict: batch_id or request_id belong to another request.
 
         """
-        template = _checked(submission)
+        template = checked(submission)
         if submission.default_region:
             check_region(submission.default_region)
         now = self._clock.now()
@@ -150,8 +150,14 @@ class Intake:
         return await self._store.create(spec, digest, (fact,))
 
 
-def _checked(submission: Submission) -> Template:
-    """Refuse what no recipient could be sent; returns the template."""
+def checked(submission: Submission) -> Template:
+    """
+    Return the template.
+
+    Raises:
+        MessageError: no recipient could be sent what is asked for.
+
+    """
     template = Template.compile(submission.template)
     if not submission.template.strip():
         raise BrokenTemplate("is blank; write the text of the message")
