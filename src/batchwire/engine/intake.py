@@ -106,7 +106,7 @@ class Intake:
         now = self._clock.now()
         # A batch_id may be twice as long as the id of a list.
         list_id = f"{submission.batch_id[:40]}.{uuid4().hex[:16]}"
-        reading = Reading(submission, list_id)
+        reading = Reading(list_id, submission.source, submission.number_column)
         is_used = False
         try:
             await self._store_blocks(reading, data)
@@ -189,11 +189,13 @@ class Reading:
     """
     A list on its way in: bytes go in, checked and compressed blocks come out.
 
-    ``line`` is the one behind them, from 1.
+    ``source`` and ``number_column`` as in ``Submission``. ``line`` is the one behind
+    the blocks, from 1.
     """
 
-    def __init__(self, submission: Submission, list_id: str) -> None:
-        self._submission = submission
+    def __init__(self, list_id: str, source: str, number_column: str = "") -> None:
+        self._source = source
+        self._number_column = number_column
         self._hash = hashlib.sha256()
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._buffer = b""
@@ -245,7 +247,7 @@ class Reading:
 
     def _step_over_blank_lines(self) -> bool:
         """Whether all lines that the list begins with are blank, and stepped over."""
-        head = list_head.without_mark(self._buffer, self._submission.source)
+        head = list_head.without_mark(self._buffer, self._source)
         end = recipient_list.cut(head, is_csv=False)
         if not end or head[:end].strip():
             return False
@@ -257,8 +259,7 @@ class Reading:
         """Find out the format at the head, and step over a CSV's header."""
         if self._described is not None:
             return self._described
-        source = self._submission.source
-        head = list_head.without_mark(self._buffer, source)
+        head = list_head.without_mark(self._buffer, self._source)
         if b"\r" in head and b"\n" not in head:
             raise self._unreadable(
                 "has line ends of CR alone, as of old Macs",
@@ -268,12 +269,12 @@ class Reading:
         if not end and len(head) > MAX_LINE_BYTES:
             raise self._too_long()
         text = recipient_list.text_of(
-            head[: end or None], first_line=self.line, source=source
+            head[: end or None], first_line=self.line, source=self._source
         )
         if not text.strip():
             raise self._empty()
         self._described = list_head.describe(
-            text, self.list_id, source, self._submission.number_column
+            text, self.list_id, self._source, self._number_column
         )
         if self._described.format is ListFormat.CSV:
             length = list_head.header_bytes(text, self._described.delimiter)
@@ -302,8 +303,7 @@ class Reading:
         return self._unreadable("has no recipients", "Give at least one recipient")
 
     def _unreadable(self, problem: str, remedy: str, line: int = 0) -> UnreadableList:
-        source = self._submission.source
-        return UnreadableList(problem, remedy=remedy, line=line, source=source)
+        return UnreadableList(problem, remedy=remedy, line=line, source=self._source)
 
 
 def _check_template(template: Template, submission: Submission, spec: ListSpec) -> None:

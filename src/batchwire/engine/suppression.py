@@ -12,7 +12,7 @@ import structlog
 
 from batchwire.domain import recipient, recipient_list
 from batchwire.domain.ledger import decompress
-from batchwire.engine.intake import Reading, Submission
+from batchwire.engine.intake import Reading
 from batchwire.ports.store import Store
 
 _SHOWN = 20
@@ -78,15 +78,7 @@ class Suppression:
             MalformedMessage: there is no such region.
 
         """
-        asked = Submission(
-            batch_id="",
-            request_id="",
-            template="",
-            provider="",
-            source=source,
-            number_column=number_column,
-        )
-        reading = Reading(asked, "")
+        reading = Reading("", source, number_column)
         async for piece in data:
             await self._add_blocks(reading, reading.feed(piece))
         await self._add_blocks(reading, reading.finish())

@@ -14,7 +14,7 @@ import structlog
 import zstandard
 
 from batchwire.domain.list_head import JSON_SUFFIXES
-from batchwire.engine.intake import BLOCK_BYTES, Reading, Submission
+from batchwire.engine.intake import BLOCK_BYTES, Reading
 from batchwire.ports.recipient_lists import UPLOAD_PREFIX, UPLOADED
 from batchwire.ports.store import Store
 
@@ -49,10 +49,7 @@ class Upload:
         """
         suffix = next(filter(source.endswith, JSON_SUFFIXES), "")
         list_id = f"{UPLOAD_PREFIX}{uuid4().hex}{suffix}"
-        asked = Submission(
-            batch_id="", request_id="", template="", provider="", source=source
-        )
-        reading = Reading(asked, list_id)
+        reading = Reading(list_id, source)
         is_kept = False
         try:
             await self._store_blocks(reading, data)
