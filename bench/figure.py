@@ -34,13 +34,13 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def line(self) -> str:
         """Tell it to a person."""
-        words = [f"{self.bench:14} {self.case:40} {_told(self.value)} {self.unit}"]
+        words = [f"{self.bench:14} {self.case:40} {told(self.value)} {self.unit}"]
         if self.floor is not None:
-            words.append(f"floor {_told(self.floor)}")
+            words.append(f"floor {told(self.floor)}")
         if self.ratio is not None:
             words.append(f"ratio {self.ratio:.2f}")
         promise = [
-            f"{name} {_told(bound)}"
+            f"{name} {told(bound)}"
             for name, bound in (("at least", self.at_least), ("at most", self.at_most))
             if bound is not None
         ]
@@ -57,5 +57,6 @@ def write(directory: Path, name: str, figures: Sequence[Figure]) -> None:
     (directory / f"{name}.json").write_bytes(data + b"\n")
 
 
-def _told(number: float) -> str:
+def told(number: float) -> str:
+    """Write a number as a table has it."""
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"  # noqa: PLR2004

@@ -4,24 +4,11 @@ import re
 from pathlib import Path
 
 import msgspec
+from bench.figure import Figure, told
 
 from docs_build.markdown import table as markdown_table
 
 _BEGIN, _END = "<!-- figures -->\n", "<!-- /figures -->"
-
-
-class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One measured case, as ``make bench`` writes it (``bench.figure.Figure``)."""
-
-    bench: str
-    case: str
-    value: float
-    unit: str
-    runs: int
-    floor: float | None = None
-    ratio: float | None = None
-    at_least: float | None = None
-    at_most: float | None = None
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +49,8 @@ def table(figures: list[Figure], words: Words) -> str:
             (
                 f"`{one.bench}`",
                 one.case,
-                f"{_told(one.value)} {one.unit}",
-                "" if one.floor is None else _told(one.floor),
+                f"{told(one.value)} {one.unit}",
+                "" if one.floor is None else told(one.floor),
                 "" if one.ratio is None else f"{one.ratio:.2f}",
                 _promise(one, words),
                 str(one.runs),
@@ -89,7 +76,7 @@ def put(readme: str, content: str) -> str:
 
 def _promise(one: Figure, words: Words) -> str:
     bounds = [
-        f"{word} {_told(bound)}"
+        f"{word} {told(bound)}"
         for word, bound in (
             (words.at_least, one.at_least),
             (words.at_most, one.at_most),
@@ -97,7 +84,3 @@ def _promise(one: Figure, words: Words) -> str:
         if bound is not None
     ]
     return ", ".join(bounds)
-
-
-def _told(number: float) -> str:
-    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"  # noqa: PLR2004
