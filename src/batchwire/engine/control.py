@@ -24,7 +24,7 @@ _TRIES = 5
 log = structlog.get_logger()
 
 
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """
     Which recipients a retry takes up again.
 
@@ -33,15 +33,9 @@ class Selection:
     as uncertain is only taken where its class is named.
     """
 
-    def __init__(
-        self,
-        outcome: Outcome = Outcome.FAILED,
-        error_class: str = "",
-        error_code: str = "",
-    ) -> None:
-        self.outcome = outcome
-        self.error_class = error_class
-        self.error_code = error_code
+    outcome: Outcome = Outcome.FAILED
+    error_class: str = ""
+    error_code: str = ""
 
     def places(self, state: ChunkState) -> list[int]:
         """Give the positions of a chunk that are selected."""
