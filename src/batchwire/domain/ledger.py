@@ -260,7 +260,7 @@ class ChunkState:
 def segment(
     at_ms: int,
     fence: int,
-    entries: Sequence[tuple[int, Outcome, int]],
+    entries: Sequence[tuple[int, int, int]],
     errors: dict[int, tuple[str, str]] | None = None,
 ) -> Segment:
     """Make a segment of (position, outcome, attempt), ascending by position."""

@@ -11,7 +11,7 @@ import structlog
 from batchwire.domain import operations
 from batchwire.domain.batch import Batch
 from batchwire.domain.counts import count
-from batchwire.domain.ledger import MAX_ATTEMPT, VERSION, ChunkState, Segment, segment
+from batchwire.domain.ledger import MAX_ATTEMPT, ChunkState, segment
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import RETRYABLE, Outcome, Verdict
@@ -139,31 +139,19 @@ def _reopened(chunk: Chunk, selection: Selection, at_ms: int) -> Rewrite | None:
     places = selection.places(chunk.state)
     if not places:
         return None
-    errors = chunk.state.errors
+    errors, attempts = chunk.state.errors, chunk.state.attempts
     outcomes = bytearray(chunk.state.outcomes())
     for place in places:
         outcomes[place] = Outcome.OPEN
-    whole = Segment(
-        VERSION,
-        at_ms,
-        chunk.fence,
-        0,
-        b"",
-        bytes(outcomes),
-        bytes(chunk.state.attempts),
-        errors=errors,
-    )
+    # What a chunk was closed as is told of nobody by name, until now.
+    told = places if chunk.state.closed_as is None else range(len(outcomes))
     opened = segment(
         at_ms,
         chunk.fence,
-        [(p, Outcome.OPEN, chunk.state.attempts[p]) for p in places],
-        {p: errors[p] for p in places if p in errors},
+        [(p, outcomes[p], attempts[p]) for p in told],
+        {p: errors[p] for p in told if p in errors},
     )
-    return Rewrite(
-        number=chunk.number,
-        segments=(opened if chunk.state.closed_as is None else whole,),
-        counts=count(outcomes),
-    )
+    return Rewrite(number=chunk.number, segments=(opened,), counts=count(outcomes))
 
 
 def _others(batch: Batch) -> str:
