@@ -14,6 +14,7 @@ from batchwire.cli import output
 from batchwire.config import Settings
 from batchwire.domain import segments
 from batchwire.domain.batch import Batch
+from batchwire.domain.chunk import Recipe
 from batchwire.domain.counts import named
 from batchwire.domain.encoding import Encoding, smart_encode
 from batchwire.domain.ledger import unpack_payload
@@ -22,7 +23,6 @@ from batchwire.domain.outcome import Message
 from batchwire.domain.rationing import of_provider
 from batchwire.engine.intake import Submission, checked
 from batchwire.engine.preparation import Preparation
-from batchwire.engine.recipe import recipe
 from batchwire.errors import MessageError, StoreError
 
 _SAMPLES = 1000
@@ -155,7 +155,7 @@ async def _found(app: App, batch: Batch, real: App | None) -> Found:
         counts["suppressed"] += len(ready) - len(places)
         by_parts.update(parts[place] for place in places)
         if not looked_at:
-            looked_at = recipe(batch.spec).messages(
+            looked_at = Recipe.of(batch.spec).messages(
                 ("", 0), payload, chunk.state, places[:_SAMPLES]
             )
     groups: dict[Encoding, list[Message]] = {}

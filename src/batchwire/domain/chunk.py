@@ -6,6 +6,7 @@ from itertools import repeat
 import msgspec
 
 from batchwire.domain import encoding, recipient, segments
+from batchwire.domain.batch import BatchSpec, ListFormat
 from batchwire.domain.counts import Counts, count
 from batchwire.domain.ledger import (
     VERSION,
@@ -48,6 +49,28 @@ class Recipe(msgspec.Struct, frozen=True):
     fallbacks: dict[str, str]
     default_region: str | None
     smart_encoding: bool = False
+
+    @classmethod
+    def of(cls, spec: BatchSpec) -> "Recipe":
+        """
+        Give the recipe of a batch.
+
+        The same at preparation, which counts parts, and at delivery, which renders.
+        Raises nothing: intake has compiled the template before.
+        """
+        own = set(spec.list.columns)
+        is_open = spec.list.format is ListFormat.JSONL
+        shared = {
+            name: value
+            for name, value in spec.params.items()
+            if not is_open and name not in own
+        }
+        return cls(
+            template=Template.compile(spec.template).bind(shared),
+            fallbacks=spec.params,
+            default_region=spec.default_region or None,
+            smart_encoding=spec.smart_encoding,
+        )
 
     def prepare(self, rows: Rows, at_ms: int) -> Prepared:
         """Normalise numbers, fill parameters, render once to count parts, and pack."""

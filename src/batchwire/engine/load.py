@@ -24,7 +24,6 @@ from batchwire.domain.ledger import (
 from batchwire.domain.outcome import Answer, Message, Outcome, Verdict
 from batchwire.domain.pacing import backoff_s
 from batchwire.domain.shared_pace import SharedPace
-from batchwire.engine.recipe import recipe
 from batchwire.engine.submission import Line, Slice
 from batchwire.errors import StoreDamaged
 from batchwire.ports.clock import Clock
@@ -249,7 +248,7 @@ class Run:
         self.batch = batch
         self.line = line
         self.clock = clock
-        self.recipe: Recipe = recipe(spec)
+        self.recipe = Recipe.of(spec)
         self.judge = Judge(spec.max_retries + 1, spec.on_uncertain)
         self.pace = pace  # of its own; None where it has none
         self.loads: dict[int, Load] = {}

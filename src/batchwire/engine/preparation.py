@@ -15,7 +15,7 @@ import structlog
 
 from batchwire.domain import operations, recipient_list
 from batchwire.domain.batch import Batch
-from batchwire.domain.chunk import Prepared
+from batchwire.domain.chunk import Prepared, Recipe
 from batchwire.domain.counts import count
 from batchwire.domain.duplicates import Confirmation, Suspects
 from batchwire.domain.events import Fact
@@ -28,7 +28,6 @@ from batchwire.domain.ledger import (
 from batchwire.domain.lifecycle import Status, Trigger
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient_list import Rows
-from batchwire.engine.recipe import recipe
 from batchwire.errors import MessageError, StoreDamaged
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Chunk, NewChunk, Rewrite, Store
@@ -50,7 +49,7 @@ class Preparation:
         self._owner = owner
         self._spec = batch.spec
         self._batch_id = batch.spec.batch_id
-        self._recipe = recipe(batch.spec)
+        self._recipe = Recipe.of(batch.spec)
         self._suspects = Suspects(batch.spec.list.records, _MOST_SUSPECTS)
         self._payloads = hashlib.sha256()
         self._progress_at = clock.monotonic()
