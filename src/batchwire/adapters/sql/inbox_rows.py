@@ -14,15 +14,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from batchwire.adapters.sql import dead_letter_rows, parked_rows, redrive_rows
+from batchwire.adapters.sql import (
+    dead_letter_rows,
+    outbox_rows,
+    parked_rows,
+    redrive_rows,
+)
 from batchwire.adapters.sql.among import IsAmong
 from batchwire.adapters.sql.bulk import Bulk, Row
 from batchwire.adapters.sql.observed_rows import Logbook
-from batchwire.adapters.sql.record_rows import outbox_row
 from batchwire.adapters.sql.tables import (
     dead_letters,
     inbox,
-    outbox,
     parked,
     repeats,
 )
@@ -222,7 +225,7 @@ class _Group:
         copy = Outgoing(
             topic=effect.dead_letter_topic, record=dead_letter.to_record(kept)
         )
-        self._conn.execute(insert(outbox), outbox_row(copy, millis(self._now)))
+        outbox_rows.add(self._conn, [copy], self._now)
 
 
 def _count_repeats(conn: Connection, consumer: str, count: int) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from batchwire.adapters.sql import outbox_rows
 from batchwire.adapters.sql.bulk import Bulk, Row as BulkRow
-from batchwire.adapters.sql.record_rows import outbox_row
-from batchwire.adapters.sql.tables import OUTCOMES, batches, events, outbox
-from batchwire.adapters.sql.times import millis
+from batchwire.adapters.sql.tables import OUTCOMES, batches, events
 from batchwire.domain.batch import BatchSpec
 from batchwire.domain.counts import tenth
 from batchwire.domain.events import Event, EventType, Fact, State, step
@@ -87,8 +86,7 @@ def append(
                 announced.append(Outgoing(topic=announcer.topic, record=record))
     append_rows(conn, rows)
     if announced:
-        at_ms = millis(now)
-        conn.execute(insert(outbox), [outbox_row(one, at_ms) for one in announced])
+        outbox_rows.add(conn, announced, now)
     conn.execute(
         update(batches).where(batches.c.id == row.id),
         {"state": state.encode(), "last_hash": previous, "status": state.status},

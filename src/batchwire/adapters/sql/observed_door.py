@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
-from batchwire.adapters.sql import batch_rows, log, observed_rows
+from batchwire.adapters.sql import batch_rows, log, observed_rows, outbox_rows
 from batchwire.adapters.sql.database import Database
-from batchwire.adapters.sql.record_rows import outbox_row
-from batchwire.adapters.sql.tables import outbox
-from batchwire.adapters.sql.times import millis
 from batchwire.domain.events import EventType, Fact
 from batchwire.domain.observed import ObservedBatch
 from batchwire.domain.operations import Command
@@ -67,5 +64,5 @@ def _operate(
     announcer = log.announcer_of(conn)
     if announcer is not None:
         told = Outgoing(topic=announcer.topic, record=announcer.asked(event, digest))
-        conn.execute(insert(outbox), outbox_row(told, millis(now)))
+        outbox_rows.add(conn, [told], now)
     return _one(conn, batch_id)

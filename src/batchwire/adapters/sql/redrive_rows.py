@@ -16,10 +16,9 @@ from sqlalchemy import (
     update,
 )
 
-from batchwire.adapters.sql import notes
+from batchwire.adapters.sql import notes, outbox_rows
 from batchwire.adapters.sql.dead_letter_rows import WAITS, fitting, letter_of
-from batchwire.adapters.sql.record_rows import outbox_row
-from batchwire.adapters.sql.tables import dead_letters, inbox, outbox
+from batchwire.adapters.sql.tables import dead_letters, inbox
 from batchwire.adapters.sql.times import millis
 from batchwire.messages.dead_letter import to_redrive
 from batchwire.ports.bus import Outgoing
@@ -43,7 +42,7 @@ def redrive(conn: Connection, wanted: Filter, how: Redrive, now: datetime) -> Po
     letters = [letter_of(row) for row in conn.execute(query)]
     if letters:
         again = [Outgoing(topic=one.topic, record=to_redrive(one)) for one in letters]
-        conn.execute(insert(outbox), [outbox_row(one, millis(now)) for one in again])
+        outbox_rows.add(conn, again, now)
         conn.execute(
             update(dead_letters)
             .where(dead_letters.c.id.in_([one.id for one in letters]))
