@@ -198,7 +198,7 @@ class FlakyStore:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any method of the store
         method = getattr(self._store, name)
-        if inspect.isasyncgenfunction(method):
+        if not inspect.iscoroutinefunction(method):
 
             async def stream(*args: object, **kwargs: object) -> AsyncIterator[object]:
                 self._count()

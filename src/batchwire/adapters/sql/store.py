@@ -170,19 +170,13 @@ class SqlStore(SqlWorkers):
         """See the port."""
         return await self._write(_flush, owner, flushes, self._clock.now())
 
-    async def chunks(
-        self, batch_id: str, *, is_leased: bool = False
-    ) -> AsyncIterator[Chunk]:
+    def chunks(self, batch_id: str, *, is_leased: bool = False) -> AsyncIterator[Chunk]:
         """See the port."""
-        async for chunk in self._chunks(
-            batch_id, chunk_rows.LEASED if is_leased else None
-        ):
-            yield chunk
+        return self._chunks(batch_id, chunk_rows.LEASED if is_leased else None)
 
-    async def lost_chunks(self, batch_id: str) -> AsyncIterator[Chunk]:
+    def lost_chunks(self, batch_id: str) -> AsyncIterator[Chunk]:
         """See the port."""
-        async for chunk in self._chunks(batch_id, chunk_rows.LOST):
-            yield chunk
+        return self._chunks(batch_id, chunk_rows.LOST)
 
     async def _chunks(
         self, batch_id: str, only: ColumnElement[bool] | None
