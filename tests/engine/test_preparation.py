@@ -194,9 +194,9 @@ async def test_after_a_commit_in_doubt_it_goes_on_behind_what_is_stored(
     is_lost = False
 
     class Doubtful(FlakyStore):
-        async def add_chunks(self, *args: Any) -> Status:  # noqa: ANN401 - as the store's
+        async def write_prepared(self, *args: Any) -> Status:  # noqa: ANN401 - as the store's
             nonlocal is_lost
-            status = await store.add_chunks(*args)
+            status = await store.write_prepared(*args)
             if not is_lost:
                 is_lost = True
                 raise StoreInDoubt("it went away during a commit")

@@ -45,7 +45,7 @@ async def service(
         await store.change("b1", partial(_enter, trigger))
         if trigger is Trigger.PREPARATION_STARTED:
             await store.begin_preparing("b1", "dead")
-            await store.add_chunks("b1", "dead", [new_chunk(0), new_chunk(1)])
+            await store.write_prepared("b1", "dead", [new_chunk(0), new_chunk(1)])
     await _intend(store)
     await store.resign("dead")
     await rescue(store, clock)

@@ -9,7 +9,7 @@ Who is marked stays so: an earlier recipient of the number is there, and is neve
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
@@ -137,9 +137,12 @@ class Preparation:
                 [n for i, n in enumerate(chunk.numbers) if i not in flawed]
             )
 
-    async def _commit(self, ready: list[NewChunk]) -> bool:
+    async def _commit(self, ready: Sequence[NewChunk | Rewrite]) -> bool:
+        """Store chunks; false where the batch stopped running."""
         facts = self._progress()
-        status = await self._store.add_chunks(self._batch_id, self._owner, ready, facts)
+        status = await self._store.write_prepared(
+            self._batch_id, self._owner, ready, facts
+        )
         return status is Status.PREPARATION_RUNNING
 
     def _progress(self) -> tuple[Fact, ...]:
@@ -198,17 +201,10 @@ class Preparation:
             if twice:
                 found.append(_marked(chunk, parts, twice, at_ms))
             if len(found) == _MARKED_A_COMMIT:
-                if not await self._store_marks(found):
+                if not await self._commit(found):
                     return False
                 found = []
-        return await self._store_marks(found)
-
-    async def _store_marks(self, found: list[Rewrite]) -> bool:
-        facts = self._progress()
-        status = await self._store.rewrite_chunks(
-            self._batch_id, self._owner, found, facts
-        )
-        return status is Status.PREPARATION_RUNNING
+        return await self._commit(found)
 
     async def _enter(
         self,

@@ -245,33 +245,15 @@ class Store(Workers, Protocol):
         """Let any worker prepare the batch; nothing where another does already."""
         ...
 
-    async def add_chunks(
+    async def write_prepared(
         self,
         batch_id: str,
         owner: str,
-        chunks: Sequence[NewChunk],
+        chunks: Sequence[NewChunk | Rewrite],
         facts: Sequence[Fact] = (),
     ) -> Status:
         """
-        Append prepared chunks while the batch is in preparation_running.
-
-        Returns the status found; unless it is preparation_running, nothing was written.
-
-        Raises:
-            StaleLease: another worker prepares the batch, or nobody.
-
-        """
-        ...
-
-    async def rewrite_chunks(
-        self,
-        batch_id: str,
-        owner: str,
-        rewrites: Sequence[Rewrite],
-        facts: Sequence[Fact] = (),
-    ) -> Status:
-        """
-        Rewrite some chunks while the batch is in preparation_running.
+        Append or rewrite prepared chunks while the batch is in preparation_running.
 
         Returns the status found; unless it is preparation_running, nothing was written.
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, insert, update
+from sqlalchemy import Connection, insert, update
 
 from batchwire.adapters.sql import log
 from batchwire.adapters.sql.batch_rows import locked_row_of
@@ -18,47 +17,26 @@ from batchwire.errors import StaleLease
 from batchwire.ports.store import NewChunk, Rewrite
 
 
-def append_chunks(
+def write(
     conn: Connection,
     batch_id: str,
     owner: str,
-    new: Sequence[NewChunk],
+    prepared: Sequence[NewChunk | Rewrite],
     facts: Sequence[Fact],
     now: datetime,
 ) -> Status:
-    """Insert prepared chunks, if the batch is still being prepared."""
-    row = _prepared_by(conn, batch_id, owner)
-    if row.status == Status.PREPARATION_RUNNING:
-        if new:
-            _insert(conn, row.id, new)
-        if facts:
-            log.append(conn, row, facts, now)
-    return Status(row.status)
-
-
-def rewrite_prepared(
-    conn: Connection,
-    batch_id: str,
-    owner: str,
-    rewrites: Sequence[Rewrite],
-    facts: Sequence[Fact],
-    now: datetime,
-) -> Status:
-    """Rewrite prepared chunks, if the batch is still being prepared."""
-    row = _prepared_by(conn, batch_id, owner)
-    if row.status == Status.PREPARATION_RUNNING:
-        if rewrites:
-            rewrite(conn, batch_id, row.id, rewrites)
-        if facts:
-            log.append(conn, row, facts, now)
-    return Status(row.status)
-
-
-def _prepared_by(conn: Connection, batch_id: str, owner: str) -> Row[Any]:
+    """Insert or rewrite prepared chunks, if the batch is still being prepared."""
     row = locked_row_of(conn, batch_id)
     if row.prepared_by != owner:
         raise StaleLease(f"batch {batch_id} is prepared by another worker now")
-    return row
+    if row.status == Status.PREPARATION_RUNNING:
+        if new := [one for one in prepared if isinstance(one, NewChunk)]:
+            _insert(conn, row.id, new)
+        if changed := [one for one in prepared if isinstance(one, Rewrite)]:
+            rewrite(conn, batch_id, row.id, changed)
+        if facts:
+            log.append(conn, row, facts, now)
+    return Status(row.status)
 
 
 def _insert(conn: Connection, batch: int, new: Sequence[NewChunk]) -> None:

@@ -140,30 +140,17 @@ class SqlStore(SqlWorkers):
         await self._write(batch_rows.cease_preparing, batch_id, owner)
         self._database.changes.tell()
 
-    async def add_chunks(
+    async def write_prepared(
         self,
         batch_id: str,
         owner: str,
-        chunks: Sequence[NewChunk],
+        chunks: Sequence[NewChunk | Rewrite],
         facts: Sequence[Fact] = (),
     ) -> Status:
         """See the port."""
         now = self._clock.now()
         return await self._write(
-            prepared_rows.append_chunks, batch_id, owner, chunks, facts, now
-        )
-
-    async def rewrite_chunks(
-        self,
-        batch_id: str,
-        owner: str,
-        rewrites: Sequence[Rewrite],
-        facts: Sequence[Fact] = (),
-    ) -> Status:
-        """See the port."""
-        now = self._clock.now()
-        return await self._write(
-            prepared_rows.rewrite_prepared, batch_id, owner, rewrites, facts, now
+            prepared_rows.write, batch_id, owner, chunks, facts, now
         )
 
     async def flush(self, owner: str, flushes: Sequence[Flush]) -> list[Flushed]:

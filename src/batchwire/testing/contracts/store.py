@@ -69,7 +69,7 @@ class StoreContract:
         await self.created(store)
         await self.enter(store, Trigger.PREPARATION_STARTED)
         await store.begin_preparing("b1", ME)
-        await store.add_chunks("b1", ME, [new_chunk(n) for n in range(chunks)])
+        await store.write_prepared("b1", ME, [new_chunk(n) for n in range(chunks)])
 
     async def delivering(self, store: FullStore, chunks: int = 2) -> None:
         """Create a batch in delivery_running, and two engines that may deliver it."""
@@ -322,7 +322,7 @@ class StoreContract:
             counts=count(bytes([0, Outcome.INVALID, 0, 0])),
             parts=SIZE - 1,
         )
-        status = await store.add_chunks("b1", ME, [chunk], (operations.progress(),))
+        status = await store.write_prepared("b1", ME, [chunk], (operations.progress(),))
         assert status is Status.PREPARATION_RUNNING
         batch = await store.batch("b1")
         assert (batch.counts[OPEN], batch.counts[Outcome.INVALID]) == (SIZE - 1, 1)
@@ -336,7 +336,7 @@ class StoreContract:
         """The status tells why."""
         await self.prepared(store, chunks=1)
         await self.operate(store, Operation.PAUSE)
-        status = await store.add_chunks("b1", ME, [new_chunk(1)])
+        status = await store.write_prepared("b1", ME, [new_chunk(1)])
         assert status is Status.PREPARATION_PAUSED
         assert len([chunk async for chunk in store.chunks("b1")]) == 1
 
@@ -380,15 +380,15 @@ class StoreContract:
             parts_removed=1,
         )
         facts = (operations.progress(),)
-        status = await store.rewrite_chunks("b1", ME, [rewrite], facts)
+        status = await store.write_prepared("b1", ME, [rewrite], facts)
         assert status is Status.PREPARATION_RUNNING
-        assert await store.rewrite_chunks("b1", ME, []) is Status.PREPARATION_RUNNING
+        assert await store.write_prepared("b1", ME, []) is Status.PREPARATION_RUNNING
         batch = await store.batch("b1")
         assert batch.counts[Outcome.DUPLICATE] == 1
         assert batch.parts == 2 * SIZE - 1
         assert batch.state.counts == batch.counts
         await self.operate(store, Operation.PAUSE)
-        status = await store.rewrite_chunks("b1", ME, [rewrite], facts)
+        status = await store.write_prepared("b1", ME, [rewrite], facts)
         assert status is Status.PREPARATION_PAUSED
         chunks = [chunk async for chunk in store.chunks("b1")]
         assert list(chunks[1].state.recorded) == [0, 0, Outcome.DUPLICATE, 0]
@@ -932,12 +932,12 @@ class StoreContract:
         assert await store.begin_preparing("b1", ME)
         assert not await store.begin_preparing("b1", OTHER)
         with pytest.raises(StaleLease, match="another worker"):
-            await store.add_chunks("b1", OTHER, [new_chunk(0)])
+            await store.write_prepared("b1", OTHER, [new_chunk(0)])
         await store.cease_preparing("b1", OTHER)
         assert (await store.batch("b1")).prepared_by == ME
         await store.cease_preparing("b1", ME)
         with pytest.raises(StaleLease):
-            await store.rewrite_chunks("b1", ME, [])
+            await store.write_prepared("b1", ME, [])
         assert await store.begin_preparing("b1", OTHER)
         assert (await store.batch("b1")).counts[OPEN] == 0
 
