@@ -1,6 +1,7 @@
 """Chunks: read as they stand, and rewritten outside delivery."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 from sqlalchemy import (
     ColumnElement,
@@ -13,6 +14,7 @@ from sqlalchemy import (
 )
 
 from batchwire.adapters.sql import worker_rows
+from batchwire.adapters.sql.among import IsAmong
 from batchwire.adapters.sql.batch_rows import counts_of
 from batchwire.adapters.sql.moves import add_to_batch, append_segments, this_chunk
 from batchwire.adapters.sql.tables import (
@@ -22,7 +24,7 @@ from batchwire.adapters.sql.tables import (
     payloads,
     results,
 )
-from batchwire.domain.counts import ZERO, add
+from batchwire.domain.counts import add
 from batchwire.domain.ledger import ChunkState, Segment, unpack_segment
 from batchwire.domain.outcome import Outcome
 from batchwire.errors import StaleBatch
@@ -42,6 +44,9 @@ _segments_of = (
         results.c.number.in_(bindparam("wanted", expanding=True)),
     )
     .order_by(results.c.id)
+)
+_counts_of = select(*(func.sum(chunks.c[n]) for n in OUTCOMES)).where(
+    chunks.c.batch == bindparam("b"), IsAmong(chunks.c.number, "wanted")
 )
 
 
@@ -119,17 +124,10 @@ def rewrite(
         if not ended.issubset(map(tuple, conn.execute(query))):
             raise StaleBatch(batch_id, "another worker took these chunks back")
     append_segments(conn, batch, [(r.number, s) for r in rewrites for s in r.segments])
-    wanted = [r.number for r in rewrites]
-    total = ZERO
-    for start in range(0, len(wanted), 500):
-        some = wanted[start : start + 500]
-        query = select(*(func.sum(chunks.c[n]) for n in OUTCOMES)).where(
-            chunks.c.batch == batch, chunks.c.number.in_(some)
-        )
-        total = add(total, [-before for before in conn.execute(query).one()])
-    for one in rewrites:
-        total = add(total, one.counts)
-    add_to_batch(conn, batch, total)
+    wanted = {"b": batch, "wanted": [r.number for r in rewrites]}
+    before = tuple(conn.execute(_counts_of, wanted).one())
+    after = reduce(add, (r.counts for r in rewrites))
+    add_to_batch(conn, batch, tuple(map(int.__sub__, after, before)))
     conn.execute(
         update(batches)
         .where(batches.c.id == batch)
