@@ -36,6 +36,11 @@ _head = (
 _forget = delete(records).where(
     records.c.topic == bindparam("name"), records.c.position <= bindparam("at")
 )
+_held = update(positions).where(
+    positions.c.topic == bindparam("name"),
+    positions.c.group_id == bindparam("group"),
+    positions.c.owner == bindparam("who"),
+)
 
 
 def append(conn: Connection, outgoing: Sequence[Outgoing], now: datetime) -> None:
@@ -101,26 +106,12 @@ def take(
 
 def commit(conn: Connection, topic: str, group: str, owner: str, at: int) -> None:
     """Say how far a group has read, where the owner still has the right."""
-    conn.execute(
-        update(positions).where(
-            positions.c.topic == topic,
-            positions.c.group_id == group,
-            positions.c.owner == owner,
-        ),
-        {"next": at},
-    )
+    conn.execute(_held, {"name": topic, "group": group, "who": owner, "next": at})
 
 
 def leave(conn: Connection, topic: str, group: str, owner: str) -> None:
     """Give the right to read back."""
-    conn.execute(
-        update(positions).where(
-            positions.c.topic == topic,
-            positions.c.group_id == group,
-            positions.c.owner == owner,
-        ),
-        {"owner": ""},
-    )
+    conn.execute(_held, {"name": topic, "group": group, "who": owner, "owner": ""})
 
 
 def purge(conn: Connection, before: datetime, most: int) -> int:
