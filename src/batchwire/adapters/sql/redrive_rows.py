@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import (
     Connection,
     Row,
@@ -54,12 +55,7 @@ def redrive(conn: Connection, wanted: Filter, how: Redrive, now: datetime) -> Po
         )
         pairs = [(one.batch_id, one.id) for one in letters]
         notes.append(conn, "dead_letters_redriven", pairs, {"by": how.by}, now)
-    return Portion(
-        sent=tuple(one.id for one in letters),
-        quarantined=portion.quarantined,
-        held=portion.held,
-        last=portion.last,
-    )
+    return msgspec.structs.replace(portion, sent=tuple(one.id for one in letters))
 
 
 def discard(
