@@ -284,7 +284,7 @@ class Delivery:
             await asyncio.sleep(0)
             return
         left_s = max(until - self._clock.monotonic(), 0.001)
-        await told_within(self._hunger, left_s, self._clock)
+        await told_within(self._hunger.wait(), left_s, self._clock)
 
     def _flush(self, run: Run) -> Flush:
         """Say what is to be written of a batch; nothing is forgotten until it is."""

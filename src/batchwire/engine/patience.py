@@ -1,6 +1,7 @@
 """Patience: with a database that is away for a while, and for what comes soon."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import structlog
 
@@ -17,9 +18,9 @@ def must_pass(error: StoreError) -> None:
     log.warning("store_unavailable", error_code=error.code, error=str(error))
 
 
-async def told_within(event: asyncio.Event, limit_s: float, clock: Clock) -> None:
-    """Wait for an event, by the clock at most so long."""
-    told = asyncio.ensure_future(event.wait())
+async def told_within(news: Awaitable[object], limit_s: float, clock: Clock) -> None:
+    """Wait for what may come, by the clock at most so long."""
+    told = asyncio.ensure_future(news)
     rest = asyncio.ensure_future(clock.sleep(limit_s))
     try:
         await asyncio.wait({told, rest}, return_when=asyncio.FIRST_COMPLETED)

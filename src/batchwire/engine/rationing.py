@@ -80,4 +80,4 @@ class Rationing:
         if any(pace.is_wanting for pace in self._paces.values()):
             await self._clock.sleep(_REST_S)
             return
-        await told_within(self._wanted, _LOOK_S, self._clock)
+        await told_within(self._wanted.wait(), _LOOK_S, self._clock)

@@ -1,6 +1,5 @@
 """``SqlWorkers``: the engines on one SQL database. Implements ``ports.workers.Workers``."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,6 +8,7 @@ from sqlalchemy import Connection
 from batchwire.adapters.sql import batch_rows, chunk_rows, worker_rows
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.worker_rows import ENGINE
+from batchwire.engine.patience import told_within
 from batchwire.ports.clock import Clock
 from batchwire.ports.workers import Worker
 
@@ -81,13 +81,7 @@ class SqlWorkers:
             if changes.count > seen:
                 break
             wait_s = left_s if hears_others else min(left_s, _LOOK_S)
-            heard = asyncio.ensure_future(changes.more_than(seen))
-            rest = asyncio.ensure_future(self._clock.sleep(wait_s))
-            try:
-                await asyncio.wait({heard, rest}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                heard.cancel()
-                rest.cancel()
+            await told_within(changes.more_than(seen), wait_s, self._clock)
         return changes.count
 
 
