@@ -63,10 +63,10 @@ async def follow(
     With our own engine also until only a person can help; beside others until none
     works any more, unless ``goes_on_alone``.
     """
-    with progress.show(is_quiet=is_quiet) as show:
+    with progress.shown(is_quiet=is_quiet) as show:
         for look in count():
             batch = await app.store.batch(batch_id)
-            show.update(batch)
+            show(batch)
             if batch.state.status.has_ended or stop.is_set():
                 break
             if engine is not None and (engine.done() or is_stuck(batch)):

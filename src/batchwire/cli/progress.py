@@ -3,8 +3,8 @@
 import sys
 import time
 from collections import deque
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -19,32 +19,21 @@ _WINDOW_S = 5.0
 _LINE_EVERY_S = 2.0
 
 
-class Show(Protocol):
-    """Something that is told how a batch stands, several times a second."""
+@contextmanager
+def shown(*, is_quiet: bool) -> Iterator[Callable[[Batch], None]]:
+    """
+    Give what is told how a batch stands, several times a second.
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
-        ...
-
-    def update(self, batch: Batch) -> None:
-        """Show this."""
-        ...
-
-
-def show(*, is_quiet: bool) -> Show:
-    """Choose by where standard error goes; ``is_quiet`` shows nothing."""
+    By where standard error goes; ``is_quiet`` shows nothing.
+    """
     if is_quiet:
-        return Silence()
-    return Bar() if sys.stderr.isatty() else Lines()
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        bar = Bar()
+        with bar.progress:
+            yield bar.update
+    else:
+        yield Lines().update
 
 
 class Speed:
@@ -79,20 +68,6 @@ class Speed:
         return ", ".join(words)
 
 
-class Silence:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-
-    def update(self, batch: Batch) -> None:
-        """Ignore it."""
-
-
 class Lines:
     """A line for each status, and every two seconds one if it says something else."""
 
@@ -101,13 +76,6 @@ class Lines:
         self._status: Status | None = None
         self._told = ""
         self._next_at = 0.0
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
 
     def update(self, batch: Batch) -> None:
         """Print a line, if it is time."""
@@ -121,11 +89,11 @@ class Lines:
 
 
 class Bar:
-    """A bar with phase, rate, time left and what limits."""
+    """A bar with phase, rate, time left and what limits; seen within ``progress``."""
 
     def __init__(self) -> None:
         self._speed = Speed()
-        self._progress = Progress(
+        self.progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:3.0f} % {task.fields[told]}", markup=False),
@@ -133,20 +101,11 @@ class Bar:
         )
         self._task: TaskID | None = None
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-        self._progress.stop()
-
     def update(self, batch: Batch) -> None:
         """Move the bar."""
         if self._task is None:
-            self._task = self._progress.add_task("", total=1.0, told="")
-        self._progress.update(
+            self._task = self.progress.add_task("", total=1.0, told="")
+        self.progress.update(
             self._task,
             description=f"{batch.spec.batch_id} {batch.state.status}",
             completed=views.progress(batch),
