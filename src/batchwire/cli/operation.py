@@ -9,10 +9,24 @@ from batchwire.bootstrap import App
 from batchwire.cli import observed, output, session
 from batchwire.cli.views import headline, view, warn_of_unanswered
 from batchwire.domain.batch import Batch
+from batchwire.domain.lifecycle import Operation
 from batchwire.domain.observed import ObservedBatch
 from batchwire.domain.operations import Command
 from batchwire.engine.control import Selection
 from batchwire.errors import UnknownBatch
+
+
+def asked(
+    operation: Operation, batch_id: str, reason: str, by: str, request_id: str
+) -> Command:
+    """Make the command of what was given; a request_id is made where it lacks."""
+    return Command(
+        batch_id=batch_id,
+        operation=operation,
+        request_id=request_id or str(uuid.uuid4()),
+        operator_id=operator(by),
+        reason=reason,
+    )
 
 
 def carry_out(
@@ -28,8 +42,8 @@ def carry_out(
         try:
             batch = await app.control.operate(command, selection)
         except UnknownBatch:
-            asked = _metadata(selection)
-            return await app.events.observed.operate(command, asked), False
+            told = _metadata(selection)
+            return await app.events.observed.operate(command, told), False
         await warn_of_unanswered(app, [batch])
         return batch, await app.store.has_engine()
 
@@ -79,8 +93,3 @@ def operator(given: str) -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without a name
         return "cli"
-
-
-def request_id(given: str) -> str:
-    """Give the request's id: as given, else a new one."""
-    return given or str(uuid.uuid4())

@@ -8,7 +8,6 @@ import typer
 from batchwire.cli import operation
 from batchwire.cli.options import BatchId, Json, Operator, Reason, RequestId
 from batchwire.domain.lifecycle import Operation
-from batchwire.domain.operations import Command
 from batchwire.domain.outcome import Outcome, Verdict
 from batchwire.engine.control import Selection
 
@@ -43,12 +42,6 @@ def command(  # noqa: PLR0913 - a parameter is an option
     json: Json = False,
 ) -> None:
     """Take up recipients again after a batch has ended."""
-    asked = Command(
-        batch_id=batch_id,
-        operation=Operation.RETRY,
-        request_id=operation.request_id(request_id),
-        operator_id=operation.operator(operator),
-        reason=reason,
-    )
+    asked = operation.asked(Operation.RETRY, batch_id, reason, operator, request_id)
     selection = Selection(Outcome[outcome.name], error_class or "", error_code)
     operation.carry_out(ctx, asked, selection, as_json=json)
