@@ -17,7 +17,6 @@ from pathlib import Path
 
 import structlog
 
-from batchwire.adapters.kafka.connection import KafkaConnectionSettings
 from batchwire.adapters.kafka.producer import KafkaProducer
 from batchwire.adapters.kafka.writing import ProducerSettings
 from batchwire.adapters.spool import Spool, SpoolLimits, SpoolOutbox
@@ -97,12 +96,9 @@ def connect(
     if group.source == BatchEventServiceConfig().source:
         problem = f"{group.source} is the service's own: connect(source='/billing')"
         raise SettingsError(f"batch_events.source: {problem}")
-    connection = KafkaConnectionSettings(
-        brokers=kafka.brokers, tls=kafka.tls.build(), sasl=kafka.sasl.build()
-    )
     settings = IntegrationSettings(
         producer=ProducerSettings(
-            connection=connection,
+            connection=kafka.connection(),
             compression=kafka.compression,
             batch_size=kafka.batch_size,
             batch_timeout_s=kafka.batch_timeout,

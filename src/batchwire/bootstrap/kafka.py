@@ -4,7 +4,6 @@ from batchwire.adapters.kafka.member_settings import SubscriptionSettings
 from batchwire.adapters.kafka.producer import KafkaProducer
 from batchwire.adapters.kafka.subscription import KafkaSubscription
 from batchwire.adapters.kafka.writing import ProducerSettings
-from batchwire.bootstrap.kafka_connection import connection
 from batchwire.config import Settings
 
 
@@ -13,7 +12,7 @@ def producer(settings: Settings) -> KafkaProducer:
     config = settings.batch_events.build().kafka
     return KafkaProducer(
         ProducerSettings(
-            connection=connection(settings, config.brokers),
+            connection=settings.batch_events.kafka.connection(),
             compression=config.compression,
             batch_size=config.batch_size,
             batch_timeout_s=config.batch_timeout_s,
@@ -27,7 +26,7 @@ def subscription(settings: Settings, number: int) -> KafkaSubscription:
     instance_id = settings.batch_events.consumer.instance_id
     return KafkaSubscription(
         SubscriptionSettings(
-            connection=connection(settings, config.brokers),
+            connection=settings.batch_events.kafka.connection(config.brokers),
             topic=config.topic,
             group_id=config.group_id,
             instance_id=f"{instance_id}-{number}" if instance_id else "",

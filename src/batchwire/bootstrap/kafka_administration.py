@@ -7,7 +7,6 @@ from batchwire.adapters.kafka.connection import KafkaConnectionSettings
 from batchwire.adapters.kafka.diagnosis import Examination, Patient
 from batchwire.adapters.kafka.entrance import admin_client
 from batchwire.adapters.kafka.topic_settings import Difference, TopicSettings
-from batchwire.bootstrap.kafka_connection import connection
 from batchwire.config import Settings
 from batchwire.errors import SettingsError
 
@@ -28,7 +27,7 @@ def examine(settings: Settings) -> Examination:
     """Take the way to the brokers as the consumer takes it."""
     config = settings.batch_events.build()
     patient = Patient(
-        connection=connection(settings, _brokers(settings).brokers),
+        connection=_brokers(settings),
         topic=config.consumer.topic,
         dead_letters=config.dead_letters_of(config.consumer.topic),
         group_id=config.consumer.group_id,
@@ -37,7 +36,7 @@ def examine(settings: Settings) -> Examination:
 
 
 def _brokers(settings: Settings) -> KafkaConnectionSettings:
-    way = connection(settings)
+    way = settings.batch_events.kafka.connection()
     if not way.brokers:
         message = (
             "batch_events.kafka.brokers: no broker is named, so there is nothing to"

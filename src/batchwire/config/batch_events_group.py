@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from batchwire.adapters.kafka.connection import KafkaConnectionSettings
 from batchwire.config.durations import Duration
 from batchwire.config.group import Group, Integer, Number
 from batchwire.config.kafka_security import SaslGroup, TlsGroup
@@ -80,6 +81,14 @@ class KafkaGroup(Group):
     )
     tls: TlsGroup = Field(default=TlsGroup(), description="TLS to the brokers.")
     sasl: SaslGroup = Field(default=SaslGroup(), description="Who we are to them.")
+
+    def connection(self, brokers: tuple[str, ...] = ()) -> KafkaConnectionSettings:
+        """Say how brokers are reached; those that are published to, by default."""
+        return KafkaConnectionSettings(
+            brokers=brokers or self.brokers,
+            tls=self.tls.build(),
+            sasl=self.sasl.build(),
+        )
 
 
 class ConsumerGroup(Group):
