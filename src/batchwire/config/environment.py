@@ -70,8 +70,7 @@ def read(environ: Mapping[str, str]) -> tuple[Layer, list[str]]:
         if value is None:
             strays.append(name)
         else:
-            place = Place(Origin.ENVIRONMENT, f"environment variable {name}")
-            layer.places.update(traced(path, value, place))
+            layer.places.update(traced(path, value, _place(name)))
     return laid_over(_specified(environ), layer), strays
 
 
@@ -79,14 +78,12 @@ def _specified(environ: Mapping[str, str]) -> Layer:
     layer = Layer()
     for name, paths in SPECIFIED.items():
         for path in paths if environ.get(name) else ():
-            *groups, last = path
-            group = layer.values
-            for key in groups:
-                group = group.setdefault(key, {})
-            group[last] = environ[name]
-            place = Place(Origin.ENVIRONMENT, f"environment variable {name}")
-            layer.places.update(traced(path, environ[name], place))
+            layer.put(path, environ[name], _place(name))
     return layer
+
+
+def _place(variable: str) -> Place:
+    return Place(Origin.ENVIRONMENT, f"environment variable {variable}")
 
 
 def _at(values: object, path: KeyPath) -> object:

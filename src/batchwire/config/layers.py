@@ -36,6 +36,15 @@ class Layer:
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
 
+    def put(self, path: KeyPath, value: object, place: Place) -> None:
+        """Add a value, and the groups around it that are not there yet."""
+        *groups, last = path
+        group = self.values
+        for key in groups:
+            group = group.setdefault(key, {})
+        group[last] = value
+        self.places.update(traced(path, value, place))
+
 
 def traced(path: KeyPath, value: object, place: Place) -> dict[KeyPath, Place]:
     """Say of a value, all groups around it and all keys in it, that they stand there."""
