@@ -207,17 +207,10 @@ class BatchEventsGroup(Group):
         kafka, consumer = self.kafka, self.consumer
         brokers = consumer.brokers or kafka.brokers
         topic = consumer.topic or kafka.topic
+        publishing = kafka.model_dump(exclude={"batch_timeout", "tls", "sasl"})
         consuming = consumer.model_dump(exclude={"brokers", "topic", "instance_id"})
         return BatchEventServiceConfig(
-            kafka=KafkaConfig(
-                brokers=kafka.brokers,
-                topic=kafka.topic,
-                compression=kafka.compression,
-                batch_size=kafka.batch_size,
-                batch_timeout_s=kafka.batch_timeout,
-                max_attempts=kafka.max_attempts,
-                is_async=kafka.is_async,
-            ),
+            kafka=KafkaConfig(batch_timeout_s=kafka.batch_timeout, **publishing),
             consumer=KafkaConsumerConfig(brokers=brokers, topic=topic, **consuming),
             **self.model_dump(exclude={"kafka", "consumer", "lists"}),
         )

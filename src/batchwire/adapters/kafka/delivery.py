@@ -2,14 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, TimeoutError as TookTooLong
-from typing import ParamSpec
 
 from batchwire.domain.record import Partition, Record
 from batchwire.ports.bus import Listener
-
-P = ParamSpec("P")
 
 
 class Delivery:
@@ -33,15 +30,15 @@ class Delivery:
     def hand_over(self, records: Sequence[Record]) -> None:
         """Give the listener a batch; ``is_taken`` is set when it has it."""
         self.is_taken.clear()
-        self._call(self._received, records)
+        self._loop.call_soon_threadsafe(self._received, records)
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Tell the listener; does not wait for it."""
-        self._call(self._listener.assigned, partitions)
+        self._loop.call_soon_threadsafe(self._listener.assigned, partitions)
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """Tell the listener; does not wait for it."""
-        self._call(self._lost, partitions)
+        self._loop.call_soon_threadsafe(self._lost, partitions)
 
     def revoked(self, partitions: Sequence[Partition], budget_s: float) -> bool:
         """Let the listener finish; returns whether it did within its time."""
@@ -93,9 +90,6 @@ class Delivery:
         self._held = [each for each in self._held if _home(each) not in gone]
         if not self._held:
             self.is_taken.set()
-
-    def _call(self, function: Callable[P, None], *args: P.args, **_: P.kwargs) -> None:
-        self._loop.call_soon_threadsafe(function, *args)
 
 
 def _home(record: Record) -> tuple[str, int]:

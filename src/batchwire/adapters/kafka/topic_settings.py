@@ -1,6 +1,6 @@
 """Topics as they should be, and what is not so: values, for who asks and for who shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -36,13 +36,9 @@ class TopicSettings:
 
 def dead_letters(name: str, events: TopicSettings) -> TopicSettings:
     """Give the topic of dead letters: few records, kept for a month."""
-    return TopicSettings(
-        name=name,
-        partitions=1,
-        replication=events.replication,
-        retention_ms=30 * DAY_MS,
-        min_insync_replicas=events.min_insync_replicas,
-        max_message_bytes=events.max_message_bytes,
+    kept_ms = 30 * DAY_MS
+    return replace(
+        events, name=name, partitions=1, retention_ms=kept_ms, cleanup_policy="delete"
     )
 
 

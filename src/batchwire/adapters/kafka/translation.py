@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException
 
+from batchwire.adapters.kafka.logs import REFUSALS
 from batchwire.errors import (
     BrokerError,
     BrokerRefused,
@@ -13,10 +14,7 @@ from batchwire.errors import (
     TopicMissing,
 )
 
-_REFUSED = {
-    "_AUTHENTICATION",
-    "_SSL",
-    "SASL_AUTHENTICATION_FAILED",
+_REFUSED = REFUSALS | {
     "TOPIC_AUTHORIZATION_FAILED",
     "GROUP_AUTHORIZATION_FAILED",
     "CLUSTER_AUTHORIZATION_FAILED",
