@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from batchwire.adapters.kafka.delivery import Delivery
+from batchwire.adapters.kafka.handover import Handover
 from batchwire.domain.record import Partition, Place, Record
 from batchwire.events.members import Member
 from batchwire.testing.builders import until
@@ -81,23 +81,23 @@ async def test_a_revocation_that_ends_late_leaves_the_next_assignment_alone(
 async def test_a_batch_on_its_way_is_not_taken_by_the_loss_of_other_partitions(
     taker: Taker, member: Member
 ) -> None:
-    delivery = Delivery(member, asyncio.get_running_loop())
+    handover = Handover(member, asyncio.get_running_loop())
     member.assigned([ZERO])
-    delivery.pause()  # the queue is full
+    handover.pause()  # the queue is full
     taken: list[bool] = []
 
     def thread() -> None:
-        delivery.lost([ZERO])
-        delivery.assigned([ONE])
+        handover.lost([ZERO])
+        handover.assigned([ONE])
         for offset in range(2):
-            delivery.hand_over([record(ONE, offset)])
-            taken.append(delivery.is_taken.wait(10))
+            handover.hand_over([record(ONE, offset)])
+            taken.append(handover.is_taken.wait(10))
 
     running = threading.Thread(target=thread)
     running.start()
     await asyncio.sleep(0.2)
     assert taken == []  # while paused
-    delivery.resume()
+    handover.resume()
     await until(lambda: not running.is_alive())
     assert taken == [True, True]
     assert taker.offsets == [0, 1]

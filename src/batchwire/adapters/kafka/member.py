@@ -15,7 +15,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from batchwire.adapters.kafka.delivery import Delivery
+from batchwire.adapters.kafka.handover import Handover
 from batchwire.adapters.kafka.logs import BrokerWatch
 from batchwire.adapters.kafka.member_log import MemberLog
 from batchwire.adapters.kafka.member_settings import (
@@ -60,9 +60,9 @@ class Member:
     followed by another.
     """
 
-    def __init__(self, settings: SubscriptionSettings, delivery: Delivery) -> None:
+    def __init__(self, settings: SubscriptionSettings, handover: Handover) -> None:
         self._settings = settings
-        self._delivery = delivery
+        self._handover = handover
         self._protocol: GroupProtocol = "consumer"
         self._is_leaving = threading.Event()
         self._is_paused = False
@@ -182,12 +182,12 @@ class Member:
     def _hand_over(self, records: list[Record]) -> None:
         """Give them to the listener, and wait until it has taken them."""
         self._membership.received(records)
-        self._delivery.hand_over(records)
-        if self._delivery.is_taken.wait(GRACE_S):
+        self._handover.hand_over(records)
+        if self._handover.is_taken.wait(GRACE_S):
             return
         self._pause(is_paused=True)
         late: list[Record] = []
-        while not (self._delivery.is_taken.wait(POLL_S) or self._is_over):
+        while not (self._handover.is_taken.wait(POLL_S) or self._is_over):
             self._store()
             late += self._poll(0)
         self._pause(is_paused=False)
@@ -220,7 +220,7 @@ class Member:
     def _assigned(self, client: Consumer, partitions: list[TopicPartition]) -> None:
         self._log.well()
         self._membership.assigned(each.partition for each in partitions)
-        self._delivery.assigned(_ours(partitions))
+        self._handover.assigned(_ours(partitions))
         client.incremental_assign(partitions)
         # Said either way: librdkafka remembers that a partition was paused when it
         # went, and would never fetch from it when it comes back.
@@ -228,14 +228,14 @@ class Member:
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         budget_s = self._settings.revoke_budget_s
-        if not self._delivery.revoked(_ours(partitions), budget_s):
+        if not self._handover.revoked(_ours(partitions), budget_s):
             self._log.revoked_late(len(partitions), budget_s)
         self._store()  # what is stored is committed when the client gives them back
         self._membership.gone(each.partition for each in partitions)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._membership.gone(each.partition for each in partitions)
-        self._delivery.lost(_ours(partitions))
+        self._handover.lost(_ours(partitions))
         self._log.lost(len(partitions))
 
     def _befallen(self, error: KafkaError) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from batchwire.adapters.kafka.delivery import Delivery
+from batchwire.adapters.kafka.handover import Handover
 from batchwire.adapters.kafka.member import Member
 from batchwire.adapters.kafka.member_settings import SubscriptionSettings
 from batchwire.adapters.kafka.translation import translated
@@ -23,13 +23,13 @@ class KafkaSubscription:
     """
     One member of a group on one topic (``ports.bus.Subscription``).
 
-    A thread owns the client (``member``); it and the listener meet in ``delivery``.
+    A thread owns the client (``member``); it and the listener meet in ``handover``.
     """
 
     def __init__(self, settings: SubscriptionSettings) -> None:
         self._settings = settings
         self._member: Member | None = None
-        self._delivery: Delivery | None = None
+        self._handover: Handover | None = None
         self._thread = threading.Thread()
 
     async def open(self, listener: Listener) -> None:
@@ -43,9 +43,9 @@ class KafkaSubscription:
         """
         if self._member is not None:
             return
-        self._delivery = Delivery(listener, asyncio.get_running_loop())
+        self._handover = Handover(listener, asyncio.get_running_loop())
         with translated("making a consumer"):
-            self._member = Member(self._settings, self._delivery)
+            self._member = Member(self._settings, self._handover)
         # A daemon: a program that must end does not wait for a broker.
         self._thread = threading.Thread(
             target=self._member.run, name="kafka-subscription", daemon=True
@@ -59,13 +59,13 @@ class KafkaSubscription:
 
     def pause(self) -> None:
         """Hold back what comes; after a moment the partitions are paused too."""
-        if self._delivery is not None:
-            self._delivery.pause()
+        if self._handover is not None:
+            self._handover.pause()
 
     def resume(self) -> None:
         """Hand on what was held back, and go on."""
-        if self._delivery is not None:
-            self._delivery.resume()
+        if self._handover is not None:
+            self._handover.resume()
 
     @property
     def state(self) -> SubscriptionState:

@@ -9,7 +9,7 @@ from batchwire.domain.record import Partition, Record
 from batchwire.ports.bus import Listener
 
 
-class Delivery:
+class Handover:
     """
     Calls the listener; holds back at most one batch while it is paused.
 
