@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from math import inf
-from typing import Any, cast
+from typing import cast
 
 from batchwire.adapters.system.clock import SystemClock
 from batchwire.domain.outcome import Answer, Message, Verdict
@@ -20,8 +20,10 @@ PAST = 0
 class OneMessage:
     """A load of one message; remembers whether it was taken back."""
 
+    run = None
     is_stopping = False
     in_flight = 0
+    was_tried = False
 
     def __init__(self, batch_id: str, late_at: int | None = None) -> None:
         self.message = Message(batch_id, 0, 1, "+4917100000001", "Hi", 1)
@@ -40,11 +42,15 @@ class OneMessage:
         """Remember it."""
         self.is_back = True
 
-    def accepted(self, *_: Sequence[Answer]) -> None:
+    def accepted(self, *_: object) -> None:
         """Nothing is recorded."""
 
     def note(self, *_: object) -> None:
         """Nothing is recorded."""
+
+    def is_news(self, _: str) -> bool:
+        """Nothing is logged."""
+        return False
 
 
 class Trusted:
@@ -70,8 +76,7 @@ async def test_a_trial_submits_nobody_who_is_late_behind_whom_it_passes_over() -
     failing, late = OneMessage("b1"), OneMessage("b2", late_at=PAST)
     line.circuit.failed(SystemClock().monotonic(), {("b1", 0): 1})
     line.doubt()
-    loads: list[Any] = [failing, late]
-    line.offer([Slice(load, 0, 1) for load in loads])
+    line.offer([Slice(load, 0, 1) for load in (failing, late)])
     await line.open()
     await until(lambda: provider.submitted and not line.waiting)
     await line.close()
@@ -88,8 +93,7 @@ async def test_an_acceptance_behind_a_refusal_for_good_takes_a_failure_back() ->
     line = line_to(provider)
     await line.open()
     for count, batch_id in enumerate(("again", "never", "well", "again"), 1):
-        load: Any = OneMessage(batch_id)
-        line.offer([Slice(load, 0, 1)])
+        line.offer([Slice(OneMessage(batch_id), 0, 1)])
         await until(lambda: len(provider.submitted) == count and not line.in_flight)  # noqa: B023 - used at once
     await line.close()
     assert not line.circuit.is_open

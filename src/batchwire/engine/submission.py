@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -37,9 +37,27 @@ _TROUBLES = {
 log = structlog.get_logger()
 
 
+class _Load(Protocol):
+    """A chunk in memory, as far as a line deals with it: see ``engine.load``."""
+
+    run: Any  # delivery's own
+    late_at: int | None
+    in_flight: int
+    was_tried: bool
+
+    @property
+    def is_stopping(self) -> bool: ...
+    def messages(self, first: int, stop: int) -> list[Message]: ...
+    def back(self, messages: Sequence[Message]) -> "Slice": ...
+    def take_back(self, one: "Slice") -> None: ...
+    def accepted(self, messages: list[Message], answers: Sequence[Answer]) -> None: ...
+    def note(self, message: Message, answer: Answer) -> None: ...
+    def is_news(self, error_code: str) -> bool: ...
+
+
 class Slice:
     """
-    Some messages of one chunk in the line; ``load`` is delivery's own.
+    Some messages of one chunk in the line.
 
     ``stop`` is where the last of them stands among the load's, and one more. Unless
     ``messages`` are given they are the load's from ``first`` on, made when asked for.
@@ -48,11 +66,7 @@ class Slice:
     __slots__ = ("_first", "left", "load", "messages", "stop")
 
     def __init__(
-        self,
-        load: Any,  # noqa: ANN401
-        first: int,
-        stop: int,
-        messages: Sequence[Message] = (),
+        self, load: _Load, first: int, stop: int, messages: Sequence[Message] = ()
     ) -> None:
         self.load = load
         self.stop = stop
@@ -143,7 +157,7 @@ class Line:
         if slices:  # idle senders that wake for nothing would ask for more at once
             self._offered.set()
 
-    def withdraw(self, is_meant: Callable[[Any], bool]) -> None:
+    def withdraw(self, is_meant: Callable[[_Load], bool]) -> None:
         """Take messages out of the line that must not be submitted any more."""
         left = [one for one in self._line if not is_meant(one.load)]
         meant = [one for one in self._line if is_meant(one.load)]
@@ -225,7 +239,7 @@ class Line:
             if count > 1:  # the provider may have answered at once: let others go on
                 await asyncio.sleep(0)
 
-    async def _next(self) -> tuple[Any, list[Message]]:
+    async def _next(self) -> tuple[_Load, list[Message]]:
         """Wait for the turn, the rate and the circuit; then take the head of the line."""
         while True:
             if not self._line:
@@ -296,7 +310,7 @@ class Line:
         late_at = self._line[0].load.late_at
         return late_at is not None and self._clock.unix_us() >= late_at
 
-    def _take(self) -> tuple[Any, list[Message]]:
+    def _take(self) -> tuple[_Load, list[Message]]:
         """Take what one call may carry from the head of the line."""
         one = self._line[0]
         made = one.messages or one.make()
@@ -313,10 +327,8 @@ class Line:
         return one.load, messages
 
     def _counted(
-        self,
-        load: Any,  # noqa: ANN401
-        messages: list[Message],
-    ) -> tuple[Any, list[Message]]:
+        self, load: _Load, messages: list[Message]
+    ) -> tuple[_Load, list[Message]]:
         if not self.pace.is_free:
             parts = sum(message.parts for message in messages)
             self.pace.take(parts, self._clock.monotonic())
@@ -328,7 +340,7 @@ class Line:
 
     def _sort(
         self,
-        load: Any,  # noqa: ANN401
+        load: _Load,
         messages: list[Message],
         answers: Sequence[Answer],
         *,
@@ -371,12 +383,7 @@ class Line:
         is_throttled = any(a.verdict is Verdict.THROTTLED for a in answers)
         self._put_back(load, back, is_last=is_in_vain or is_throttled)
 
-    def _tell(
-        self,
-        load: Any,  # noqa: ANN401
-        message: Message,
-        answer: Answer,
-    ) -> None:
+    def _tell(self, load: _Load, message: Message, answer: Answer) -> None:
         """Log what the provider says with an error code, once a batch: it is not kept."""
         if answer.error_message and load.is_news(answer.error_code):
             log.warning(
@@ -389,11 +396,7 @@ class Line:
             )
 
     def _put_back(
-        self,
-        load: Any,  # noqa: ANN401
-        messages: list[Message],
-        *,
-        is_last: bool = False,
+        self, load: _Load, messages: list[Message], *, is_last: bool = False
     ) -> None:
         """
         Put at the front what surely was not taken: it goes next, in one call.
