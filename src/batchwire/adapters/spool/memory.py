@@ -10,17 +10,17 @@ class Memory:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._frames: deque[bytes] = deque()
-        self.size_bytes = 0
+        self._size_bytes = 0
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def takes(self, frame: bytes) -> bool:
         """Keep it as the last one; False where it has no room."""
-        if self.size_bytes + len(frame) > self._most_bytes:
+        if self._size_bytes + len(frame) > self._most_bytes:
             return False
         self._frames.append(frame)
-        self.size_bytes += len(frame)
+        self._size_bytes += len(frame)
         return True
 
     def close(self) -> None:
@@ -33,7 +33,7 @@ class Memory:
 
     def forget_first(self) -> None:
         """Drop the first one."""
-        self.size_bytes -= len(self._frames.popleft())
+        self._size_bytes -= len(self._frames.popleft())
 
     def some(self, start: int, most: int) -> list[bytes]:
         """Return at most so many, from the one at ``start`` on."""

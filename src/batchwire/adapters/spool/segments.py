@@ -30,11 +30,6 @@ class Segments:
         self.firsts = sorted(int(path.stem) for path in names)
         self._number, self._segment, self._offset = -1, -1, 0
 
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all of them."""
-        return sum(self.path(first).stat().st_size for first in self.firsts)
-
     def path(self, first: int) -> Path:
         """Name the segment whose first event has that number."""
         return self._folder / f"{first:019}{SUFFIX}"

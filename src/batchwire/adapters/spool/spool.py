@@ -65,11 +65,6 @@ class Spool:
         return self.end - self._sent
 
     @property
-    def size_bytes(self) -> int:
-        """What it occupies, on disk and in memory."""
-        return self._disk_bytes + self._memory.size_bytes
-
-    @property
     def problem(self) -> str:
         """Why the disk cannot be written, or empty: a killed process loses nothing."""
         return self._problem
