@@ -20,16 +20,6 @@ from batchwire.config.database_url import one_spelling
         (" b.db\n", "sqlite:///b.db"),
         ("with space.db", "sqlite:///with space.db"),
         ("~/b.db", f"sqlite:///{Path.home()}/b.db"),
-    ],
-)
-def test_a_path_or_an_database_url_becomes_one_spelling(text: str, url: str) -> None:
-    assert one_spelling(text) == url
-    assert one_spelling(url) == url
-
-
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
         ("postgresql://h/db", "postgresql://h/db"),
         ("postgres://u:p%40@h:5433/db", "postgresql://u:p%40@h:5433/db"),
         (" PostgreSQL+asyncpg://u@h/db\n", "postgresql://u@h/db"),
@@ -37,7 +27,7 @@ def test_a_path_or_an_database_url_becomes_one_spelling(text: str, url: str) -> 
         ("postgresql://h/db?sslmode=require", "postgresql://h/db?sslmode=require"),
     ],
 )
-def test_a_url_of_postgresql_becomes_one_spelling(text: str, url: str) -> None:
+def test_a_path_or_a_database_url_becomes_one_spelling(text: str, url: str) -> None:
     assert one_spelling(text) == url
     assert one_spelling(url) == url
 

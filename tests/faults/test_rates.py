@@ -9,8 +9,6 @@ from tests.faults.conftest import Process, Watch, World
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
-from batchwire.bootstrap import opened
-from batchwire.config import load
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import numbers, until
@@ -28,12 +26,6 @@ async def world(
     one.configure(url, rate_parts_per_s=RATE)
     yield one
     await one.end()
-
-
-@pytest.fixture
-async def watch(world: World) -> AsyncIterator[Watch]:
-    async with opened(load(world.config, environ={})) as app:
-        yield Watch(app)
 
 
 def strict(rate: float) -> Behaviour:

@@ -10,8 +10,6 @@ from tests.faults.conftest import Process, Watch, World, accepted, reached, sett
 
 from batchwire.adapters.sandbox.behaviour import Behaviour
 from batchwire.adapters.sandbox.server import SandboxServer
-from batchwire.bootstrap import opened
-from batchwire.config import load
 from batchwire.domain.batch import OnUncertain
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
@@ -35,12 +33,6 @@ async def world(
     one.configure(f"{provider.url}/messages", HASTY)
     yield one
     await one.end()
-
-
-@pytest.fixture
-async def watch(world: World) -> AsyncIterator[Watch]:
-    async with opened(load(world.config, environ={})) as app:
-        yield Watch(app)
 
 
 async def delivering(
