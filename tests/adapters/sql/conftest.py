@@ -1,10 +1,11 @@
-"""A store on a file that tests may also open by hand."""
+"""A store on a file that tests may also open by hand; or on their own ``database``."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.testing.clock import ManualClock
@@ -26,9 +27,7 @@ def database(path: Path) -> SqliteDatabase:
 
 
 @pytest.fixture
-async def store(
-    database: SqliteDatabase, clock: ManualClock
-) -> AsyncIterator[SqlStore]:
+async def store(database: Database, clock: ManualClock) -> AsyncIterator[SqlStore]:
     store = SqlStore(database, clock)
     await store.open()
     yield store

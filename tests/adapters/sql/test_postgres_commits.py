@@ -34,15 +34,12 @@ async def proxy(
 
 
 @pytest.fixture
-async def store(
-    postgres_url: str, cluster: Cluster, proxy: PostgresProxy, clock: ManualClock
-) -> AsyncIterator[SqlStore]:
+def database(
+    postgres_url: str, cluster: Cluster, proxy: PostgresProxy
+) -> PostgresDatabase:
     through = Path(proxy.path).parent
     url = postgres_url.replace(quote(str(cluster.folder)), quote(str(through)))
-    store = SqlStore(PostgresDatabase(url), clock)
-    await store.open()
-    yield store
-    await store.close()
+    return PostgresDatabase(url)
 
 
 def crash(cluster: Cluster) -> None:

@@ -39,11 +39,8 @@ CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> p
 
 
 @pytest.fixture
-async def store(postgres_url: str, clock: ManualClock) -> AsyncIterator[SqlStore]:
-    store = SqlStore(PostgresDatabase(postgres_url, lock_timeout_s=0.05), clock)
-    await store.open()
-    yield store
-    await store.close()
+def database(postgres_url: str) -> PostgresDatabase:
+    return PostgresDatabase(postgres_url, lock_timeout_s=0.05)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Faults 15 and 18 in the store: who flushes shares a batch, who decides has it alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import chain
 
 import msgspec
@@ -29,11 +28,8 @@ WAITING = text(
 
 
 @pytest.fixture
-async def store(postgres_url: str, clock: ManualClock) -> AsyncIterator[SqlStore]:
-    store = SqlStore(PostgresDatabase(postgres_url), clock)
-    await store.open()
-    yield store
-    await store.close()
+def database(postgres_url: str) -> PostgresDatabase:
+    return PostgresDatabase(postgres_url)
 
 
 async def test_who_flushes_waits_for_no_other_flush_but_for_who_is_to_decide(

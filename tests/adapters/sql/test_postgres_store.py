@@ -1,7 +1,5 @@
 """The store on PostgreSQL keeps the promises of its port."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from batchwire.adapters.sql.postgres import PostgresDatabase
@@ -11,12 +9,8 @@ from batchwire.testing.contracts.store import StoreContract
 
 
 @pytest.fixture
-async def store(postgres_url: str, clock: ManualClock) -> AsyncIterator[SqlStore]:
-    database = PostgresDatabase(postgres_url, is_time_of_server=False)
-    store = SqlStore(database, clock)
-    await store.open()
-    yield store
-    await store.close()
+def database(postgres_url: str) -> PostgresDatabase:
+    return PostgresDatabase(postgres_url, is_time_of_server=False)
 
 
 class TestPostgresStore(StoreContract):

@@ -1,7 +1,7 @@
 """Faults 1, 4, 21 and 22 in the store: who is dead, by the time of the server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import asyncpg
 import pytest
@@ -28,13 +28,9 @@ make = StoreContract()
 
 
 @pytest.fixture
-async def store(postgres_url: str, clock: ManualClock) -> AsyncIterator[SqlStore]:
-    """Give a store that goes by the clock of the test."""
-    database = PostgresDatabase(postgres_url, is_time_of_server=False)
-    store = SqlStore(database, clock)
-    await store.open()
-    yield store
-    await store.close()
+def database(postgres_url: str) -> PostgresDatabase:
+    """Give one that goes by the clock of the test."""
+    return PostgresDatabase(postgres_url, is_time_of_server=False)
 
 
 async def test_who_gives_no_sign_is_dead_and_writes_no_more(
