@@ -43,7 +43,7 @@ class Parking:
             for parked in await self._due():
                 if parked.parked_id not in self._under_way:
                     self._under_way.add(parked.parked_id)
-                    push(_item(parked))
+                    push(_item(parked, self._clock.monotonic()))
 
     async def _due(self) -> list[Parked]:
         if self.is_closed:
@@ -55,7 +55,7 @@ class Parking:
             return []
 
 
-def _item(parked: Parked) -> Item:
+def _item(parked: Parked, now: float) -> Item:
     read = receive(parked.record)
     told = msgspec.structs.replace(
         read, event_id=parked.event_id, batch_id=parked.batch_id
@@ -66,4 +66,5 @@ def _item(parked: Parked) -> Item:
         attempts=parked.attempts,
         parked_id=parked.parked_id,
         first_at_s=parked.first_at.timestamp(),
+        received_at=now,
     )
