@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
+from batchwire.adapters.kafka import needs
 from batchwire.adapters.kafka.connection import (
     KafkaConnectionSettings,
     Mechanism,
@@ -241,6 +242,16 @@ def test_every_permission_is_asked_for_by_name(
     ends_at(sick, Check.AUTHORISATION, f"may not read as the group {group}")
     allow(on_group, group, AclOperation.READ)
     assert examine(sick).failed is None
+
+
+def test_a_group_of_two_words_is_named_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(needs, "operations_on_group", lambda *_: set())
+    nowhere = KafkaConnectionSettings(brokers=("localhost:1",))
+    sick = Patient(
+        connection=nowhere, topic="t", dead_letters="d", group_id="two words"
+    )
+    step = needs.use_is_allowed(AdminClient({}), sick, {})
+    assert step.remedy.endswith("--group 'two words'")
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])

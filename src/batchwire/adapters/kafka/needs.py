@@ -1,5 +1,6 @@
 """What the service needs behind the connection: topics, permissions; and the lag."""
 
+import shlex
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaException, TopicCollection
@@ -33,7 +34,7 @@ def topics_exist(admin: AdminClient, patient: Patient) -> tuple[Step, Topics]:
             remedy = "`batchwire topics create` makes it; or set batch_events.kafka.topic right"
             return failed(Check.TOPIC, f"there is no topic {name}", remedy), found
         except BrokerRefused as error:  # a topic that we may not see
-            return _forbidden(patient, str(error), f"topic {name}"), found
+            return _forbidden(patient, str(error), "topic", name), found
         except BrokerError as error:
             return failed(Check.TOPIC, str(error), _AGAIN), found
     seen = (
@@ -48,16 +49,16 @@ def use_is_allowed(admin: AdminClient, patient: Patient, topics: Topics) -> Step
         missing = {"READ", "WRITE"} - {one.name for one in topic.authorized_operations}
         if missing:
             seen = f"this user may not {' and '.join(sorted(missing)).lower()} {name}"
-            return _forbidden(patient, seen, f"topic {name}")
+            return _forbidden(patient, seen, "topic", name)
     try:
         may = operations_on_group(admin, patient.group_id, patient.timeout_s)
     except BrokerRefused as error:
-        return _forbidden(patient, str(error), f"group {patient.group_id}")
+        return _forbidden(patient, str(error), "group", patient.group_id)
     except BrokerError as error:
         return failed(Check.AUTHORISATION, str(error), _AGAIN)
     if "READ" not in may:
         seen = f"this user may not read as the group {patient.group_id}"
-        return _forbidden(patient, seen, f"group {patient.group_id}")
+        return _forbidden(patient, seen, "group", patient.group_id)
     return held(
         Check.AUTHORISATION, "this user may read and write, and be in the group"
     )
@@ -92,14 +93,13 @@ def _described(admin: AdminClient, name: str, timeout_s: float) -> TopicDescript
     return found
 
 
-def _forbidden(patient: Patient, seen: str, on: str) -> Step:
+def _forbidden(patient: Patient, seen: str, kind: str, name: str) -> Step:
     sasl = patient.connection.sasl
     user = (sasl and sasl.username) or "NAME"
-    kind, name = on.split()
     operations = "Read" if kind == "group" else "Read --operation Write"
     return failed(
         Check.AUTHORISATION,
         seen,
         f"an administrator allows it: kafka-acls --add --allow-principal User:{user}"
-        f" --operation {operations} --{kind} {name}",
+        f" --operation {operations} --{kind} {shlex.quote(name)}",
     )
