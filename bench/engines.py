@@ -36,7 +36,7 @@ async def engines(
                 stdin=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
             )
-            stack.push_async_callback(_drained, process)
+            stack.push_async_callback(drained, process)
             started.append(process)
         while len(await workers.living()) < count:
             if any(one.returncode is not None for one in started):
@@ -46,7 +46,8 @@ async def engines(
         yield [one.pid for one in started]
 
 
-async def _drained(process: asyncio.subprocess.Process) -> None:
+async def drained(process: asyncio.subprocess.Process) -> None:
+    """Let a process end that ends with its standard input."""
     if process.stdin is not None:
         process.stdin.close()
     await process.wait()

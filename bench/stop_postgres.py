@@ -21,6 +21,7 @@ from batchwire.domain.lifecycle import Operation
 from batchwire.errors import IllegalOperation
 from batchwire.testing.postgres import Cluster
 from bench import lists
+from bench.engines import drained
 from bench.figure import Figure
 from bench.service import BATCH_ID, Service, prepared, quiet, service
 from bench.stop import Noting
@@ -168,15 +169,9 @@ async def _engines(url: str) -> AsyncIterator[list[_Engine]]:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )
-            stack.push_async_callback(_ended, process)
+            stack.push_async_callback(drained, process)
             found.append(_Engine(process))
         yield found
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-    await process.wait()
 
 
 async def _deliver(url: str) -> None:
