@@ -86,15 +86,10 @@ class Events:
             source=self._config.source,
         )
 
-    @property
-    def max_replays(self) -> int:
-        """Redrives of one dead letter before it is quarantined."""
-        return self._config.max_replays
-
     def redriver(self) -> Redriver:
         """Make what puts dead letters back on their topics; nobody reads its figures."""
-        told = MemoryMetrics()
-        return Redriver(self.dead_letters, self._clock, told, self.max_replays)
+        told, most = MemoryMetrics(), self._config.max_replays
+        return Redriver(self.dead_letters, self._clock, told, most)
 
     def _relay(self) -> Relay:
         owner = uuid4().hex

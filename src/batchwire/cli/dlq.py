@@ -38,7 +38,7 @@ def show_all(  # noqa: PLR0913 - a parameter is an option
     async def read(app: App) -> tuple[list[DeadLetter], int, int]:
         letters = await app.events.dead_letters.find(wanted, limit)
         waiting = await app.events.dead_letters.count()
-        return letters, waiting, app.events.max_replays
+        return letters, waiting, app.settings.batch_events.max_replays
 
     letters, waiting, max_replays = session.on_database(ctx, read)
     if json:
@@ -68,7 +68,7 @@ def show(
     async def read(app: App) -> tuple[DeadLetter, int]:
         await dead_letters.must_exist(app, wanted)
         (letter,) = await app.events.dead_letters.find(wanted)
-        return letter, app.events.max_replays
+        return letter, app.settings.batch_events.max_replays
 
     letter, max_replays = session.on_database(ctx, read)
     told = dead_letters.whole(letter, max_replays, is_raw=is_raw)
