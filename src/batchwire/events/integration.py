@@ -63,7 +63,6 @@ class Parts:
 class _Running:
     outbox: HostOutbox
     sender: Sender
-    append: Callable[[bytes], None]
 
 
 class BatchEventIntegration:
@@ -179,7 +178,7 @@ class BatchEventIntegration:
 
     def _publish(self, kind: int, values: tuple[Any, ...]) -> None:
         try:
-            append = (self._running or self._begin()).append
+            append = (self._running or self._begin()).outbox.append
             if kind == CREATED:
                 append(self._reports.created(*values))
             else:
@@ -209,7 +208,7 @@ class BatchEventIntegration:
         except RuntimeError as error:
             # As at the end of the process: the next one sends.
             log.warning("sender_not_started", error=str(error))
-        return _Running(outbox, sender, outbox.append)
+        return _Running(outbox, sender)
 
     def _forget_parent(self) -> None:
         """
