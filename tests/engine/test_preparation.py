@@ -219,12 +219,12 @@ async def test_whoever_lost_its_lease_fails_no_batch(
     is_lost = False
 
     class Lost(FlakyStore):
-        async def add_chunks(self, *args: Any) -> Status:  # noqa: ANN401 - as the store's
+        async def write_prepared(self, *args: Any) -> Status:  # noqa: ANN401
             nonlocal is_lost
             if not is_lost:
                 is_lost = True
                 raise StaleLease("batch b1 is prepared by another worker now")
-            return await store.add_chunks(*args)
+            return await store.write_prepared(*args)
 
     lost = Lost(store, lambda _: False)
     provider = ScriptedProvider()
@@ -243,10 +243,10 @@ async def test_whoever_is_cancelled_waits_for_what_is_being_written(
     written: list[Status] = []
 
     class Slow(FlakyStore):
-        async def add_chunks(self, *args: Any) -> Status:  # noqa: ANN401 - as the store's
+        async def write_prepared(self, *args: Any) -> Status:  # noqa: ANN401
             is_writing.set()
             await asyncio.sleep(0.1)
-            written.append(await store.add_chunks(*args))
+            written.append(await store.write_prepared(*args))
             return written[-1]
 
     await Service(store, clock, {}).take(numbers(200), chunk_size=5)

@@ -104,7 +104,7 @@ async def test_whoever_may_have_been_declared_dead_submits_nothing() -> None:
     line = line_to(provider, heart)
     heart.is_trusted = False
     await line.open()
-    load: Any = OneMessage("b1")
+    load = OneMessage("b1")
     line.offer([Slice(load, 0, 1)])
     await asyncio.sleep(0.1)
     assert line.is_held
@@ -118,7 +118,7 @@ async def test_what_goes_without_a_rate_is_counted_for_when_it_is_throttled() ->
     provider = ScriptedProvider(concurrency=1)
     line = line_to(provider)
     await line.open()
-    loads: list[Any] = [OneMessage(f"b{n}") for n in range(3)]
+    loads = [OneMessage(f"b{n}") for n in range(3)]
     line.offer([Slice(load, 0, 1) for load in loads])
     await until(lambda: len(provider.submitted) == 3)
     await line.close()
@@ -131,7 +131,7 @@ async def test_who_is_throttled_goes_behind_the_others() -> None:
         concurrency=1,
     )
     line = line_to(provider)
-    loads: list[Any] = [OneMessage(f"b{n}") for n in range(3)]
+    loads = [OneMessage(f"b{n}") for n in range(3)]
     line.offer([Slice(load, 0, 1) for load in loads])
     await line.open()
     await until(lambda: len(provider.submitted) >= 3)

@@ -197,6 +197,26 @@ async def test_counts_that_were_changed_after_a_purge_are_found(
     assert "the batch counts 7 accepted, its chunks say 100 accepted" in found
 
 
+@pytest.mark.parametrize("is_purged", [False, True])
+async def test_counts_that_were_changed_everywhere_do_not_fit_the_last_event(
+    service: Service, database: Database, purge: Purge, *, is_purged: bool
+) -> None:
+    ended_at = await delivered(service)
+    if is_purged:
+        await purge.run(ended_at + DAY, "ann")
+    half = RECIPIENTS // 2
+
+    def change(conn: Connection) -> None:
+        for table, count in ((batches, half), (chunks, 1)):
+            conn.execute(update(table).values(accepted=count, failed=count))
+
+    await database.write(change)
+    told = (
+        f"counts {half} accepted, {half} failed, its last event says {RECIPIENTS} acc"
+    )
+    assert told in "; ".join(await service.store.verify("b1"))
+
+
 RECORD = Record(key=b"b1", value=b"+447810000000", headers=())
 
 
@@ -311,9 +331,12 @@ async def test_nothing_of_the_payloads_is_left_in_the_file(path: Path) -> None:
     with sqlite3.connect(path) as direct:
         blobs = [data for (data,) in direct.execute("SELECT data FROM payloads")]
     direct.close()
+    beside = Path(f"{path}-wal")
+    assert (await asyncio.to_thread(beside.stat)).st_size > 0
     assert len(unpack_payload(blobs[0]).numbers.split("\n")) == 2
     purge = Purge(store, SqlRetention(database), clock)
     await purge.run(ended_at + DAY, "ann")
+    assert (await asyncio.to_thread(beside.stat)).st_size == 0
     await database.close()
     content = await asyncio.to_thread(path.read_bytes)
     assert len(blobs) == RECIPIENTS // 2

@@ -61,6 +61,7 @@ def contradictions(conn: Connection, batch_id: str) -> list[str]:
         return [*found, f"the stored state cannot be read: {error}"]
     if row.status != state.status:
         found.append(f"the batch is {row.status}, its stored state says {state.status}")
+    found += _of_end(conn, row, state)
     if state.is_purged:
         return [*found, *_of_sums(conn, row)]
     return [*found, *_of_ledger(conn, row, hashes[PAYLOADS_HASH])]
@@ -94,6 +95,20 @@ def _of_log(
         yield f"the log ends at event {sequence}, but the batch has gone further"
     if state.encode() != row.state:
         yield "folding the events does not give the stored state"
+
+
+def _of_end(conn: Connection, row: Row[Any], state: State) -> Iterator[str]:
+    """Hold the counts of what has ended, and waits for nothing, to its last event."""
+    leased = select(chunks.c.number).where(
+        chunks.c.batch == row.id, chunks.c.lease_owner.is_not(None)
+    )
+    if not state.status.has_ended or conn.execute(leased.limit(1)).first():
+        return
+    if state.counts != counts_of(row):
+        told = _told(state.counts)
+        yield f"the batch counts {_told(counts_of(row))}, its last event says {told}"
+    if state.parts != row.parts:
+        yield f"the batch has {row.parts} parts, its last event says {state.parts}"
 
 
 def _of_ledger(conn: Connection, row: Row[Any], sealed: str) -> Iterator[str]:

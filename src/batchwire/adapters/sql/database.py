@@ -68,6 +68,10 @@ class Database(Protocol):
         """
         ...
 
+    async def empty_log(self) -> None:
+        """Leave what was deleted in no file beside the database; it may take a while."""
+        ...
+
     async def become_engine(self) -> bool:
         """
         Take the right to run an engine, where that is one process's.

@@ -121,6 +121,9 @@ class PostgresDatabase:
         """See ``Database``."""
         return None
 
+    async def empty_log(self) -> None:
+        """See ``Database``: the server's log is the server's."""
+
     async def become_engine(self) -> bool:
         """See ``Database``."""
         return False

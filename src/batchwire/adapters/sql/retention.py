@@ -1,7 +1,6 @@
 """``SqlRetention``: what is kept for a time only, on SQL."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -69,7 +68,10 @@ class SqlRetention:
 
     async def forget(self, before: datetime, unused_before: datetime, most: int) -> int:
         """See the port."""
-        return await self._database.write(_forget, before, unused_before, most)
+        gone = await self._database.write(_forget, before, unused_before, most)
+        if not gone:
+            await self._database.empty_log()
+        return gone
 
     async def old(self, before: datetime) -> dict[str, int]:
         """See the port."""
@@ -101,10 +103,9 @@ def _erase(conn: Connection, batch_id: str, before: datetime, most: int) -> int:
     row = row_of(conn, batch_id)
     if not state_of(row).is_purged:
         return 0
-    with _overwriting(conn):
-        for table, which in _of_batch(conn, row, millis(before)):
-            if gone := _delete(conn, table, which, most):
-                return gone
+    for table, which in _of_batch(conn, row, millis(before)):
+        if gone := _delete(conn, table, which, most):
+            return gone
     return 0
 
 
@@ -141,13 +142,12 @@ def _forget(
     conn: Connection, before: datetime, unused_before: datetime, most: int
 ) -> int:
     redriven = dead_letters.c.redriven_at < millis(before)
-    with _overwriting(conn):
-        return (
-            topic_rows.purge(conn, before, most)
-            or _delete(conn, dead_letters, redriven, most)
-            or inbox_rows.purge(conn, before, most)  # letters too, and does not count
-            or lists.discard_orphans(conn, unused_before)
-        )
+    return (
+        topic_rows.purge(conn, before, most)
+        or _delete(conn, dead_letters, redriven, most)
+        or inbox_rows.purge(conn, before, most)  # letters too, and does not count
+        or lists.discard_orphans(conn, unused_before)
+    )
 
 
 def _old(conn: Connection, before: datetime) -> dict[str, int]:
@@ -171,16 +171,3 @@ def _delete(
     key = list(table.primary_key)
     some = select(*key).where(which).order_by(*key).limit(most)
     return conn.execute(delete(table).where(tuple_(*key).in_(some))).rowcount
-
-
-@contextmanager
-def _overwriting(conn: Connection) -> Iterator[None]:
-    """Let SQLite write zeros over what is deleted: else it stays in the file."""
-    if conn.dialect.name != "sqlite":
-        yield
-        return
-    conn.exec_driver_sql("PRAGMA secure_delete=ON")
-    try:
-        yield
-    finally:
-        conn.exec_driver_sql("PRAGMA secure_delete=OFF")

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -109,6 +109,16 @@ class SqliteDatabase:
         except sqlite3.Error:  # who looks at the tables hears what it is
             return None
         return found
+
+    async def empty_log(self) -> None:
+        """See ``Database``; where somebody reads just now, the next time does it."""
+
+        def empty() -> None:
+            with translated(self._path), closing(self.writer.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        loop = asyncio.get_running_loop()
+        await to_its_end(loop.run_in_executor(self._writing, empty))
 
     async def become_engine(self) -> bool:
         """See ``Database``."""

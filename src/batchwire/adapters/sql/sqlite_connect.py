@@ -34,6 +34,7 @@ _PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=4000",
     "PRAGMA journal_size_limit=67108864",
+    "PRAGMA secure_delete=ON",  # writes zeros: recipients are not in pages set free
 )
 _WRITER_CACHE = "PRAGMA cache_size=-8192"
 _READER_CACHE = "PRAGMA cache_size=-1024"  # reads payloads, each once: no use for more
