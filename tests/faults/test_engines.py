@@ -108,6 +108,7 @@ async def test_a_second_sigterm_ends_at_once_and_loses_nothing(
     await until(lambda: provider.stats.requests >= known + 16)
     engine.signal(signal.SIGTERM)
     await until(lambda: _at_risk(watch, 16))
+    await asyncio.sleep(0.5)  # sooner a second signal would be the same one
     assert engine.is_running  # it drains
     engine.signal(signal.SIGTERM)
     assert await engine.ended(timeout_s=2) == ExitCode.INTERRUPTED

@@ -24,11 +24,13 @@ class Parking:
         self._consumer = consumer
         self.most = min(most, _MOST)
         self._under_way: set[int] = set()
+        self._left: set[int] = set()  # while a look is taken: it may not know it yet
         self.is_closed = False
 
     def left(self, parked_id: int) -> None:
         """Note that an event has left its lane."""
         self._under_way.discard(parked_id)
+        self._left.add(parked_id)
 
     async def run(self, push: Callable[[Item], None]) -> None:
         """
@@ -40,8 +42,9 @@ class Parking:
         """
         while True:
             await self._clock.sleep(_LOOK_S)
+            self._left.clear()
             for parked in await self._due():
-                if parked.parked_id not in self._under_way:
+                if parked.parked_id not in self._under_way | self._left:
                     self._under_way.add(parked.parked_id)
                     push(_item(parked, self._clock.monotonic()))
 
