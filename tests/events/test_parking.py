@@ -8,7 +8,7 @@ from batchwire.events.lanes import Item
 from batchwire.events.parking import Parking
 from batchwire.ports.inbox import Inbox, Parked
 from batchwire.testing.builders import FastClock, until
-from batchwire.testing.events import NOON, operation, record
+from batchwire.testing.events import operation, record
 
 
 class Table:
@@ -33,7 +33,7 @@ def parked(number: int) -> Parked:
         batch_id="b1",
         record=record("batch_operation", operation("pause"), ce_id=f"e{number}"),
         attempts=1,
-        first_at=NOON,
+        first_at=FastClock().now(),
         reason="busy",
     )
 
