@@ -907,6 +907,35 @@ async def test_whoever_opts_out_gets_nothing_more_of_a_batch_under_way(
     assert await service.flaws("slow") == []
 
 
+@pytest.mark.parametrize("is_throttled", [False, True])
+async def test_whoever_opts_out_while_in_the_line_gets_nothing_either(
+    store: SqlStore, clock: FastClock, *, is_throttled: bool
+) -> None:
+    """Also who was throttled before, and so surely has got nothing."""
+    people = numbers(60)
+    answer = Answer(Verdict.THROTTLED, retry_after_s=0.0) if is_throttled else ACCEPTED
+    provider = ScriptedProvider(lambda _: answer, hold_after=0, concurrency=4)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(people, timeout_s=100_000)
+    gone = {people[1], people[20], people[59]}
+    async with service.running():
+        await until(lambda: len(provider.submitted) == 4)
+        assert await service.intended() == 60
+        await store.suppress(gone, "by hand")
+        await asyncio.sleep(0.2)  # ten seconds of its clock
+        provider.let_go()
+        if is_throttled:
+            await until(lambda: len(provider.submitted) > 10)
+            provider.script = lambda _: ACCEPTED
+        batch = await service.until(Status.COMPLETED)
+    in_flight = 0 if is_throttled else 1
+    assert batch.counts[Outcome.SUPPRESSED] == 3 - in_flight
+    assert batch.counts[Outcome.ACCEPTED] == 57 + in_flight
+    assert provider.sent_to[people[1]] == 1
+    assert not {people[20], people[59]} & set(provider.sent_to)
+    assert await service.flaws() == []
+
+
 class Unopenable(ScriptedProvider):
     """Has a bug."""
 

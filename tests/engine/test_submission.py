@@ -29,6 +29,7 @@ class OneMessage:
         self.message = Message(batch_id, 0, 1, "+4917100000001", "Hi", 1)
         self.late_at = late_at
         self.is_back = False
+        self.leaving: set[str] = set()
 
     def messages(self, *_: int) -> list[Message]:
         """Give the one."""
@@ -41,6 +42,10 @@ class OneMessage:
     def take_back(self, _: Slice) -> None:
         """Remember it."""
         self.is_back = True
+
+    def staying(self, messages: list[Message]) -> list[Message]:
+        """Nobody opts out."""
+        return messages
 
     def accepted(self, *_: object) -> None:
         """Nothing is recorded."""

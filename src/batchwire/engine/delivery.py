@@ -361,8 +361,8 @@ class Delivery:
             return
         if await self._store.has_suppressed_since(ago_s + _LATE_S):
             loads = [load for run in self._runs.values() for load in run.loads.values()]
-            ahead = [number for load in loads for number in load.numbers_ahead()]
-            self._opt_out(await self._store.suppressed(ahead))
+            numbers = [number for load in loads for number in load.numbers()]
+            self._opt_out(await self._store.suppressed(numbers))
         self._opt_outs_at = now
 
     def _opt_out(self, numbers: set[str]) -> None:

@@ -6,7 +6,7 @@ its chunk is to be intended, what was answered, and what of that is to be stored
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set as AbstractSet
 from datetime import datetime
 from typing import TypeVar
 
@@ -63,35 +63,50 @@ class Load:
         self.packed = 0  # how many answered ones are packed
         self.told: list[Segment] = []  # packed, and not known to be stored
         self.writing = 0  # how many of these the flush under way stores
+        self.leaving: set[str] = set()  # numbers that opted out while in the line
         self.was_tried = False  # somebody of it was on trial in vain
         self._messages: list[Message] = []
         self._suppress(claim.suppressed)
 
-    def numbers_ahead(self) -> list[str]:
+    def numbers(self) -> list[str]:
         """
-        Give the numbers of who is not intended yet.
+        Give the numbers of all that are open, while some of them may be submitted.
 
         Raises:
             StoreDamaged: what is stored of them cannot be read.
 
         """
-        if not self.unintended:
+        if not (self.unintended or self.under_way):
             return []
         own = self._read(unpack_numbers)
-        return [own[place] for place in self.open[self.intended :]]
+        return [own[place] for place in self.open]
 
-    def opt_out(self, numbers: Collection[str]) -> None:
-        """End who has one of these numbers and is not intended yet; raises as above."""
-        ahead = zip(self.open[self.intended :], self.numbers_ahead(), strict=True)
+    def opt_out(self, numbers: AbstractSet[str]) -> None:
+        """End who has one of these numbers, at once or when their turn comes."""
+        who = self.numbers()
+        self.leaving.update(numbers & set(who[: self.intended]))
+        ahead = zip(self.open[self.intended :], who[self.intended :], strict=True)
         self._suppress({place for place, number in ahead if number in numbers})
 
-    def _suppress(self, suppressed: Collection[int]) -> None:
-        """End suppressed numbers; who may have been accepted before is uncertain."""
-        places = [p for p in self.open if p in suppressed] if suppressed else []
+    def staying(self, messages: list[Message]) -> list[Message]:
+        """End who opted out while in the line; give the others."""
+        places = [m.position - self.base for m in messages if m.to in self.leaving]
         if not places:
-            return
-        self.open = [place for place in self.open if place not in suppressed]
-        self._messages = []
+            return messages
+        self._end(places)
+        self.packed += len(places)
+        return [message for message in messages if message.to not in self.leaving]
+
+    def _suppress(self, suppressed: Collection[int]) -> None:
+        """End suppressed numbers that are not intended yet."""
+        places = [p for p in self.open if p in suppressed] if suppressed else []
+        if places:
+            self.open = [place for place in self.open if place not in suppressed]
+            self._messages = []
+            self._end(places)
+
+    def _end(self, places: Sequence[int]) -> None:
+        """End suppressed numbers; who may have been accepted before is uncertain."""
         doubtful = set(self.state.doubtful())
         entries = [
             (

@@ -1,8 +1,8 @@
 """
 Suppression: to the numbers of a list nobody submits any more, in whatever batch.
 
-An engine that works on this database heeds it within a second: only what stands in a
-provider's line by then still goes.
+An engine that works on this database heeds it within a second: only what is in flight by
+then may still arrive.
 """
 
 from collections.abc import AsyncIterator, Sequence
