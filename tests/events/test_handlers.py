@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -127,6 +128,27 @@ async def test_an_operation_has_the_effect_that_it_has_on_the_api(
     operated = [one for one in await replay(world) if one.type is EventType.OPERATION]
     assert [one.data["operator_id"] for one in operated] == ["operator-1"]
     assert [one.data["reason"] for one in operated] == ["a test"]
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_a_request_that_comes_again_needs_its_list_no_more(
+    world: World, tmp_path: Path, *, is_gone: bool
+) -> None:
+    """It came before a crash, say; its list was cleared away, or has grown since."""
+    path = tmp_path / "list.txt"
+    path.write_text("+447810000001\n")
+    world.lists_below = [tmp_path.as_uri()]
+    fields = request(request_id="r1", recipients_ref=path.as_uri(), recipients=[])
+    assert await consumed(world, record(REQUEST, fields, ce_id="1")) == {"ok": 1}
+    if is_gone:
+        path.unlink()
+    else:
+        path.write_text("+447810000001\n+447810000002\n")
+    assert await consumed(world, record(REQUEST, fields, ce_id="2")) == {"ok": 1}
+    assert await world.letters() == []
+    assert (await world.store.batch("b1")).spec.list.records == 1
+    other = {**fields, "priority": 9}
+    assert await consumed(world, record(REQUEST, other, ce_id="3")) == {"dead": 1}
 
 
 REFUSED: list[tuple[str, Record, str]] = [

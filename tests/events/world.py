@@ -1,7 +1,7 @@
 """The events' parts on a real SQLite file, a topic by script, a clock by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +46,7 @@ class World:
     database: SqliteDatabase
     clock: ManualClock
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
+    lists_below: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.store = SqlStore(self.database, self.clock)
@@ -63,7 +64,7 @@ class World:
             providers=PROVIDERS, provider="scripted", region="GB", chunk_size=7
         )
         return BatchHandlers(
-            intake, control, AllowedLists([], self.store), defaults
+            intake, control, AllowedLists(self.lists_below, self.store), defaults
         ).table()
 
     def consumer(

@@ -30,7 +30,12 @@ from batchwire.domain.csv_text import MAX_LINE_BYTES
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.recipient import check_region
 from batchwire.domain.template import Template
-from batchwire.errors import BrokenTemplate, MalformedMessage, UnreadableList
+from batchwire.errors import (
+    BrokenTemplate,
+    MalformedMessage,
+    UnknownBatch,
+    UnreadableList,
+)
 from batchwire.ports.clock import Clock
 from batchwire.ports.store import Store
 
@@ -125,6 +130,20 @@ class Intake:
             records=reading.records,
         )
         return batch, is_new
+
+    async def was_taken(self, submission: Submission) -> bool:
+        """
+        Whether this request made its batch already, whatever became of its list since.
+
+        For a list that others keep: it may be gone, or longer by now.
+        """
+        try:
+            batch = await self._store.batch(submission.batch_id)
+        except UnknownBatch:
+            return False
+        spec = batch.spec
+        is_same = spec == _spec(submission, spec.list, spec.trace, spec.created_at)
+        return is_same and spec.list.source == submission.source
 
     async def _store_blocks(
         self, reading: "Reading", data: AsyncIterator[bytes]

@@ -89,6 +89,8 @@ class BatchHandlers:
         if decoded.is_observed:
             return Announce(_announcement(message, decoded))
         submission = self._submission(message, received.event_id)
+        if message.recipients_ref and await self._intake.was_taken(submission):
+            return Handled()  # before a crash, say
         data = (
             self._lists.open(message.recipients_ref)
             if message.recipients_ref
