@@ -907,6 +907,25 @@ async def test_whoever_opts_out_gets_nothing_more_of_a_batch_under_way(
     assert await service.flaws("slow") == []
 
 
+@pytest.mark.parametrize(("rate", "most"), [(20.0, 10), (0.5, 1), (0.0, 100)])
+async def test_a_call_of_many_carries_no_more_than_goes_in_half_a_second(
+    store: SqlStore, clock: FastClock, rate: float, most: int
+) -> None:
+    calls: list[int] = []
+
+    class Counting(ScriptedProvider):
+        async def submit(self, messages: Sequence[Message]) -> Sequence[Answer]:
+            calls.append(len(messages))
+            return await super().submit(messages)
+
+    provider = Counting(rate_parts_per_s=rate, batch_size=100)
+    service = Service(store, clock, {"scripted": provider})
+    await service.take(numbers(100 if rate != 0.5 else 5), timeout_s=100_000)
+    await service.run()
+    assert max(calls) == most
+    assert await service.flaws() == []
+
+
 @pytest.mark.parametrize("is_throttled", [False, True])
 async def test_whoever_opts_out_while_in_the_line_gets_nothing_either(
     store: SqlStore, clock: FastClock, *, is_throttled: bool

@@ -10,6 +10,7 @@ it would hold them up.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import accumulate, takewhile
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from batchwire.engine.settings import EngineSettings
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 
+_AT_ONCE_S = 0.5  # of the rate, what one call may carry
 LEAST_WINDOW = 64  # messages; how long a line is to begin with
 
 _AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
@@ -81,11 +83,15 @@ class Slice:
         self.messages = self.load.messages(self._first, self.stop)
         return self.messages
 
-    def parts(self, most: int | None = None) -> int:
-        """Count the parts of those that wait, or of the first of them."""
-        messages = self.messages or self.make()
-        waiting = messages[len(messages) - self.left :]
-        return sum(message.parts for message in waiting[:most])
+    def next(self, most: int) -> list[Message]:
+        """Give the first of those that wait."""
+        made = self.messages or self.make()
+        at = len(made) - self.left
+        return made[at : at + most]
+
+    def parts(self) -> int:
+        """Count the parts of those that wait."""
+        return sum(message.parts for message in self.next(self.left))
 
 
 class Line:
@@ -279,8 +285,7 @@ class Line:
         failing = self.circuit.failing
         for _ in range(self.waiting):
             one = self._line[0]
-            made = one.messages or one.make()
-            message = made[len(made) - one.left]
+            (message,) = one.next(1)
             if (message.batch_id, message.position) not in failing:
                 return
             one.left -= 1
@@ -293,7 +298,8 @@ class Line:
         """How long the head of the line has to wait for the rate."""
         if not self._line:
             return 0.0
-        parts = self._line[0].parts(self._size)
+        messages = self._within_rate(self._line[0].next(self._size))
+        parts = sum(message.parts for message in messages)
         return self.pace.delay_s(self._clock.monotonic(), parts, self.waiting)
 
     def _is_free(self) -> bool:
@@ -320,6 +326,8 @@ class Line:
         made = one.messages or one.make()
         at = len(made) - one.left
         messages = made[at : at + self._size]
+        if len(messages) > 1 and not self.pace.is_free:
+            messages = self._within_rate(messages)
         one.left -= len(messages)
         if not one.left:
             self._line.popleft()
@@ -329,6 +337,16 @@ class Line:
         if self.waiting < self.low_mark and not self.ran_low:
             self._run_low()
         return one.load, messages
+
+    def _within_rate(self, messages: list[Message]) -> list[Message]:
+        """
+        Give as many of one call's messages as go in half a second, at least one.
+
+        A provider that counts by the second would refuse the rest.
+        """
+        parts = accumulate(message.parts for message in messages)
+        allowed = self.pace.allowed(_AT_ONCE_S)
+        return messages[: max(1, sum(1 for _ in takewhile(allowed.__ge__, parts)))]
 
     def _counted(
         self, load: _Load, messages: list[Message]
