@@ -288,6 +288,20 @@ def test_a_second_signal_ends_at_once_and_nothing_is_lost(
     assert counts["uncertain"] + counts["accepted"] == 2
 
 
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("template", "is_noted"),
+    [("Hi {name}", True), ("Hi { name }", True), ("Hi {{name}} {x}", False)],
+)
+def test_braces_of_another_program_are_noted(
+    cli: Cli, people: Path, template: str, how: tuple[str, ...], *, is_noted: bool
+) -> None:
+    done = cli("send", people, "--template", template, *how)
+    assert done.returncode == 0
+    told = "note: {name} is sent as it stands; the parameter is {{name}}"
+    assert (told in done.stderr) == is_noted
+
+
 def test_a_batch_that_was_made_before_a_signal_was_heard_is_named(
     cli: Cli, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

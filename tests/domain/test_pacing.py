@@ -324,6 +324,9 @@ def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:
     assert [backoff_s(n, 1.0) for n in (1, 2, 3)] == [1, 2, 4]
     assert backoff_s(3, 0.0) == 2
     assert backoff_s(100, 1.0) == 300
+    assert backoff_s(1, 1.0, 30.0) == 30
+    assert backoff_s(100, 1.0, 30.0) == 300
+    assert backoff_s(1, 1.0, 86_400.0) == 300
 
 
 def test_what_a_provider_asks_us_to_wait_does_not_count_as_slowness() -> None:

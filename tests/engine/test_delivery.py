@@ -907,6 +907,26 @@ async def test_whoever_opts_out_gets_nothing_more_of_a_batch_under_way(
     assert await service.flaws("slow") == []
 
 
+async def test_who_is_refused_for_now_waits_as_long_as_the_provider_asks(
+    store: SqlStore, clock: FastClock
+) -> None:
+    times: list[float] = []
+    later = Answer(Verdict.TRANSIENT, error_code="http_503", retry_after_s=120.0)
+
+    def script(message: Message) -> Answer:
+        if message.position != 3:
+            return ACCEPTED
+        times.append(clock.monotonic())
+        return later if len(times) == 1 else ACCEPTED
+
+    service = Service(store, clock, {"scripted": ScriptedProvider(script)})
+    await service.take(numbers(10), timeout_s=100_000)
+    await service.run()
+    first, second = times
+    assert second - first >= 120
+    assert (await store.batch("b1")).counts[Outcome.ACCEPTED] == 10
+
+
 @pytest.mark.parametrize(("rate", "most"), [(20.0, 10), (0.5, 1), (0.0, 100)])
 async def test_a_call_of_many_carries_no_more_than_goes_in_half_a_second(
     store: SqlStore, clock: FastClock, rate: float, most: int

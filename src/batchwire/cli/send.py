@@ -200,6 +200,7 @@ class Sending:
             provider = self._settings.providers.get(name)
             if provider is not None and provider.kind == "sandbox":
                 output.note(f"the provider {name} is a sandbox: nothing is really sent")
+            dry_run.note_single_braces(batch)
             if not is_new:
                 output.note("this request was made before: this is its batch")
             if batch.state.status.has_ended:

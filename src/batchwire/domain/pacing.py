@@ -291,6 +291,11 @@ class Circuit:
         return float(min(self._max_delay_s, 2 ** min(self._opened - 1, 16)))
 
 
-def backoff_s(attempt: int, jitter: float) -> float:
-    """Wait before a further attempt after a transient failure; jitter 0 … 1."""
-    return min(LONGEST_BACKOFF_S, 2.0 ** (attempt - 1)) * (0.5 + 0.5 * jitter)
+def backoff_s(attempt: int, jitter: float, asked_s: float = 0.0) -> float:
+    """
+    Wait before a further attempt after a transient failure; jitter 0 … 1.
+
+    ``asked_s``: by the provider, which is kept for as long as our own longest wait.
+    """
+    usual_s = min(LONGEST_BACKOFF_S, 2.0 ** (attempt - 1)) * (0.5 + 0.5 * jitter)
+    return max(usual_s, min(asked_s, LONGEST_BACKOFF_S))

@@ -58,6 +58,7 @@ class Load:
         self.stored = 0  # how many of them are stored as intended
         self.in_flight = 0
         self.retry_attempt = 0  # highest attempt that failed and may be repeated
+        self.asked_s = 0.0  # how long the provider wants us to wait with that
         self.done: list[Message] = []  # answered, and not packed
         self.answers: list[Answer] = []  # theirs
         self.packed = 0  # how many answered ones are packed
@@ -194,6 +195,7 @@ class Load:
         self.answers.append(answer)
         if answer.verdict in {Verdict.TRANSIENT, Verdict.UNCERTAIN}:
             self.retry_attempt = max(self.retry_attempt, message.attempt)
+            self.asked_s = max(self.asked_s, answer.retry_after_s or 0.0)
         if answer.suppress:
             self.run.opted_out.add(message.to)
 
@@ -228,7 +230,7 @@ class Load:
             return None
         if not self.retry_attempt:
             return 0.0
-        return backoff_s(self.retry_attempt, (self.number * 0.618) % 1)
+        return backoff_s(self.retry_attempt, (self.number * 0.618) % 1, self.asked_s)
 
     def update(self) -> ChunkUpdate | None:
         """Say what is to be written; None where nothing is."""

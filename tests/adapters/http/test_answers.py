@@ -260,6 +260,14 @@ def test_a_throttled_answer_says_how_long_to_wait(
     assert given.retry_after_s == expected
 
 
+@pytest.mark.parametrize(("status", "expected"), [(503, 7.0), (400, None), (504, None)])
+def test_of_other_refusals_a_transient_one_alone_says_it(
+    message: Build, status: int, expected: float | None
+) -> None:
+    (given,) = read(BARE, status, b"", [message()], {"retry-after": "7"})
+    assert given.retry_after_s == expected
+
+
 def test_an_error_text_hides_the_number_and_is_cut(message: Build) -> None:
     text = "To +447700900123 is invalid. " + "x" * 1000
     (given,) = read(TWILIO, 400, {"code": 21211, "message": text}, [message()])

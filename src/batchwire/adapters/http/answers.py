@@ -174,14 +174,14 @@ class AnswerReader:
         ruling = self._codes.get(code) or of_status(reply.status, self._statuses)
         if ruling.verdict is Verdict.ACCEPTED:
             return Answer(Verdict.ACCEPTED, self._taken(reply, n) or "")
-        throttled = ruling.verdict is Verdict.THROTTLED
+        may_wait = ruling.verdict in {Verdict.THROTTLED, Verdict.TRANSIENT}
         is_listed = code in self._codes or reply.status in self._statuses
         return Answer(
             ruling.verdict,
             error_code=self._shown(code, reply, _LONGEST_CODE)
             or f"http_{reply.status}",
             error_message=self._text(reply, n),
-            retry_after_s=retry_after_s(reply.header) if throttled else None,
+            retry_after_s=retry_after_s(reply.header) if may_wait else None,
             suppress=ruling.suppress and is_own,
             is_unclear=ruling.verdict is Verdict.PERMANENT and not is_listed,
         )
