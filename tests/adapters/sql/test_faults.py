@@ -105,7 +105,7 @@ async def test_a_row_that_cannot_be_read_is_damage(store: SqlStore, path: Path) 
     with sqlite3.connect(path) as direct:
         direct.execute("UPDATE batches SET spec = 'nonsense'")
     direct.close()
-    with pytest.raises(StoreDamaged, match="a row cannot be read"):
+    with pytest.raises(StoreDamaged, match="batch b1 cannot be read"):
         await store.batch("b1")
 
 

@@ -160,7 +160,7 @@ async def test_a_row_that_cannot_be_read_is_damage(
 ) -> None:
     await make.created(store)
     await direct.execute("UPDATE batches SET spec = 'nonsense'")
-    with pytest.raises(StoreDamaged, match="a row cannot be read"):
+    with pytest.raises(StoreDamaged, match="batch b1 cannot be read"):
         await store.batch("b1")
 
 

@@ -35,7 +35,12 @@ from batchwire.domain.counts import Counts
 from batchwire.domain.events import GENESIS, Fact, State
 from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change, Command
-from batchwire.errors import BatchConflict, IllegalOperation, UnknownBatch
+from batchwire.errors import (
+    BatchConflict,
+    IllegalOperation,
+    StoreDamaged,
+    UnknownBatch,
+)
 
 _ASKED = ("phase", "selection", "metadata")  # what decides whom an operation concerns
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -60,10 +65,20 @@ class Refusal(msgspec.Struct):
 
 
 def batch_of(row: Row[Any]) -> Batch:
-    """Read a batch from its row."""
+    """
+    Read a batch from its row.
+
+    Raises:
+        StoreDamaged: it cannot be read; says which.
+
+    """
+    try:
+        spec, state = _spec.decode(row.spec), state_of(row)
+    except (TypeError, ValueError) as error:  # msgspec's are ValueErrors
+        raise StoreDamaged(f"batch {row.batch_id} cannot be read: {error}") from error
     return Batch(
-        spec=_spec.decode(row.spec),
-        state=state_of(row),
+        spec=spec,
+        state=state,
         counts=counts_of(row),
         parts=row.parts,
         limited_by=row.limited_by,
