@@ -25,7 +25,7 @@ providers:
     kind: http
     url: {url}/messages
     body: {{to: "<to>", text: "<text>"}}
-    answer: {{message_id: id, error_code: [code], error_message: [message]}}
+    answer: {{message_id: id, error_code: [error.code], error_message: [error.message]}}
     idempotency_header: Idempotency-Key
     concurrency: 64
     rate_parts_per_s: {rate}
