@@ -113,7 +113,8 @@ class AnswerReader:
                     node = step(node)
             except _NOT_SHORT:
                 node = ""
-            if node and not any(mark in body for mark in self._marks):
+            marks = self._marks
+            if node and not (marks and any(mark in body for mark in marks)):
                 return [Answer(Verdict.ACCEPTED, node)]
         tree, flaw = _tree(body)
         is_each = is_about_one or (is_success and self._items(tree) == len(messages))
