@@ -206,6 +206,15 @@ def test_a_code_that_means_accepted_keeps_the_id(message: Build) -> None:
     assert given == Answer(Verdict.ACCEPTED, "SM1")
 
 
+def test_a_code_may_stand_at_the_top_of_a_list(message: Build) -> None:
+    answer = {"message_id": "[1]", "error_code": ["[0]"]}
+    settings = {"answer": answer, "codes": {"7": {"verdict": "transient"}}}
+    (refused,) = read(settings, 200, ["7", "m1"], [message()])
+    (taken,) = read(settings, 200, ["0", "m1"], [message()])
+    assert refused.verdict is Verdict.TRANSIENT
+    assert taken == Answer(Verdict.ACCEPTED, "m1")
+
+
 def test_a_code_hides_the_number(message: Build) -> None:
     (given,) = read(TWILIO, 400, {"code": "no number: 447700900123"}, [message()])
     assert given.error_code == "no number: …23"

@@ -226,11 +226,9 @@ def _first(
 
 
 def _marks(paths: Sequence[AnswerPath]) -> tuple[bytes, ...]:
-    """Return what an answer has that has a value at one of the paths."""
-    names = (
-        next(s for s in reversed(path.steps) if isinstance(s, str)) for path in paths
-    )
-    return tuple(msgspec.json.encode(name) for name in names)
+    """Return what an answer surely has that has a value at one of the paths."""
+    names = [[step for step in path.steps if isinstance(step, str)] for path in paths]
+    return tuple(msgspec.json.encode(some[-1]) if some else b"" for some in names)
 
 
 def _short(path: AnswerPath) -> _Short:
