@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -341,6 +342,28 @@ async def test_nothing_of_the_payloads_is_left_in_the_file(path: Path) -> None:
     content = await asyncio.to_thread(path.read_bytes)
     assert len(blobs) == RECIPIENTS // 2
     assert not [blob for blob in blobs if blob[-30:] in content]
+
+
+async def test_whoever_reads_for_long_holds_up_no_writer_for_the_log(
+    path: Path,
+) -> None:
+    database = SqliteDatabase(str(path))
+    await database.open()
+    store = SqlStore(database, FastClock())
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM batches").fetchall()
+        await store.suppress({"+447810000000"}, "by hand")
+        emptying = asyncio.create_task(database.empty_log())
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(5):  # others wait ten for a lock
+            await store.suppress({"+447810000001"}, "by hand")
+        await emptying
+        reader.rollback()
+        emptying = asyncio.create_task(database.empty_log())
+        await emptying
+    assert (await asyncio.to_thread(Path(f"{path}-wal").stat)).st_size == 0
+    await database.close()
 
 
 async def test_an_engine_delivers_while_older_batches_are_purged(

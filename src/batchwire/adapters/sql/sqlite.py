@@ -32,6 +32,8 @@ _Identity = tuple[int, int] | None
 
 _LOCK_TRIES = 20
 _LOCK_TRY_S = 0.01
+_LOG_TRIES = 10
+_LOG_TRY_S = 0.1
 
 
 class SqliteDatabase:
@@ -111,14 +113,24 @@ class SqliteDatabase:
         return found
 
     async def empty_log(self) -> None:
-        """See ``Database``; where somebody reads just now, the next time does it."""
+        """See ``Database``; who reads for long just then is not waited for."""
 
-        def empty() -> None:
+        def is_emptied() -> bool:
             with translated(self._path), closing(self.writer.raw_connection()) as raw:
-                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                cursor = raw.cursor()
+                (usual_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+                cursor.execute("PRAGMA busy_timeout=0")  # nobody may write meanwhile
+                try:
+                    done = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    cursor.execute(f"PRAGMA busy_timeout={usual_ms}")
+                return not done[0]
 
         loop = asyncio.get_running_loop()
-        await to_its_end(loop.run_in_executor(self._writing, empty))
+        for _ in range(_LOG_TRIES):
+            if await to_its_end(loop.run_in_executor(self._writing, is_emptied)):
+                return
+            await asyncio.sleep(_LOG_TRY_S)
 
     async def become_engine(self) -> bool:
         """See ``Database``."""
