@@ -84,9 +84,10 @@ class StoreContract:
         *updates: ChunkUpdate,
         claim: int = 0,
         owner: str = ME,
+        escaped: int | None = None,
     ) -> Flushed:
         """Flush one batch."""
-        flush = Flush(batch_id="b1", updates=updates, claim=claim)
+        flush = Flush(batch_id="b1", updates=updates, claim=claim, escaped=escaped)
         return (await store.flush(owner, [flush]))[0]
 
     async def operate(
@@ -538,7 +539,7 @@ class StoreContract:
         (claim,) = (await self.flush(store, claim=1)).claims
         await self.operate(store, Operation.ABORT)
         late = answers(claim.fence, [ACCEPTED, OPEN], is_released=True)
-        found = await self.flush(store, late)
+        found = await self.flush(store, late, escaped=1)
         assert found.counts[ACCEPTED] == 1
         assert found.counts[Outcome.ABORTED] == 2 * SIZE - 1
         assert found.counts[OPEN] == 0
@@ -624,7 +625,7 @@ class StoreContract:
         await self.operate(store, Operation.ABORT)
         errors = {0: ("transient", "http_503"), 2: LOST}
         update = answers(claim.fence, [OPEN, ACCEPTED, OPEN], errors=errors)
-        found = await self.flush(store, _released(update))
+        found = await self.flush(store, _released(update), escaped=3)
         assert told_of(found.counts) == {
             ACCEPTED: 1,
             Outcome.UNCERTAIN: 1,
