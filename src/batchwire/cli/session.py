@@ -175,9 +175,7 @@ def stopping(
             limited.cancel()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-        if (
-            stop.is_set()
-        ):  # it ends; one that comes late would kill it on its last steps
+        if stop.is_set():  # one that comes late would kill it on its last steps
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
