@@ -424,7 +424,7 @@ async def test_a_refusal_of_everybody_that_nobody_explained_asks_once(
         paused = await service.until(Status.DELIVERY_PAUSED)
         assert paused.state.reason == (
             "scripted: refuses one like the other: no From (21659); if that is about the"
-            " recipients, resume, and list the code or status as permanent"
+            " recipients, list the code or status as permanent, and resume"
         )
         assert paused.counts[Outcome.OPEN] > 50
         await service.operate(Operation.RESUME)

@@ -1,6 +1,5 @@
 """What a batch would be: intake and preparation in a database that is thrown away."""
 
-import re
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from batchwire.bootstrap import App, opened
-from batchwire.cli import output
+from batchwire.cli import output, views
 from batchwire.config import Settings
 from batchwire.domain import segments
 from batchwire.domain.batch import Batch
@@ -105,7 +104,7 @@ async def run(
     checked(asked)
     at_once = msgspec.structs.replace(asked, schedule_time=None)
     batch, _ = await app.intake.take(at_once, data)
-    note_single_braces(batch)
+    views.warn_of_single_braces(batch)
     batch_id = batch.spec.batch_id
     await Preparation(app.store, app.clock, batch, _OWNER).run()
     batch = await app.store.batch(batch_id)
@@ -115,16 +114,6 @@ async def run(
         found = await _found(app, batch, real)
     found.schedule_time, found.not_after = asked.schedule_time, asked.not_after
     return found
-
-
-def note_single_braces(batch: Batch) -> None:
-    """Say where a parameter is written as other programs have it."""
-    spec = batch.spec
-    for name in (*spec.list.columns, *spec.params):
-        if re.search(rf"(?<!{{){{\s*{re.escape(name)}\s*}}(?!}})", spec.template):
-            output.note(
-                f"note: {{{name}}} is sent as it stands; the parameter is {{{{{name}}}}}"
-            )
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from batchwire.bootstrap import App, opened
 from batchwire.cli import dry_run, following, output, session, values
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Json
-from batchwire.cli.views import headline, view
+from batchwire.cli.views import headline, view, warn_of_single_braces
 from batchwire.config import Settings
 from batchwire.domain.batch import Batch, OnUncertain
 from batchwire.domain.identifiers import (
@@ -200,7 +200,7 @@ class Sending:
             provider = self._settings.providers.get(name)
             if provider is not None and provider.kind == "sandbox":
                 output.note(f"the provider {name} is a sandbox: nothing is really sent")
-            dry_run.note_single_braces(batch)
+            warn_of_single_braces(batch)
             if not is_new:
                 output.note("this request was made before: this is its batch")
             if batch.state.status.has_ended:
@@ -223,8 +223,11 @@ class Sending:
             async with opened(self._settings) as app:
                 with suppress(UnknownBatch):
                     batch = await app.store.batch(self._given.batch_id)
-                    at_work = await _at_work(app)
-                    output.note(f"interrupted; {_how(batch, at_work)}")
+                    if batch.state.status.has_ended:
+                        output.note(headline(batch))
+                    else:
+                        at_work = await _at_work(app)
+                        output.note(f"interrupted; {_how(batch, at_work)}")
                     return
         output.note("interrupted before the batch was made: there is none")
 

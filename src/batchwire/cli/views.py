@@ -1,5 +1,6 @@
 """A batch as commands show it: as a JSON object, and as the closed ledger."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -54,6 +55,16 @@ def view(batch: Batch) -> dict[str, Any]:
         "resume_at": batch.resume_at,
         "sequence": state.sequence,
     }
+
+
+def warn_of_single_braces(batch: Batch) -> None:
+    """Say where a parameter is written as other programs have it."""
+    spec = batch.spec
+    for name in (*spec.list.columns, *spec.params):
+        if re.search(rf"(?<!{{){{\s*{re.escape(name)}\s*}}(?!}})", spec.template):
+            output.note(
+                f"note: {{{name}}} is sent as it stands; the parameter is {{{{{name}}}}}"
+            )
 
 
 async def warn_of_no_engine(app: App, found: Iterable[object]) -> None:

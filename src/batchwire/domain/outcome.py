@@ -72,10 +72,10 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
     ``error_code`` is the provider's own code (``"21610"``), or ours where it gave none
     (``"http_503"``, ``"timeout"``). ``retry_after_s`` comes with a throttled verdict, or
-    a transient one. ``suppress`` says that the number opted out or does not exist. ``in_company``: a
-    request of several was refused for good as a whole; none was taken, and perhaps one
-    is to blame. ``is_unclear``: it came, and is not as the settings say answers are; of a
-    refusal they do not know the code.
+    a transient one. ``suppress`` says that the number opted out or does not exist.
+    ``in_company``: a request of several was refused for good as a whole; none was taken,
+    and perhaps one is to blame. ``is_unclear``: it came, and is not as the settings say
+    answers are; of a refusal they do not know the code.
     """
 
     verdict: Verdict

@@ -97,7 +97,7 @@ _decimals = re.compile(
 )
 
 _is_dialled = re.compile(r"\+?[0-9]++").fullmatch
-_SEPARATORS = (  # no line ends; an apostrophe is how exports keep +49… from being a formula
+_SEPARATORS = (  # no line ends; exports put an apostrophe before what begins with +
     " \t-.()/'\u2019\xa0\xad\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
     "\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2010\u2011\u2012\u2013\u2014"
     "\u2015\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u2066\u2067"

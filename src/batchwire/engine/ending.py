@@ -57,10 +57,10 @@ class Ending:
     async def _pause(self, run: Run) -> None:
         """Pause a batch whose provider cannot be used; try again where that helps."""
         line, now = run.line, self._clock.now()
-        if line.refusal:
-            reason, resume_at = f"{line.traits.name}: {line.refusal}", None
+        if line.standing.refusal:
+            reason, resume_at = f"{line.traits.name}: {line.standing.refusal}", None
         else:
-            reason = f"{line.traits.name} {line.trouble}"
+            reason = f"{line.traits.name} {line.standing.trouble}"
             resume_at = now + timedelta(seconds=line.circuit.delay_s)
         await self._enter(run, Trigger.PROVIDER_STOPPED, reason, resume_at)
         run.escaped = run.in_flight + run.untold

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import structlog
 
 from batchwire.domain.outcome import Answer, Message, Verdict
-from batchwire.domain.pacing import Circuit
 from batchwire.domain.shared_pace import SharedPace
 from batchwire.engine.heart import Heart
 from batchwire.engine.settings import EngineSettings
+from batchwire.engine.standing import Standing
 from batchwire.ports.clock import Clock
 from batchwire.ports.provider import Provider
 
@@ -28,13 +28,6 @@ _AT_ONCE_S = 0.5  # of the rate, what one call may carry
 LEAST_WINDOW = 64  # messages; how long a line is to begin with
 
 _AGAIN = frozenset({Verdict.THROTTLED, Verdict.CONNECTION, Verdict.CONFIGURATION})
-_FAILURES = frozenset({Verdict.TRANSIENT, Verdict.CONNECTION, Verdict.UNCERTAIN})
-_THEIRS = frozenset({Verdict.TRANSIENT, Verdict.THROTTLED})  # perhaps the recipients'
-_TROUBLES = {
-    Verdict.CONNECTION: "cannot be reached",
-    Verdict.TRANSIENT: "takes nothing for now",
-    Verdict.UNCERTAIN: "gives no clear answer",
-}
 
 log = structlog.get_logger()
 
@@ -110,11 +103,8 @@ class Line:
         self.traits = provider.traits
         self._size = provider.traits.batch_size
         self.pace = pace
-        self.circuit = Circuit(
-            settings.circuit_failures,
-            settings.circuit_max_delay_s,
-            settings.circuit_patience_s,
-        )
+        self.standing = Standing(provider.traits.name, pace, clock, settings)
+        self.circuit = self.standing.circuit
         self.waiting = 0  # messages in the line
         self.in_flight = 0  # messages submitted and not answered
         self.turn = 0.0  # virtual time: the turn of the batch that was served last
@@ -123,8 +113,6 @@ class Line:
         self.ran_low = False  # since messages were last offered
         self.progress_at = clock.monotonic()  # when an answer was stored last
         self.heard_until = 0.0  # of the loop's time: later a pause could be missed
-        self.trouble = ""  # what opened the circuit last
-        self.refusal = ""  # why the provider cannot be used now: credentials, settings
         self._hunger = hunger  # of whoever offers: the next messages are wanted now
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -176,7 +164,7 @@ class Line:
 
     def try_again(self) -> None:
         """Forget a refusal, and let an open circuit make a trial."""
-        self.refusal = ""
+        self.standing.refusal = ""
         self.circuit.try_again()
         self._offered.set()
 
@@ -198,7 +186,7 @@ class Line:
     @property
     def is_blocked(self) -> bool:
         """Whether nothing may be submitted until somebody says ``try_again``."""
-        return self.circuit.is_open or bool(self.refusal)
+        return self.circuit.is_open or bool(self.standing.refusal)
 
     @property
     def is_held(self) -> bool:
@@ -307,7 +295,7 @@ class Line:
         return (
             bool(self._line)
             and self.pace.is_free
-            and not (self.circuit.is_tripped or self.refusal)
+            and not (self.circuit.is_tripped or self.standing.refusal)
             and self._loop.time() < self.heard_until
             and self._heart.is_trusted
             and (self._line[0].load.late_at is None or not self._is_late())
@@ -380,7 +368,8 @@ class Line:
         if len(answers) != len(messages):
             log.error("provider_miscounted", provider=self.traits.name)
             answers = [_lost("answer_count")] * len(messages)
-        self._judge_provider(messages, answers)
+        if self.standing.hear(messages, answers, has_others=self.waiting > 0):
+            self._hunger.set()
         if len(messages) > 1 and all(answer.in_company for answer in answers):
             middle = len(messages) // 2
             self._put_back(load, messages[middle:])
@@ -431,81 +420,11 @@ class Line:
             self.waiting += len(messages)
             self._offered.set()
 
-    def _opens(
-        self,
-        messages: Sequence[Message],
-        answers: Sequence[Answer],
-        verdicts: set[Verdict],
-    ) -> bool:
-        """Count a failure; whether it opens the circuit."""
-        attempts = {
-            (message.batch_id, message.position): message.attempt
-            for message, answer in zip(messages, answers, strict=True)
-            if answer.verdict is Verdict.TRANSIENT
-        }
-        return self.circuit.failed(
-            self._clock.monotonic(),
-            {} if verdicts - _THEIRS else attempts,
-            has_others=self.waiting > 0,
-        )
-
-    def _judge_provider(
-        self, messages: Sequence[Message], answers: Sequence[Answer]
-    ) -> None:
-        verdicts = {answer.verdict for answer in answers}
-        if verdicts - _FAILURES - {Verdict.THROTTLED}:
-            self.circuit.succeeded(is_accepted=Verdict.ACCEPTED in verdicts)
-        elif verdicts & _FAILURES and self._opens(messages, answers, verdicts):
-            last = next(a for a in answers if a.verdict in _FAILURES)
-            self.trouble = f"{_TROUBLES[last.verdict]}{_detail(last)}"
-            if last.is_unclear:  # a trial would reach one more who is uncertain then
-                asked = "do the settings say how it answers?"
-                self.refusal = f"no clear answer{_detail(last)}; {asked}"
-            log.warning(
-                "provider_down",
-                provider=self.traits.name,
-                error_code=last.error_code,
-                reason=self.trouble,
-            )
-            self._hunger.set()
-        for refused in (a for a in answers if a.verdict is Verdict.PERMANENT):
-            if refused.is_unclear and self.circuit.refuses_alike(refused.error_code):
-                self.refusal = (
-                    f"refuses one like the other{_detail(refused)}; if that is about the"
-                    " recipients, resume, and list the code or status as permanent"
-                )
-                self._hunger.set()
-        if Verdict.THROTTLED in verdicts:
-            waits = [a.retry_after_s for a in answers if a.retry_after_s is not None]
-            whose = {
-                (message.batch_id, message.position): message.parts
-                for message, answer in zip(messages, answers, strict=True)
-                if answer.verdict is Verdict.THROTTLED
-            }
-            now = self._clock.monotonic()
-            self.pace.throttled(now, max(waits, default=None), whose)
-        if Verdict.CONFIGURATION in verdicts:
-            refused = next(a for a in answers if a.verdict is Verdict.CONFIGURATION)
-            said = (
-                refused.error_message
-                or "refuses our credentials or account, or has another URL"
-            )
-            self.refusal = f"{said} ({refused.error_code})"
-            self._hunger.set()
-
 
 def _are_plain(answers: Sequence[Answer], count: int) -> bool:
     """Whether there are so many and all were accepted, as nearly always."""
     verdicts = [answer.verdict for answer in answers]
     return verdicts.count(Verdict.ACCEPTED) == len(verdicts) == count
-
-
-def _detail(answer: Answer) -> str:
-    """Say more of a failure, behind the word for it."""
-    said, code = answer.error_message, answer.error_code
-    if not (said and code):
-        return f": {said or code}" if said or code else ""
-    return f": {said} ({code})"
 
 
 def _lost(code: str) -> Answer:

@@ -28,14 +28,20 @@ async def test_a_service_that_gives_no_sign_of_life_is_still_one(
     assert await store.has_service()
 
 
+def _ended_pid() -> int:
+    """Give the number of a process that there is no more."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
 async def test_a_service_that_was_killed_is_none(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row stands there until the next engine has written its own."""
-    ended = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220
-    ended.wait()
+    ended = _ended_pid()
     with monkeypatch.context() as patch:
-        patch.setattr(os, "getpid", lambda: ended.pid)
+        patch.setattr(os, "getpid", lambda: ended)
         await store.become_engine(ME, LASTS_S)
     assert await store.has_engine()  # the lock is held: by the next one, as it were
     assert not await store.has_service()
@@ -45,10 +51,9 @@ async def test_a_service_of_another_machine_is_one_as_far_as_anybody_knows(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process cannot be looked for here."""
-    ended = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220
-    ended.wait()
+    ended = _ended_pid()
     with monkeypatch.context() as patch:
-        patch.setattr(os, "getpid", lambda: ended.pid)
+        patch.setattr(os, "getpid", lambda: ended)
         patch.setattr(socket, "gethostname", lambda: "elsewhere")
         await store.become_engine(ME, LASTS_S)
     assert await store.has_service()

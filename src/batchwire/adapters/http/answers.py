@@ -39,7 +39,6 @@ _TAIL: Final = 6  # digits by which a number is known, whatever stands before th
 _NUMBERS: Final = re.compile(r"\d(?:[ ()./-]{0,2}\d){5,}")
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NOT_SHORT: Final = (*_UNREADABLE, IndexError)
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
 
 _Short = tuple[Callable[[Bytes | bytes], Any], tuple[Callable[[Any], Any], ...]]
@@ -121,8 +120,7 @@ class AnswerReader:
         if is_success and not is_each:  # without items it may say no to all of them
             tree, flaw = None if self._items(tree) else tree, flaw or "answer_count"
         reply = _Reply(status, header, messages, tree, flaw, is_success, is_each)
-        judge = self._of_success if is_success else self._of_refusal
-        return [judge(reply, n) for n in range(len(messages))]
+        return [self._judge(reply, n) for n in range(len(messages))]
 
     def refuses_company(
         self, status: int, body: Bytes | bytes | None, answers: Sequence[Answer]
@@ -139,24 +137,42 @@ class AnswerReader:
         path = self._claim or self._id
         return path.count(tree) if path else 0
 
-    def _of_success(self, reply: _Reply, n: int) -> Answer:
+    def _judge(self, reply: _Reply, n: int) -> Answer:
         code, is_own = self._code(reply, n)
-        message_id = self._taken(reply, n)
-        if code in self._codes and (is_own or message_id is None):
-            return self._of_refusal(reply, n)
-        if message_id is not None:
-            return Answer(Verdict.ACCEPTED, message_id)
-        if self._claim and reply.is_each and as_text(self._claim.find(reply.tree, n)):
-            return self._of_refusal(reply, n)
+        is_listed = code in self._codes
+        if reply.is_success:
+            message_id = self._taken(reply, n)
+            if message_id is not None and not (is_listed and is_own):
+                return Answer(Verdict.ACCEPTED, message_id)
+            if not (is_listed or self._says_no(reply, n)):
+                return self._unclear(reply, n, code)
+        ruling = self._codes.get(code) or of_status(reply.status, self._statuses)
+        if ruling.verdict is Verdict.ACCEPTED:
+            return Answer(Verdict.ACCEPTED, self._taken(reply, n) or "")
+        may_wait = ruling.verdict in {Verdict.THROTTLED, Verdict.TRANSIENT}
+        is_unknown = not is_listed and reply.status not in self._statuses
+        return Answer(
+            ruling.verdict,
+            error_code=self._shown(code, reply, _LONGEST_CODE)
+            or f"http_{reply.status}",
+            error_message=self._text(reply, n),
+            retry_after_s=retry_after_s(reply.header) if may_wait else None,
+            suppress=ruling.suppress and is_own,
+            is_unclear=ruling.verdict is Verdict.PERMANENT and is_unknown,
+        )
+
+    def _unclear(self, reply: _Reply, n: int, code: str) -> Answer:
+        """Judge a 2xx in which nothing says that the message was taken, or was not."""
         if not (code or self._claim or self._id):
-            return Answer(Verdict.ACCEPTED)
+            return Answer(Verdict.ACCEPTED)  # nothing has to say so
         flaw = reply.flaw or "answer_incomplete"
-        said = f"{reply.status} with a code that the settings do not know"
+        what = (
+            "with a code that the settings do not know" if code else self._flaws[flaw]
+        )
         return Answer(
             Verdict.UNCERTAIN,
             error_code=self._shown(code, reply, _LONGEST_CODE) or flaw,
-            error_message=self._text(reply, n)
-            or (said if code else f"{reply.status} {self._flaws[flaw]}"),
+            error_message=self._text(reply, n) or f"{reply.status} {what}",
             is_unclear=True,
         )
 
@@ -170,22 +186,11 @@ class AnswerReader:
         is_yes = as_text(self._claim.find(reply.tree, n)) in self._yes
         return message_id if is_yes else None
 
-    def _of_refusal(self, reply: _Reply, n: int) -> Answer:
-        code, is_own = self._code(reply, n)
-        ruling = self._codes.get(code) or of_status(reply.status, self._statuses)
-        if ruling.verdict is Verdict.ACCEPTED:
-            return Answer(Verdict.ACCEPTED, self._taken(reply, n) or "")
-        may_wait = ruling.verdict in {Verdict.THROTTLED, Verdict.TRANSIENT}
-        is_listed = code in self._codes or reply.status in self._statuses
-        return Answer(
-            ruling.verdict,
-            error_code=self._shown(code, reply, _LONGEST_CODE)
-            or f"http_{reply.status}",
-            error_message=self._text(reply, n),
-            retry_after_s=retry_after_s(reply.header) if may_wait else None,
-            suppress=ruling.suppress and is_own,
-            is_unclear=ruling.verdict is Verdict.PERMANENT and not is_listed,
-        )
+    def _says_no(self, reply: _Reply, n: int) -> bool:
+        """Whether another value stands where ``accepted`` has that of yes."""
+        if self._claim is None or not reply.is_each:
+            return False
+        return as_text(self._claim.find(reply.tree, n)) not in {"", *self._yes}
 
     def _code(self, reply: _Reply, n: int) -> tuple[str, bool]:
         """Return an error code, and whether it is this message's alone."""
@@ -256,17 +261,15 @@ def _tree(body: Bytes | bytes | None) -> tuple[object, str]:
         return _decode(body), ""
     except _UNREADABLE:
         pass
-    whole = bytes(body)
     try:
-        return _decode(_as_utf_8(whole.removeprefix(_BYTE_ORDER_MARK))), ""
+        return _decode(_text_of(bytes(body))), ""
     except _UNREADABLE:
         return None, "answer_not_json"
 
 
-def _as_utf_8(body: bytes) -> bytes:
-    """Read what is not UTF-8 as ISO-8859-1: of an id and a code that changes nothing."""
+def _text_of(body: bytes) -> str:
+    """Read what is not plain UTF-8, as far as an id or a code needs it."""
     try:
-        body.decode()
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return body.decode("latin-1").encode()
-    return body
+        return body.decode("latin-1")
