@@ -22,7 +22,7 @@ from batchwire.testing.builders import (
     create,
     spec,
 )
-from batchwire.testing.contracts.store import SIZE, answers, new_chunk, told_of
+from batchwire.testing.contracts.store_steps import SIZE, answers, new_chunk, told_of
 
 INTENT = 3  # of four recipients in each of two chunks
 _TO_DELIVERY = (Trigger.PREPARATION_STARTED, Trigger.SEALED, Trigger.DELIVERY_STARTED)

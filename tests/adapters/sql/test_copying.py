@@ -38,9 +38,9 @@ from batchwire.errors import (
     UnknownSchema,
 )
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import StoreContract, answers
+from batchwire.testing.contracts.store_steps import StoreSteps, answers
 
-make = StoreContract()
+make = StoreSteps()
 Dump = dict[str, list[tuple[Any, ...]]]
 Again = Callable[[str], Database]
 Copies = Callable[..., Awaitable[Copied]]
@@ -202,7 +202,7 @@ async def test_no_id_comes_back_in_a_copy(
     await copied("server", "back")
     for database in (server, back):
         assert await database.write(_new_position) == LAST + 1
-        await StoreContract().created(SqlStore(database, ManualClock()), "b2")
+        await StoreSteps().created(SqlStore(database, ManualClock()), "b2")
         assert await database.read(_ids) == [1, 2]
 
 

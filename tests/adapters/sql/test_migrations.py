@@ -26,12 +26,12 @@ from batchwire.domain.outcome import Outcome
 from batchwire.errors import IllegalOperation, UnknownSchema
 from batchwire.ports.store import ChunkUpdate
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import StoreContract
+from batchwire.testing.contracts.store_steps import StoreSteps
 from batchwire.testing.postgres import Cluster
 
 RELEASES = Path(__file__).parent / "releases"
 FIRST = "0001"
-make = StoreContract()
+make = StoreSteps()
 
 
 @asynccontextmanager

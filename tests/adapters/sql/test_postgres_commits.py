@@ -15,11 +15,11 @@ from batchwire.domain.outcome import Outcome
 from batchwire.errors import StoreInDoubt, StoreUnreachable
 from batchwire.testing.builders import until
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import SIZE, StoreContract, answers
+from batchwire.testing.contracts.store_steps import SIZE, StoreSteps, answers
 from batchwire.testing.postgres import Cluster
 from batchwire.testing.postgres_proxy import Cut, PostgresProxy
 
-make = StoreContract()
+make = StoreSteps()
 
 
 @pytest.fixture

@@ -27,10 +27,10 @@ from batchwire.errors import (
 )
 from batchwire.testing.builders import create, spec
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import StoreContract
+from batchwire.testing.contracts.store_steps import StoreSteps
 from batchwire.testing.postgres import Cluster
 
-make = StoreContract()
+make = StoreSteps()
 _OTHERS = (
     "SELECT pid FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -14,9 +14,9 @@ from batchwire.domain.lifecycle import Operation, Status
 from batchwire.errors import BatchConflict, IllegalOperation
 from batchwire.testing.builders import FullStore, Service, create, spec
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import StoreContract
+from batchwire.testing.contracts.store_steps import StoreSteps
 
-make = StoreContract()
+make = StoreSteps()
 FOUR = 4
 ROUNDS = 5
 

@@ -17,9 +17,9 @@ from batchwire.domain.outcome import Outcome
 from batchwire.ports.store import Flush
 from batchwire.testing.builders import Service, until
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import SIZE, StoreContract, answers
+from batchwire.testing.contracts.store_steps import SIZE, StoreSteps, answers
 
-make = StoreContract()
+make = StoreSteps()
 FOUR = 4
 EACH = 5
 WAITING = text(

@@ -6,6 +6,7 @@ from batchwire.adapters.sql.postgres import PostgresDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.testing.clock import ManualClock
 from batchwire.testing.contracts.store import StoreContract
+from batchwire.testing.contracts.store_steps import StoreSteps
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def test_a_pooler_need_not_keep_statements(
     url = f"{postgres_url}&prepared_statement_cache_size=0"
     store = SqlStore(PostgresDatabase(url), clock)
     await store.open()
-    make = StoreContract()
+    make = StoreSteps()
     await make.delivering(store)
     assert len((await make.flush(store, claim=2)).claims) == 2
     kept = "SELECT count(*) FROM pg_prepared_statements"

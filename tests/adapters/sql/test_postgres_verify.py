@@ -10,9 +10,9 @@ from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.lifecycle import Operation
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import StoreContract, answers
+from batchwire.testing.contracts.store_steps import StoreSteps, answers
 
-make = StoreContract()
+make = StoreSteps()
 
 
 @pytest.fixture

@@ -15,16 +15,16 @@ from batchwire.domain.outcome import Outcome
 from batchwire.errors import StaleLease
 from batchwire.testing.builders import until
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import (
+from batchwire.testing.contracts.store_steps import (
     LASTS_S,
     ME,
     OTHER,
     SIZE,
-    StoreContract,
+    StoreSteps,
     answers,
 )
 
-make = StoreContract()
+make = StoreSteps()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from batchwire.adapters.sql.sqlite import SqliteDatabase
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.adapters.sql.worker_rows import ENGINE
 from batchwire.testing.clock import ManualClock
-from batchwire.testing.contracts.store import LASTS_S, ME, StoreContract
+from batchwire.testing.contracts.store import StoreContract
+from batchwire.testing.contracts.store_steps import LASTS_S, ME
 
 
 class TestSqlStore(StoreContract):

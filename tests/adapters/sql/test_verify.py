@@ -11,9 +11,9 @@ from batchwire.domain.ledger import VERSION, Payload, pack, segment, unpack_payl
 from batchwire.domain.lifecycle import Operation, Status
 from batchwire.domain.outcome import Outcome
 from batchwire.testing.builders import FastClock, ScriptedProvider, Service
-from batchwire.testing.contracts.store import StoreContract, answers
+from batchwire.testing.contracts.store_steps import StoreSteps, answers
 
-make = StoreContract()
+make = StoreSteps()
 NUMBERS = "+447700900001\n+447700900002"
 TWO = pack(Payload(VERSION, NUMBERS, (), b"\1\1")).hex()
 NEXT = pack(Payload(9, NUMBERS, (), b"\1\1")).hex()
