@@ -1100,7 +1100,8 @@ async def test_a_drain_stores_what_was_answered_while_others_hang(
 async def test_a_provider_that_takes_another_batch_is_back_for_all(
     store: SqlStore, clock: FastClock
 ) -> None:
-    provider = ScriptedProvider(hold_after=0, concurrency=2)
+    away = Answer(Verdict.TRANSIENT, error_code="http_503")
+    provider = ScriptedProvider(lambda _: away, hold_after=0, concurrency=2)
     settings = EngineSettings(circuit_max_delay_s=3600)
     service = Service(store, clock, {"scripted": provider}, settings)
     stopped, resume_at = Trigger.PROVIDER_STOPPED, clock.now() + timedelta(minutes=55)
@@ -1112,6 +1113,7 @@ async def test_a_provider_that_takes_another_batch_is_back_for_all(
         )
         provider.let_go()
         await until(lambda: service.has_settled("first"))
+        provider.script = lambda _: ACCEPTED
         await service.take(numbers(5000, 1000), "second")
         await until(lambda: len(provider.submitted) > 12)
         provider.hold()
