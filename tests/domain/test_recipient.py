@@ -1,6 +1,9 @@
 # ruff: noqa: RUF001 - the look-alike characters are what is tested
 """Numbers: one person is one number, and libphonenumber agrees."""
 
+import dataclasses
+import re
+
 import phonenumbers
 import pytest
 from hypothesis import assume, example, given, strategies as st
@@ -12,6 +15,7 @@ from phonenumbers import (
     ValidationResult,
 )
 
+from batchwire.domain import recipient
 from batchwire.domain.recipient import Normalised, check_region, normalise
 from batchwire.errors import MalformedMessage
 
@@ -182,6 +186,7 @@ def test_digits_of_other_scripts_are_digits(digits: str) -> None:
         ("009 1 264 469 9915", "NG", "not_possible"),
         ("0065(0)80690625", "SG", "not_possible"),  # ours misspelt, or by 006
         ("+1 212 555 1234-5", None, "too_long"),
+        ("003064794", "TJ", "too_short"),  # digits of a mobile, but behind 00
     ],
 )
 def test_an_unusable_number_has_a_reason(
@@ -244,6 +249,31 @@ def test_a_chunk_is_read_as_each_of_its_numbers(
 def test_a_number_in_e_164_is_taken_as_it_is(region: str, data: st.DataObject) -> None:
     number = draw_number(region, data)
     assert read(number) == number
+
+
+@given(region=st.sampled_from(REGIONS), data=st.data())
+def test_a_short_cut_for_mobile_numbers_leads_to_where_the_long_way_does(
+    region: str, data: st.DataObject
+) -> None:
+    plan = recipient._plan(region)  # noqa: SLF001 - the answer alone does not say which
+    never = re.compile("(?!)")
+    assume(plan.mobile.pattern != never.pattern)
+    code, ascii_only = plan.code, re.compile(plan.mobile.pattern, re.ASCII)
+    number = data.draw(st.from_regex(ascii_only, fullmatch=True))
+    before = [
+        "",
+        "0",
+        "1",
+        "8",
+        "+" + code,
+        "00" + code,
+        code,
+        "0" + code,
+        "011" + code,
+    ]
+    text = data.draw(st.sampled_from(before)) + number
+    longer = dataclasses.replace(plan, plain=never)
+    assert recipient._read(text, plan) == recipient._read(text, longer)  # noqa: SLF001
 
 
 @given(region=st.sampled_from(REGIONS), data=st.data())

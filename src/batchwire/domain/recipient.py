@@ -193,6 +193,7 @@ class _Plan:
     general: re.Pattern[str]
     mobile: re.Pattern[str]
     lengths: frozenset[int]
+    plain: re.Pattern[str]  # a mobile number as most lists have it, in one look
 
     def read(self, digits: str) -> str:
         """Read ``digits`` as dialled in this region."""
@@ -249,16 +250,22 @@ def _plan(region: str) -> _Plan:
     metadata = _metadata(region)
     code = metadata.country_code or 0
     main = _metadata(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code][0])
+    prefix = metadata.international_prefix or _NEVER
+    abroad = re.compile(rf"(?>{prefix})(?!0)|00(?!0)")
+    trunk = re.compile(metadata.national_prefix_for_parsing or _NEVER)
+    mobile = _pattern(metadata.mobile)
+    ways = [] if trunk.groups else [f"(?!{abroad.pattern})(?:{trunk.pattern})?+"]
+    if main is metadata:
+        ways += [rf"\+{code}"] + [f"00{code}"] * (prefix == "00")
     return _Plan(
         region=region,
         code=str(code),
-        abroad=re.compile(
-            rf"(?>{metadata.international_prefix or _NEVER})(?!0)|00(?!0)"
-        ),
-        trunk=re.compile(metadata.national_prefix_for_parsing or _NEVER),
+        abroad=abroad,
+        trunk=trunk,
         general=_pattern(metadata.general_desc),
-        mobile=_pattern(metadata.mobile),
+        mobile=mobile,
         lengths=_lengths(metadata) & _lengths(main),
+        plain=re.compile(f"(?:{'|'.join(ways)})({mobile.pattern})", re.ASCII),
     )
 
 
@@ -298,6 +305,8 @@ def _clean(raw: Sequence[str]) -> list[str]:
 
 def _read(text: str, plan: _Plan | None) -> str:
     """Return the E.164 number that the cleaned ``text`` means, or a ``Flaw``."""
+    if plan and (found := plan.plain.fullmatch(text)):
+        return f"+{plan.code}{found[1]}"
     if not _is_dialled(text):
         if text[:4].lower() == "tel:":  # RFC 3966
             text = text[4:]
