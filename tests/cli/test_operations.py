@@ -293,7 +293,17 @@ def test_config_shows_who_set_what(cli: Cli) -> None:
 
 
 def test_config_check_lists_every_problem(cli: Cli, folder: Path) -> None:
-    assert cli("config", "check").returncode == 0
+    (folder / "batchwire.yml").write_text("log_level: loud\n")  # nobody reads it
+    without = cli("config", "check")
+    assert without.returncode == 0
+    assert "there is no batchwire.yaml" in without.stderr
+    (folder / "batchwire.yaml").write_text("log_level: warning\n")
+    good = cli("config", "check")
+    assert (good.returncode, good.stdout, good.stderr) == (
+        0,
+        "the settings are good\n",
+        "",
+    )
     (folder / "batchwire.yaml").write_text("log_level: loud\nenginge: {}\n")
     done = cli("config", "check")
     assert done.returncode == 4

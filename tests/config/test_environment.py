@@ -110,7 +110,7 @@ def test_a_variable_that_a_setting_refers_to_is_no_stray() -> None:
             "{chunk_size",
             (
                 "engine = {chunk_size (environment variable BATCHWIRE_ENGINE): must be a"
-                " group of settings"
+                " group of settings, as in {name: value}"
             ),
         ),
     ],
@@ -125,5 +125,5 @@ def test_a_key_beside_a_group_that_is_none_is_not_lost_silently() -> None:
     environ = {"BATCHWIRE_ENGINE": "5", "BATCHWIRE_ENGINE__CHUNK_SIZE": "5"}
     assert [problem.problem for problem in check(environ=environ)] == [
         "the group that it belongs to is set to no group",
-        "must be a group of settings",
+        "must be a group of settings, as in {name: value}",
     ]

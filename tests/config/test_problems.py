@@ -57,7 +57,7 @@ def problems_of(folder: Path, text: str) -> list[str]:
         ),
         (
             "engine: [1]",
-            "engine = [1] (b.yaml, line 1): must be a group of settings",
+            "engine = [1] (b.yaml, line 1): must be a group of settings, as in {name: value}",
         ),
         (
             "log_format: xml",
@@ -135,7 +135,7 @@ def problems_of(folder: Path, text: str) -> list[str]:
         ),
         (
             "providers:\n  b:",
-            "providers.b (b.yaml, line 2): must be a group of settings",
+            "providers.b (b.yaml, line 2): must be a group of settings, as in {name: value}",
         ),
         (
             "providers:\n  Bad Name: {kind: sandbox}",

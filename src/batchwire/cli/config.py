@@ -9,7 +9,14 @@ from batchwire.bootstrap import provider
 from batchwire.cli import output
 from batchwire.cli.exit_codes import ExitCode
 from batchwire.cli.options import Globals, Json
-from batchwire.config import Settings, check, describe, load
+from batchwire.config import (
+    DEFAULT_FILE,
+    Settings,
+    check,
+    describe,
+    file_in_force,
+    load,
+)
 from batchwire.errors import ProviderSettingsRefused, SettingsError
 
 app = typer.Typer(
@@ -43,6 +50,10 @@ def check_all(ctx: typer.Context, *, json: Json = False) -> None:
             output.line(problem)
         if not problems:
             output.line("the settings are good")
+            if file_in_force(given.config) is None:
+                output.note(
+                    f"no file was read: there is no {DEFAULT_FILE} in this directory"
+                )
     raise typer.Exit(ExitCode.SETTINGS if problems else ExitCode.OK)
 
 

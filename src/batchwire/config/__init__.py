@@ -8,12 +8,19 @@ who set it, ``reference`` is the table of what can be set.
 
 from batchwire.config.description import ShownSetting, describe
 from batchwire.config.layers import Origin
-from batchwire.config.loading import check, load, load_for_database
+from batchwire.config.loading import (
+    DEFAULT_FILE,
+    check,
+    file_in_force,
+    load,
+    load_for_database,
+)
 from batchwire.config.problems import Problem
 from batchwire.config.reference import SettingRow, reference
 from batchwire.config.settings import ProviderSettings, Settings
 
 __all__ = [
+    "DEFAULT_FILE",
     "Origin",
     "Problem",
     "ProviderSettings",
@@ -22,6 +29,7 @@ __all__ = [
     "ShownSetting",
     "check",
     "describe",
+    "file_in_force",
     "load",
     "load_for_database",
     "reference",

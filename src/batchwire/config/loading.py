@@ -87,6 +87,14 @@ def check(
     return _validated(_read(config_path, overrides, environ))[1]
 
 
+def file_in_force(
+    config_path: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Path | None:
+    """Return the file that ``load`` reads; None where there is none to read."""
+    found = _named_file(config_path, os.environ if environ is None else environ)
+    return found[0] if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     """All layers as one, and the variables that fit no setting and that none names."""
@@ -130,13 +138,19 @@ def _validated(
 
 
 def _read_file(config_path: Path | None, environ: Mapping[str, str]) -> Layer | Problem:
+    found = _named_file(config_path, environ)
+    return Layer() if found is None else file.read(found[0], named_by=found[1])
+
+
+def _named_file(
+    config_path: Path | None, environ: Mapping[str, str]
+) -> tuple[Path, str] | None:
+    """Give the settings file, and who named it."""
     if config_path is not None:
-        return file.read(config_path, named_by="--config")
+        return config_path, "--config"
     if name := environ.get(environment.CONFIG_VARIABLE):
-        return file.read(Path(name), named_by=environment.CONFIG_VARIABLE)
-    if DEFAULT_FILE.exists():
-        return file.read(DEFAULT_FILE, named_by="working directory")
-    return Layer()
+        return Path(name), environment.CONFIG_VARIABLE
+    return (DEFAULT_FILE, "working directory") if DEFAULT_FILE.exists() else None
 
 
 def _is_named(variable: str, layer: Layer) -> bool:

@@ -13,11 +13,13 @@ from batchwire.config.masking import MASK, is_secret, shown, without_secrets
 from batchwire.config.nearest import PROVIDERS, nearest
 from batchwire.config.reference import KIND
 
+_A_GROUP: Final = "must be a group of settings, as in {{name: value}}"
+
 # By pydantic's error type; what stands in braces is in the error's context. Any other
 # type is told in pydantic's words.
 _SENTENCES: Final[Mapping[str, str]] = {
     "bool_parsing": "must be true or false",
-    "dict_type": "must be a group of settings",
+    "dict_type": _A_GROUP,
     "enum": "must be {expected}",
     "extra_forbidden": "there is no such setting",
     "float_parsing": "must be a number",
@@ -29,8 +31,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
     "missing": "must be set",
-    "model_attributes_type": "must be a group of settings",
-    "model_type": "must be a group of settings",
+    "model_attributes_type": _A_GROUP,
+    "model_type": _A_GROUP,
     "string_pattern_mismatch": "must match {pattern}",
     "string_type": "must be a text",
     "tuple_type": "must be a list, as in [a, b]",
