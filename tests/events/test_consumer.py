@@ -246,6 +246,7 @@ async def test_without_force_commit_its_partition_waits(world: World) -> None:
         assert topic.positions == {topic.partitions[1]: 1}
         is_well = True
         await until(lambda: topic.positions.get(topic.partitions[0]) == 2)
+    assert consumer.outcomes["failed"] == tries - quick.retries
     assert await world.letters() == []
 
 

@@ -26,7 +26,8 @@ CONSUMER_PROCESSED = Counter(
     name="batchwire_consumer_processed_total",
     meaning="Events finished: `ok` had their effect, `duplicate` were here before,"
     " `stale` are older than what is known, `echo` are our own, `retried` will be tried"
-    " again, `dead` are dead letters, `failed` hold up their partition.",
+    " again, `dead` are dead letters, `failed` is a further try of one that holds up"
+    " its partition (`force_commit` off).",
     labels=(
         _TYPE,
         Label(

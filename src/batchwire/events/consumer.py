@@ -275,7 +275,8 @@ class BatchMessageConsumer:
         what = self._failures.of_error(item, error)
         if not isinstance(what, float):
             return what
-        self._meter.retried(item.received)
+        holds_up = self._failures.has_no_retries(item)
+        self._meter.retried(item.received, holds_up=holds_up)
         self._lanes.rest(item)
         self._has_finished.set()
         asyncio.get_running_loop().call_later(what, self._again, item)

@@ -84,11 +84,15 @@ class Failures:
         if item.parked_id:
             return self._parked_again(item, error)
         config = self._config
-        if item.attempts > config.retries and config.consumer.force_commit:
+        if self.has_no_retries(item) and config.consumer.force_commit:
             return self._park(_PARKED_LEAST_S, str(error), attempts=0)
         # The exponent is bounded: a partition that waits may wait for days.
         most = config.retry_least_s * 2 ** min(item.attempts, 30)
         return random.uniform(0, min(most, config.retry_most_s))  # noqa: S311 - jitter
+
+    def has_no_retries(self, item: Item) -> bool:
+        """Whether an event in its partition was tried as often as the settings say."""
+        return item.attempts > self._config.retries
 
     def of_unreadable(self, item: Item) -> Bury:
         """Decide on a record that cannot be read: no retry mends it."""

@@ -31,6 +31,7 @@ from batchwire.ports.clock import Clock
 from batchwire.ports.metrics import Metrics
 
 RETRIED = "retried"  # the outcome of what goes on later
+FAILED = "failed"  # that of what has no retries left, and goes on nevertheless
 
 
 class Meter:
@@ -65,9 +66,10 @@ class Meter:
         for kind, ages_s in ages.items():
             self._metrics.observe_all(CONSUMER_END_TO_END, ages_s, type=kind)
 
-    def retried(self, received: Received) -> None:
-        """Count an event that goes back to its lane."""
-        self._processed[_type(received), RETRIED] += 1
+    def retried(self, received: Received, *, holds_up: bool) -> None:
+        """Count an event that goes back to its lane; it may hold up its partition."""
+        self._processed[_type(received), FAILED if holds_up else RETRIED] += 1
+        self.outcomes[FAILED] += holds_up
 
     def raised(self, code: str) -> None:
         """Count that a handler raised."""
