@@ -13,7 +13,6 @@ So a list in which everybody stands twice costs time, not memory.
 
 from collections.abc import Iterator, Sequence
 from itertools import compress
-from operator import ne
 
 from rbloom import Bloom
 
@@ -39,12 +38,12 @@ class Suspects:
     def look(self, numbers: Sequence[str]) -> None:
         """Look at further numbers of the list, each once."""
         self._kept.update(filter(self._seen.__contains__, numbers))
-        here = set(numbers)
-        if len(here) < len(numbers):  # some stand twice among these
-            places = range(len(numbers))
-            last = dict(zip(numbers, places, strict=True))
-            comes_again = map(ne, map(last.__getitem__, numbers), places)
-            self._kept.update(compress(numbers, comes_again))
+        here: set[str] = set()
+        for number in numbers:
+            if number in here:
+                self._kept.add(number)
+            else:
+                here.add(number)
         self._seen.update(here)
         if len(self._kept) > self._most:
             self._mark()
