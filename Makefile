@@ -14,6 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[postgres]' --group dev
+	$(BIN)/python -m compileall -q src # as an installed wheel is; else each start may do it again
 	@touch $@
 
 peers: $(PEERS) ## install what `make bench` measures beside us
