@@ -223,9 +223,8 @@ async def test_a_share_is_that_of_the_priority_though_chunks_are_claimed_meanwhi
         later = of_each(provider) - before
         for batch_id in ("low", "high"):
             await service.operate(Operation.ABORT, batch_id)
-    assert (
-        0.06 < later["low"] / later.total() < 0.145
-    )  # 1 of 9; without credit 0.15 and more
+    # It is 1 of 9; without credit 0.15 and more.
+    assert 0.06 < later["low"] / later.total() < 0.145
 
 
 @pytest.mark.parametrize("clock", [1.0], indirect=True)
