@@ -1,6 +1,5 @@
 """Starting: what a person waits for before anything happens."""
 
-import compileall
 import re
 import subprocess
 import sys
@@ -8,7 +7,6 @@ import time
 from pathlib import Path
 from statistics import median
 
-import batchwire
 from bench import lists
 from bench.figure import Figure
 
@@ -17,13 +15,8 @@ _IMPORT = ("-c", "import batchwire")
 
 
 def run(scale: float, runs: int, scratch: Path) -> list[Figure]:
-    """
-    Start whole processes; the work is as small as it can be at any scale.
-
-    Our modules are compiled before, as those of an installed wheel are.
-    """
+    """Start whole processes; the work is as small as it can be at any scale."""
     del scale
-    compileall.compile_dir(Path(batchwire.__file__).parent, quiet=1)
     lists.plain(scratch / "list.csv", 1)
     first = median(_first_submission_ms(scratch, number) for number in range(runs))
     return [

@@ -260,17 +260,7 @@ def test_a_short_cut_for_mobile_numbers_leads_to_where_the_long_way_does(
     assume(plan.mobile.pattern != never.pattern)
     code, ascii_only = plan.code, re.compile(plan.mobile.pattern, re.ASCII)
     number = data.draw(st.from_regex(ascii_only, fullmatch=True))
-    before = [
-        "",
-        "0",
-        "1",
-        "8",
-        "+" + code,
-        "00" + code,
-        code,
-        "0" + code,
-        "011" + code,
-    ]
+    before = ["", "0", "1", "8", *(way + code for way in ("", "+", "00", "0", "011"))]
     text = data.draw(st.sampled_from(before)) + number
     longer = dataclasses.replace(plan, plain=never)
     assert recipient._read(text, plan) == recipient._read(text, longer)  # noqa: SLF001

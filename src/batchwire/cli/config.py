@@ -14,7 +14,7 @@ from batchwire.config import (
     Settings,
     check,
     describe,
-    file_in_force,
+    has_file,
     load,
 )
 from batchwire.errors import ProviderSettingsRefused, SettingsError
@@ -50,7 +50,7 @@ def check_all(ctx: typer.Context, *, json: Json = False) -> None:
             output.line(problem)
         if not problems:
             output.line("the settings are good")
-            if file_in_force(given.config) is None:
+            if not has_file(given.config):
                 output.note(
                     f"no file was read: there is no {DEFAULT_FILE} in this directory"
                 )

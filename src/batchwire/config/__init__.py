@@ -11,7 +11,7 @@ from batchwire.config.layers import Origin
 from batchwire.config.loading import (
     DEFAULT_FILE,
     check,
-    file_in_force,
+    has_file,
     load,
     load_for_database,
 )
@@ -29,7 +29,7 @@ __all__ = [
     "ShownSetting",
     "check",
     "describe",
-    "file_in_force",
+    "has_file",
     "load",
     "load_for_database",
     "reference",

@@ -87,12 +87,9 @@ def check(
     return _validated(_read(config_path, overrides, environ))[1]
 
 
-def file_in_force(
-    config_path: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Path | None:
-    """Return the file that ``load`` reads; None where there is none to read."""
-    found = _named_file(config_path, os.environ if environ is None else environ)
-    return found[0] if found else None
+def has_file(config_path: Path | None = None) -> bool:
+    """Whether there is a file that ``load`` reads."""
+    return _named_file(config_path, os.environ) is not None
 
 
 @dataclass(frozen=True, slots=True)

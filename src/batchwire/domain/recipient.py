@@ -254,6 +254,7 @@ def _plan(region: str) -> _Plan:
     abroad = re.compile(rf"(?>{prefix})(?!0)|00(?!0)")
     trunk = re.compile(metadata.national_prefix_for_parsing or _NEVER)
     mobile = _pattern(metadata.mobile)
+    # How a number begins of which nothing has to be asked. A group is not plain.
     ways = [] if trunk.groups else [f"(?!{abroad.pattern})(?:{trunk.pattern})?+"]
     if main is metadata:
         ways += [rf"\+{code}"] + [f"00{code}"] * (prefix == "00")
@@ -265,7 +266,9 @@ def _plan(region: str) -> _Plan:
         general=_pattern(metadata.general_desc),
         mobile=mobile,
         lengths=_lengths(metadata) & _lengths(main),
-        plain=re.compile(f"(?:{'|'.join(ways)})({mobile.pattern})", re.ASCII),
+        plain=re.compile(
+            f"(?:{'|'.join(ways or [_NEVER])})({mobile.pattern})", re.ASCII
+        ),
     )
 
 

@@ -131,8 +131,9 @@ class BatchEventService:
         """
         Give the specification's figures.
 
-        ``processed`` and ``errors`` count events since the start, ``rate_per_s`` is
-        their mean; ``queue_depth`` events wait or run; ``lag`` records stand in the
+        ``processed`` counts events since the start, ``rate_per_s`` is its mean;
+        ``errors`` counts dead letters, and each further try of an event that holds up
+        its partition; ``queue_depth`` events wait or run; ``lag`` records stand in the
         topic; ``uptime_s``; ``outbox_pending`` and ``outbox_oldest_s`` wait to be
         published; ``published`` were.
         """
