@@ -178,6 +178,11 @@ class FaultServer:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{port}/send"
 
     @property
+    def open_connections(self) -> int:
+        """How many connections are open by now."""
+        return len(self._transports)
+
+    @property
     def received(self) -> Counter[str]:
         """How many whole requests arrived, by idempotency key."""
         return Counter(request.key for request in self.requests)

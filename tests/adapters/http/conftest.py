@@ -1,9 +1,11 @@
-"""A provider at a server that misbehaves."""
+"""A provider at a server that misbehaves, on the loops that a host may have."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import uvloop
 
 from batchwire.adapters.http.provider import HttpProvider
 from batchwire.adapters.http.settings import HttpSettings
@@ -22,6 +24,13 @@ BASIS: dict[str, Any] = {
     "connect_timeout_s": 0.25,
     "timeout_s": 0.5,
 }
+
+
+def pytest_asyncio_loop_factories() -> dict[
+    str, Callable[[], asyncio.AbstractEventLoop]
+]:
+    """Run each test of this folder on the loop of our program, and on Python's own."""
+    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture

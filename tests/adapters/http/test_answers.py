@@ -1,6 +1,7 @@
 """From status, headers and body to a verdict for each message."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,8 @@ def read(
         body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     )
     reader = AnswerReader(HttpSettings.model_validate(full))
-    return reader.read(status, (headers or {}).get, text, messages)
+    told = defaultdict(str, headers or {})
+    return reader.read(status, told.__getitem__, text, messages)
 
 
 @pytest.mark.parametrize(

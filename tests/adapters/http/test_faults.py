@@ -121,23 +121,6 @@ async def test_of_a_list_whose_refusal_is_cut_off_some_may_have_been_taken(
         assert [given.verdict for given in answers] == [verdict] * 2
 
 
-async def test_after_one_answer_was_cut_off_the_heads_of_all_are_read_first(
-    server: FaultServer, make: Make, message: Build
-) -> None:
-    acts = (answer(), cut(429), cut(429), answer(), cut(401))
-    server.will(*acts)
-    provider = make(server.url)
-    assert [
-        (await submit(provider, message(n))).verdict for n, _ in enumerate(acts)
-    ] == [
-        Verdict.ACCEPTED,
-        Verdict.UNCERTAIN,  # head and body are read at once while all is well
-        Verdict.THROTTLED,
-        Verdict.ACCEPTED,
-        Verdict.CONFIGURATION,
-    ]
-
-
 async def test_a_connection_that_is_closed_before_it_is_read_is_uncertain(
     make: Make, message: Build
 ) -> None:

@@ -19,10 +19,9 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import msgspec
-from pyreqwest.bytes import Bytes
 
 from batchwire.adapters.http.paths import AnswerPath, as_text
-from batchwire.adapters.http.retry_after import Header, header_text, retry_after_s
+from batchwire.adapters.http.retry_after import Header, retry_after_s
 from batchwire.adapters.http.rulings import CODE_TABLES, STATUSES, Ruling, of_status
 from batchwire.adapters.http.settings import HttpSettings
 from batchwire.domain.outcome import Answer, Message, Verdict
@@ -41,7 +40,7 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NOT_SHORT: Final = (*_UNREADABLE, IndexError)
 _decode = msgspec.json.Decoder().decode
 
-_Short = tuple[Callable[[Bytes | bytes], Any], tuple[Callable[[Any], Any], ...]]
+_Short = tuple[Callable[[bytes], Any], tuple[Callable[[Any], Any], ...]]
 
 
 class _Reply(msgspec.Struct, frozen=True, gc=False):
@@ -93,7 +92,7 @@ class AnswerReader:
         self,
         status: int,
         header: Header,
-        body: Bytes | bytes | None,
+        body: bytes | None,
         messages: Sequence[Message],
     ) -> list[Answer]:
         """
@@ -123,7 +122,7 @@ class AnswerReader:
         return [self._judge(reply, n) for n in range(len(messages))]
 
     def refuses_company(
-        self, status: int, body: Bytes | bytes | None, answers: Sequence[Answer]
+        self, status: int, body: bytes | None, answers: Sequence[Answer]
     ) -> bool:
         """Whether a request of several messages was refused for good as a whole."""
         # A 2xx was only by a code that the settings know.
@@ -204,7 +203,7 @@ class AnswerReader:
     def _text(self, reply: _Reply, n: int) -> str:
         text, _ = _first(self._texts_at, reply, n)
         is_redirect = reply.status // 100 == 3  # noqa: PLR2004 the class "redirection"
-        if is_redirect and (location := header_text(reply.header, "location")):
+        if is_redirect and (location := reply.header("location")):
             text = f"redirects are not followed; does url have to be {location}?"
         return self._shown(text, reply, _LONGEST_TEXT)
 
@@ -254,7 +253,7 @@ def _short(path: AnswerPath) -> _Short:
     return msgspec.json.Decoder(kind).decode, tuple(reversed(steps))
 
 
-def _tree(body: Bytes | bytes | None) -> tuple[object, str]:
+def _tree(body: bytes | None) -> tuple[object, str]:
     if body is None:
         return None, "answer_too_long"
     try:

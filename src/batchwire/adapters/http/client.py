@@ -1,122 +1,95 @@
 """The HTTP client as we need it: no retries, no redirects, no surprises."""
 
-import os
-from datetime import timedelta
-from pathlib import Path
-from urllib.parse import urlsplit
-
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import BuilderError
-from pyreqwest.http import Url
-from pyreqwest.request import StreamRequest
+import asyncio
 
 from batchwire import __version__
+from batchwire.adapters.http.connection import Connection, Loss, Pool, Reply, why
 from batchwire.adapters.http.credentials import Secrets, auth_headers
+from batchwire.adapters.http.route import ProxyRefused, Route, route_to
 from batchwire.adapters.http.settings import HttpSettings
-from batchwire.errors import ProviderSettingsRefused
 
 _CONTENT_TYPES = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
 }
-_PROXIES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
-def build_client(provider: str, settings: HttpSettings) -> Client:
+class Client:
     """
-    Return the client of ``provider``; it sends each request at most once.
+    Sends requests that differ only in their body and a header, each at most once.
 
-    HTTP/1.1 only: over HTTP/2 reqwest repeats what a server refused with
-    ``REFUSED_STREAM`` or ``GOAWAY``. Over HTTP/1.1 hyper takes a request to another
-    connection only where the pooled one died before a byte was written.
+    HTTP/1.1: over HTTP/2 a client has to know which of its requests a server has let
+    go of (``REFUSED_STREAM``, ``GOAWAY``), and takes its word for that.
+    """
+
+    def __init__(self, route: Route, head: bytes, settings: HttpSettings) -> None:
+        self._route = route
+        self._head = head
+        self._connect_timeout_s = settings.connect_timeout_s
+        self._timeout_s = settings.timeout_s
+        self._pool = Pool(settings.keep_alive_s, settings.max_answer_bytes)
+        self._loop = asyncio.get_running_loop()
+
+    async def exchange(self, body: bytes, header: bytes = b"") -> Reply:
+        """
+        Send ``body``, with the line of one more ``header``, and read the answer.
+
+        Raises:
+            Loss: no whole answer came in time.
+        """
+        due_s = self._loop.time() + self._timeout_s
+        idle = self._pool.idle
+        connection: Connection | None = None
+        while idle and connection is None:
+            connection = idle.pop()
+            if not connection.is_usable:
+                connection.abort()
+                connection = None
+        if connection is None:
+            connection = await self._connect()
+        request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), header, body)
+        try:
+            return await connection.ask(request, due_s)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+
+    async def _connect(self) -> Connection:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                return await self._route.connect(lambda: Connection(self._pool))
+        except TimeoutError:
+            problem = "no connection came about in time"
+            raise Loss(problem, is_sent=False, is_late=True) from None
+        except ProxyRefused as error:
+            raise Loss(str(error), is_sent=False, proxy_status=error.status) from error
+        except (OSError, RuntimeError, ValueError) as error:
+            raise Loss(why(error), is_sent=False) from error
+
+    def close(self) -> None:
+        """Close all connections; requests under way are lost. Idempotent."""
+        for connection in tuple(self._pool.open):
+            connection.abort()
+
+
+def build_client(provider: str, settings: HttpSettings, secret: Secrets) -> Client:
+    """
+    Return the client of ``provider``; it connects to nothing yet.
 
     Raises:
-        ProviderSettingsRefused: ``ca_file``, or the proxy of the environment, is
-            missing or unusable.
+        ProviderSettingsRefused: an environment variable is missing; ``ca_file``, or the
+            proxy of the environment, is missing or unusable.
     """
-    builder = (
-        ClientBuilder()
-        .http1_only()
-        .follow_redirects(enable=False)
-        .gzip(enable=False)
-        .brotli(enable=False)
-        .zstd(enable=False)
-        .deflate(enable=False)
-        .user_agent(f"batchwire/{__version__}")
-        .connect_timeout(timedelta(seconds=settings.connect_timeout_s))
-        .timeout(timedelta(seconds=settings.timeout_s))
-        .pool_idle_timeout(timedelta(seconds=settings.keep_alive_s))
-        .danger_accept_invalid_certs(enable=not settings.verify_tls)
-    )
-    if not settings.keep_alive_s:  # the pool would lend out what is closing just now
-        builder = builder.pool_max_idle_per_host(0)
-    if settings.ca_file is not None:
-        builder = _trusting(builder, provider, settings.ca_file)
-    if settings.proxy_from_environment:
-        _check_proxies(provider, settings.url)
-    else:
-        builder = builder.no_proxy()
-    try:
-        return builder.build()
-    except BuilderError as error:
-        what = f"provider {provider}: ca_file {settings.ca_file}"
-        problem = f"{what} holds no usable certificate"
-        raise ProviderSettingsRefused(problem) from error
-
-
-def blank_request(
-    client: Client, settings: HttpSettings, secret: Secrets, with_head_bytes: int
-) -> StreamRequest:
-    """
-    Return a request that lacks only its body, to be copied for each message.
-
-    So much of an answer's body is read with its head, in one hop; 0 is the head alone.
-
-    Raises:
-        ProviderSettingsRefused: an environment variable is missing.
-    """
-    given = {name.lower(): value for name, value in settings.headers.items()}
-    builder = client.request(settings.method, settings.url)
-    builder.headers({"content-type": _CONTENT_TYPES[settings.encoding]} | given)
-    for name, value in auth_headers(settings.auth, secret).items():
-        builder.header(name, value, is_sensitive=True)  # masked in its repr
-    builder.streamed_read_buffer_limit(with_head_bytes)
-    return builder.build_streamed()
-
-
-def _check_proxies(provider: str, url: str) -> None:
-    """Refuse what the client would pass over without a word, and go straight."""
-    kinds = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
-    for name in (name for kind in kinds for name in (kind, kind.upper())):
-        if (value := os.environ.get(name)) and not _is_proxy(value):
-            problem = (
-                f"provider {provider}: the environment variable {name} names no proxy;"
-                " write it as http://host:port"
-            )
-            raise ProviderSettingsRefused(problem)
-
-
-def _is_proxy(value: str) -> bool:
-    is_bare = "://" not in value
-    full = f"http://{value}" if is_bare else value
-    try:
-        Url(full)  # as the client will read it
-        parts = urlsplit(full)
-    except ValueError:
-        return False
-    is_plain = value.isascii() and value.isprintable() and " " not in value
-    is_known = parts.scheme in _PROXIES and bool(parts.hostname)
-    return is_plain and is_known and not (is_bare and parts.path)
-
-
-def _trusting(builder: ClientBuilder, provider: str, ca_file: str) -> ClientBuilder:
-    what = f"provider {provider}: ca_file {ca_file}"
-    try:
-        certificate = Path(ca_file).read_bytes()
-    except OSError as error:
-        problem = f"{what} cannot be read ({error.strerror})"
-        raise ProviderSettingsRefused(problem) from error
-    if b"-----BEGIN CERTIFICATE-----" not in certificate:  # ignored without a word
-        problem = f"{what} holds no certificate in PEM form"
-        raise ProviderSettingsRefused(problem)
-    return builder.add_root_certificate_pem(certificate)
+    route = route_to(provider, settings)
+    given = {
+        "host": route.host,
+        "accept": "*/*",
+        "user-agent": f"batchwire/{__version__}",
+        "content-type": _CONTENT_TYPES[settings.encoding],
+    }
+    given |= {name.lower(): value for name, value in settings.headers.items()}
+    given |= auth_headers(settings.auth, secret) | dict(route.headers)
+    lines = [f"{settings.method} {route.target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in given.items()]
+    lines += ["content-length: "]
+    return Client(route, "\r\n".join(lines).encode(), settings)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-Header = Callable[[str], str | None]
+Header = Callable[[str], str]  # a name in lower case; empty where it is absent
 _LONGEST_S: Final = 1e9  # as good as never; no float holds 5,000 digits
 _SECONDS: Final = re.compile(r"\d+(\.\d*)?", re.ASCII)
 
@@ -20,22 +20,14 @@ def retry_after_s(header: Header) -> float | None:
     answer's own ``Date`` where it has one, so that a clock that differs from the
     provider's does no harm.
     """
-    value = header_text(header, "retry-after").strip()
+    value = header("retry-after").strip()
     if _SECONDS.fullmatch(value):
         return float(math.ceil(min(float(value), _LONGEST_S)))
     until = _date(value)
     if until is None:
         return None
-    now = _date(header_text(header, "date")) or datetime.now(UTC)
+    now = _date(header("date")) or datetime.now(UTC)
     return max(0.0, (until - now).total_seconds())
-
-
-def header_text(header: Header, name: str) -> str:
-    """Return a header of the answer; empty where it is absent or no text."""
-    try:
-        return header(name) or ""
-    except ValueError:  # pyreqwest, for bytes that are no UTF-8
-        return ""
 
 
 def _date(text: str) -> datetime | None:

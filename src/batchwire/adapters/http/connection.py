@@ -1,0 +1,269 @@
+"""
+One connection to a provider: a request, its whole answer, then the next (RFC 9112).
+
+It runs in the loop's own thread, so what it tells is what happened here: a request was
+handed to the transport, or it was not. None is ever handed over twice.
+"""
+
+import asyncio
+import math
+import os
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import cast
+
+import msgspec
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+_MOST_BESIDES_BYTES = 65_536  # of an answer, beside its body: head, sizes of chunks
+_GRACE_S = (
+    0.01  # for an answer that is there and could not be read while we stood still
+)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer; ``body`` is None where it was longer than wanted, or lost."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | None
+
+    def header(self, name: str) -> str:
+        """Return a header by its name in lower case; empty where it is absent."""
+        wanted = name.encode()
+        for given, value in self.headers:
+            if given.lower() == wanted:
+                return value.decode("utf-8", "replace")
+        return ""
+
+
+class Loss(Exception):
+    """
+    A request that got no whole answer.
+
+    ``is_sent`` is false where surely no byte of it left. ``head`` is the answer without
+    its body, where so much of it came. ``proxy_status`` is what a proxy answered that
+    makes no way through.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        is_sent: bool = True,
+        is_late: bool = False,
+        head: Reply | None = None,
+        proxy_status: int = 0,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.is_sent = is_sent
+        self.is_late = is_late
+        self.head = head
+        self.proxy_status = proxy_status
+
+
+@dataclass(slots=True)
+class Pool:
+    """The connections to one place, and what they have in common."""
+
+    keep_alive_s: float  # 0: each serves one request
+    most_body_bytes: int
+    idle: list["Connection"] = field(default_factory=list)  # the last used at the end
+    open: set["Connection"] = field(default_factory=set)
+
+
+class Connection(asyncio.Protocol):
+    """Asks one thing at a time, and goes back to ``pool.idle`` by itself."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._parser = HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(  # as RFC 9112 chapters 2.2, 7.1.1 allow
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        self._waiter: asyncio.Future[Reply] | None = None
+        self._due_s = math.inf  # when the answer has to be here, or the idling ends
+        self._is_overdue = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._body_bytes = self._bytes = 0
+        self._has_head = False
+        self._is_spoilt = False  # it cannot be asked again
+        self._reply: Reply | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether an idle connection may still be asked."""
+        return self._due_s > self._loop.time() and not self._transport.is_closing()
+
+    def ask(self, request: bytes, due_s: float) -> asyncio.Future[Reply]:
+        """
+        Send a request; its answer is due by that time of the loop's clock.
+
+        The future raises ``Loss``. Who no longer waits for it has to call ``abort``.
+        """
+        self._waiter = waiter = self._loop.create_future()
+        if self._transport.is_closing():
+            waiter.set_exception(Loss("the connection was closed", is_sent=False))
+            return waiter
+        self._expect_by(due_s)
+        self._transport.write(request)
+        return waiter
+
+    def abort(self) -> None:
+        """Close at once; whoever waits gets ``Loss``."""
+        self._transport.abort()
+
+    # From here on: called by the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._pool.open.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on in the answer."""
+        if self._waiter is None:  # it answers nothing that was asked
+            self._transport.abort()
+            return
+        self._bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:  # with or behind the answer that says so
+            self._is_spoilt = True
+        except HttpParserError as error:
+            self._is_spoilt = True
+            if self._reply is None:
+                self._lose(f"the answer is no HTTP: {error}")
+                return
+        most = self._pool.most_body_bytes
+        if self._reply is not None:
+            self._finish(self._reply)
+        elif self._body_bytes > most or self._bytes > most + _MOST_BESIDES_BYTES:
+            self._end_early()
+
+    def eof_received(self) -> None:
+        """Take it for the end of an answer that does not say how long it is."""
+        if self._waiter is not None and self._has_head and self._is_until_end():
+            self._end_early()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits, and forget the connection."""
+        self._pool.open.discard(self)
+        with suppress(ValueError):
+            self._pool.idle.remove(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._lose(why(exc) if exc else "the connection was closed")
+
+    # From here on: called by the parser, in this order.
+
+    def on_message_begin(self) -> None:
+        """Note an answer for which nobody asked, behind the one that is complete."""
+        self._is_spoilt = self._reply is not None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the header."""
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """From here on the status counts."""
+        self._has_head = True
+
+    def on_body(self, piece: bytes) -> None:
+        """Keep the piece."""
+        self._body.append(piece)
+        self._body_bytes += len(piece)
+
+    def on_message_complete(self) -> None:
+        """Take the answer, unless it is an interim one (RFC 9110 chapter 15.2)."""
+        if self._reply is not None:
+            return
+        status = self._parser.get_status_code()
+        if status < HTTPStatus.OK and status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._begin()
+            return
+        self._is_spoilt = not self._parser.should_keep_alive()
+        self._reply = self._whole()
+
+    # From here on: what follows from all that.
+
+    def _whole(self) -> Reply:
+        is_read = self._has_head and self._body_bytes <= self._pool.most_body_bytes
+        return self._head(b"".join(self._body) if is_read else None)
+
+    def _head(self, body: bytes | None = None) -> Reply:
+        return Reply(self._parser.get_status_code(), self._headers, body)
+
+    def _end_early(self) -> None:
+        self._is_spoilt = True
+        self._finish(self._whole())
+
+    def _finish(self, reply: Reply) -> None:
+        waiter, self._waiter = self._waiter, None
+        is_sent = not self._transport.get_write_buffer_size()
+        is_kept = is_sent and not self._is_spoilt and self._pool.keep_alive_s > 0
+        self._begin()
+        if is_kept:
+            self._expect_by(self._loop.time() + self._pool.keep_alive_s)
+            self._pool.idle.append(self)
+        else:
+            self._transport.abort()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(reply)
+
+    def _lose(self, reason: str, *, is_late: bool = False) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            head = self._head() if self._has_head else None
+            waiter.set_exception(Loss(reason, is_late=is_late, head=head))
+        self._transport.abort()
+
+    def _is_until_end(self) -> bool:
+        """Whether only the end of the connection ends the answer (RFC 9112, 6.3)."""
+        head = self._head()
+        is_chunked = head.header("transfer-encoding").lower().endswith("chunked")
+        return not (is_chunked or head.header("content-length"))
+
+    def _expect_by(self, due_s: float) -> None:
+        """Set the one timer, which looks anew when it is early: it is hardly moved."""
+        self._due_s = due_s
+        self._is_overdue = False
+        if self._timer is None or self._timer.when() > due_s:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._due_s > self._loop.time():
+            self._timer = self._loop.call_at(self._due_s, self._look)
+        elif self._waiter is None:
+            self._transport.abort()
+        elif not self._is_overdue:
+            self._is_overdue = True
+            self._timer = self._loop.call_later(_GRACE_S, self._look)
+        else:
+            self._lose("no answer came in time", is_late=True)
+
+
+def why(error: Exception) -> str:
+    """Say in words what went wrong; the loops have words of their own for it."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"the certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError() | socket.gaierror():
+            return error.strerror or str(error)
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case _:
+            return str(error)
