@@ -28,6 +28,7 @@ class Client:
         self._connect_timeout_s = settings.connect_timeout_s
         self._timeout_s = settings.timeout_s
         self._pool = Pool(settings.keep_alive_s, settings.max_answer_bytes)
+        self._coming = set[asyncio.Task[None] | None]()
         self._loop = asyncio.get_running_loop()
 
     async def exchange(self, body: bytes, header: bytes = b"") -> Reply:
@@ -38,15 +39,7 @@ class Client:
             Loss: no whole answer came in time.
         """
         due_s = self._loop.time() + self._timeout_s
-        idle = self._pool.idle
-        connection: Connection | None = None
-        while idle and connection is None:
-            connection = idle.pop()
-            if not connection.is_usable:
-                connection.abort()
-                connection = None
-        if connection is None:
-            connection = await self._connect()
+        connection = self._pool.take() or await self._next()
         request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), header, body)
         try:
             return await connection.ask(request, due_s)
@@ -54,20 +47,61 @@ class Client:
             connection.abort()
             raise
 
-    async def _connect(self) -> Connection:
+    async def _next(self) -> Connection:
+        """Wait for a connection: one that is new, or idle before that."""
+        waiter: asyncio.Future[Connection] = self._loop.create_future()
+        self._pool.waiting.append(waiter)
+        self._reach_out()
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                return await self._route.connect(lambda: Connection(self._pool))
+                return await self._taken(waiter)
         except TimeoutError:
             problem = "no connection came about in time"
             raise Loss(problem, is_sent=False, is_late=True) from None
+
+    async def _taken(self, waiter: "asyncio.Future[Connection]") -> Connection:
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled() and waiter.exception() is None:
+                self._pool.give(waiter.result())
+            raise
+
+    def _reach_out(self) -> None:
+        """Have as many connections on their way as are waited for."""
+        while len(self._coming) < len(self._pool.waiting):
+            self._coming.add(self._loop.create_task(self._connect()))
+
+    async def _connect(self) -> None:
+        """Open a connection for whoever waits first, or tell that one why not."""
+        loss: Loss | None = None
+        connection: Connection | None = None
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                connection = await self._route.connect(self._connection)
+        except TimeoutError:
+            pass  # who waits has a time-out of its own, and may get another one
         except ProxyRefused as error:
-            raise Loss(str(error), is_sent=False, proxy_status=error.status) from error
+            loss = Loss(str(error), is_sent=False, proxy_status=error.status)
         except (OSError, RuntimeError, ValueError) as error:
-            raise Loss(why(error), is_sent=False) from error
+            loss = Loss(why(error), is_sent=False)
+        self._coming.discard(asyncio.current_task())
+        if connection is not None:
+            self._pool.give(connection)
+        elif loss is not None:
+            self._pool.refuse(loss)
+        self._reach_out()
+
+    def _connection(self) -> Connection:
+        return Connection(self._pool)
 
     def close(self) -> None:
         """Close all connections; requests under way are lost. Idempotent."""
+        for task in filter(None, self._coming):
+            task.cancel()
+        self._coming.clear()
+        while self._pool.waiting:
+            self._pool.refuse(Loss("the provider was closed", is_sent=False))
         for connection in tuple(self._pool.open):
             connection.abort()
 

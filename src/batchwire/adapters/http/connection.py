@@ -10,8 +10,8 @@ import math
 import os
 import socket
 import ssl
+from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import cast
 
@@ -66,18 +66,61 @@ class Loss(Exception):
         self.proxy_status = proxy_status
 
 
-@dataclass(slots=True)
 class Pool:
-    """The connections to one place, and what they have in common."""
+    """
+    The connections to one place, and the line of those who wait for one.
 
-    keep_alive_s: float  # 0: each serves one request
-    most_body_bytes: int
-    idle: list["Connection"] = field(default_factory=list)  # the last used at the end
-    open: set["Connection"] = field(default_factory=set)
+    What comes, a new connection or one that has answered, is for the first in line.
+    """
+
+    def __init__(self, keep_alive_s: float, most_body_bytes: int) -> None:
+        self.keeps = keep_alive_s > 0  # else each connection serves one request
+        self.most_body_bytes = most_body_bytes
+        self.open = set[Connection]()
+        self.waiting = deque[asyncio.Future[Connection]]()
+        self._idle: list[Connection] = []  # the last used at the end
+        self._keep_alive_s = keep_alive_s
+
+    def take(self) -> "Connection | None":
+        """Take an idle connection."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable:
+                return connection
+            connection.abort()
+        return None
+
+    def give(self, connection: "Connection") -> None:
+        """Pass a connection that may be asked to the first in line, or keep it."""
+        if (waiter := self._first()) is not None:
+            waiter.set_result(connection)
+        elif self.keeps:
+            connection.rest(self._keep_alive_s)
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def refuse(self, loss: Loss) -> None:
+        """Tell the first in line that no connection came about."""
+        if (waiter := self._first()) is not None:
+            waiter.set_exception(loss)
+
+    def forget(self, connection: "Connection") -> None:
+        """Take out a connection that is closed."""
+        self.open.discard(connection)
+        with suppress(ValueError):
+            self._idle.remove(connection)
+
+    def _first(self) -> "asyncio.Future[Connection] | None":
+        while self.waiting:
+            waiter = self.waiting.popleft()
+            if not waiter.done():
+                return waiter
+        return None
 
 
 class Connection(asyncio.Protocol):
-    """Asks one thing at a time, and goes back to ``pool.idle`` by itself."""
+    """Asks one thing at a time, and goes back to its pool by itself."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -119,6 +162,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return waiter
 
+    def rest(self, span_s: float) -> None:
+        """Close by itself when it was not asked for so long."""
+        self._expect_by(self._loop.time() + span_s)
+
     def abort(self) -> None:
         """Close at once; whoever waits gets ``Loss``."""
         self._transport.abort()
@@ -158,9 +205,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits, and forget the connection."""
-        self._pool.open.discard(self)
-        with suppress(ValueError):
-            self._pool.idle.remove(self)
+        self._pool.forget(self)
         if self._timer is not None:
             self._timer.cancel()
         self._lose(why(exc) if exc else "the connection was closed")
@@ -211,11 +256,10 @@ class Connection(asyncio.Protocol):
     def _finish(self, reply: Reply) -> None:
         waiter, self._waiter = self._waiter, None
         is_sent = not self._transport.get_write_buffer_size()
-        is_kept = is_sent and not self._is_spoilt and self._pool.keep_alive_s > 0
+        is_fit = is_sent and self._pool.keeps and not self._is_spoilt
         self._begin()
-        if is_kept:
-            self._expect_by(self._loop.time() + self._pool.keep_alive_s)
-            self._pool.idle.append(self)
+        if is_fit:
+            self._pool.give(self)
         else:
             self._transport.abort()
         if waiter is not None and not waiter.done():

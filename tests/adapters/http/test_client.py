@@ -1,0 +1,91 @@
+"""Who waits for a connection takes the first that is free, a new one or a used one."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from batchwire.adapters.http.client import Client, build_client
+from batchwire.adapters.http.connection import Connection, Loss
+from batchwire.adapters.http.route import Route
+from batchwire.adapters.http.settings import HttpSettings
+from batchwire.testing.fault_server import FaultServer, answer, in_turn, wait
+
+
+class Slow(Route):
+    """Connects the first so many times only; after that it never comes to an end."""
+
+    __slots__ = ()
+    most = 1
+    begun = 0
+
+    async def connect(self, make: Callable[[], Connection]) -> Connection:
+        """Count, and connect or not."""
+        Slow.begun += 1
+        if Slow.begun > Slow.most:
+            await asyncio.Event().wait()
+        return await Route.connect(self, make)
+
+
+@pytest.fixture
+async def client(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(Slow, "begun", 0)
+    monkeypatch.setattr("batchwire.adapters.http.route.Route", Slow)
+    settings = HttpSettings.model_validate(
+        {
+            "url": server.url,
+            "body": {"to": "<to>", "text": "<text>"},
+            "connect_timeout_s": 0.5,
+            "timeout_s": 5,
+        }
+    )
+    return build_client("test", settings, str)
+
+
+async def test_one_connection_serves_all_when_no_other_comes_about(
+    server: FaultServer, client: Client
+) -> None:
+    replies = await asyncio.gather(*(client.exchange(b"{}") for _ in range(50)))
+    assert {reply.status for reply in replies} == {200}
+    assert server.connections == 1
+    assert Slow.begun == 50  # as many as waited, and none beside
+
+
+async def test_who_waits_in_vain_has_surely_sent_nothing(
+    server: FaultServer, client: Client
+) -> None:
+    server.will(in_turn(wait(1), answer()))
+    first = asyncio.create_task(client.exchange(b"{}"))
+    await asyncio.sleep(0.05)
+    with pytest.raises(Loss) as lost:
+        await client.exchange(b"{}")
+    assert (lost.value.is_sent, lost.value.is_late) == (False, True)
+    assert (await first).status == 200
+    assert len(server.requests) == 1
+
+
+async def test_a_connection_that_nobody_waits_for_any_more_serves_the_next(
+    server: FaultServer, client: Client
+) -> None:
+    gone = asyncio.create_task(client.exchange(b"{}"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await asyncio.sleep(0.1)
+    assert (await client.exchange(b"{}")).status == 200
+    assert (server.connections, Slow.begun) == (1, 1)
+
+
+async def test_who_waits_when_the_client_is_closed_has_surely_sent_nothing(
+    server: FaultServer, client: Client
+) -> None:
+    Slow.begun = Slow.most
+    waiting = [asyncio.create_task(client.exchange(b"{}")) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    client.close()
+    for each in waiting:
+        with pytest.raises(Loss, match="closed") as lost:
+            await each
+        assert not lost.value.is_sent
+    assert server.connections == 0
