@@ -214,20 +214,27 @@ async def test_the_addresses_of_a_name_are_tried_one_after_the_other(
         for host in ("127.0.0.2", "127.0.0.1")
     )
     places = [nobody, somebody]
+    asked: list[str] = []
 
     async def found(
         self: asyncio.AbstractEventLoop, host: str, port: int, **named: int
     ) -> object:
         if host == "sms.example":
+            asked.append(host)
+            await asyncio.sleep(0.05)
             return list(places)
         return await real(self, host, port, **named)
 
     monkeypatch.setattr(loop, "getaddrinfo", found)
     provider = make("http://sms.example/send", timeout_s=5, connect_timeout_s=4)
-    assert (await submit(provider, message(0))).verdict is Verdict.ACCEPTED
+    await provider.open()
+    calls = [provider.submit([message(n)]) for n in range(8)]
+    for (given,) in await asyncio.gather(*calls):
+        assert given.verdict is Verdict.ACCEPTED
+    assert asked == ["sms.example"]  # once for all who ask meanwhile
     await provider.close()
     places[:] = [nobody, nobody]
-    given = await submit(provider, message(1))
+    given = await submit(provider, message(8))
     assert (given.verdict, given.error_code) == (Verdict.CONNECTION, "connect")
     assert given.error_message == "Connection refused"
 

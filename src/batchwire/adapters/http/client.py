@@ -63,8 +63,7 @@ class Client:
         try:
             return await waiter
         except asyncio.CancelledError:
-            if not waiter.cancelled() and waiter.exception() is None:
-                self._pool.give(waiter.result())
+            self._pool.leave(waiter)
             raise
 
     def _reach_out(self) -> None:
@@ -74,22 +73,18 @@ class Client:
 
     async def _connect(self) -> None:
         """Open a connection for whoever waits first, or tell that one why not."""
-        loss: Loss | None = None
-        connection: Connection | None = None
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                connection = await self._route.connect(self._connection)
+                self._pool.give(await self._route.connect(self._connection))
         except TimeoutError:
-            pass  # who waits has a time-out of its own, and may get another one
+            pass  # who waits has a time-out too, and may get another one before
         except ProxyRefused as error:
-            loss = Loss(str(error), is_sent=False, proxy_status=error.status)
+            problem, status = str(error), error.status
+            self._pool.refuse(Loss(problem, is_sent=False, proxy_status=status))
         except (OSError, RuntimeError, ValueError) as error:
-            loss = Loss(why(error), is_sent=False)
-        self._coming.discard(asyncio.current_task())
-        if connection is not None:
-            self._pool.give(connection)
-        elif loss is not None:
-            self._pool.refuse(loss)
+            self._pool.refuse(Loss(why(error), is_sent=False))
+        finally:
+            self._coming.discard(asyncio.current_task())
         self._reach_out()
 
     def _connection(self) -> Connection:

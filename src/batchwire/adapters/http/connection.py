@@ -100,6 +100,13 @@ class Pool:
         else:
             connection.abort()
 
+    def leave(self, waiter: "asyncio.Future[Connection]") -> None:
+        """Take out of the line who was cancelled; pass on what that one just got."""
+        with suppress(ValueError):
+            self.waiting.remove(waiter)
+        if not waiter.cancelled() and waiter.exception() is None:
+            self.give(waiter.result())
+
     def refuse(self, loss: Loss) -> None:
         """Tell the first in line that no connection came about."""
         if (waiter := self._first()) is not None:

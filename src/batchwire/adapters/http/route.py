@@ -5,14 +5,14 @@ import math
 import os
 import ssl
 from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from socket import SOCK_STREAM, socket
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
-from aiohappyeyeballs import start_connection
+from aiohappyeyeballs import AddrInfoType, start_connection
 from pyreqwest.http import Url
 
 from batchwire.adapters.http.connection import Connection
@@ -35,6 +35,28 @@ class ProxyRefused(Exception):
         self.status = status
 
 
+class _Lookup:
+    """Finds the addresses of a name; who asks while somebody does gets the same."""
+
+    def __init__(self) -> None:
+        self._running: asyncio.Task[Sequence[AddrInfoType]] | None = None
+
+    async def places(self, address: tuple[str, int]) -> Sequence[AddrInfoType]:
+        if self._running is None:
+            self._running = asyncio.create_task(_found(address))
+            self._running.add_done_callback(self._end)
+        return await asyncio.shield(self._running)
+
+    def _end(self, running: asyncio.Task[Sequence[AddrInfoType]]) -> None:
+        self._running = None
+        if not running.cancelled():
+            running.exception()  # nobody may be left to ask for it
+
+
+async def _found(address: tuple[str, int]) -> Sequence[AddrInfoType]:
+    return await asyncio.get_running_loop().getaddrinfo(*address, type=SOCK_STREAM)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """
@@ -50,6 +72,7 @@ class Route:
     tls: ssl.SSLContext | None
     tunnel: "Proxy | None" = None
     headers: tuple[tuple[str, str], ...] = ()
+    lookup: _Lookup = field(default_factory=_Lookup)
 
     async def connect(self, make: Callable[[], Connection]) -> Connection:
         """
@@ -61,7 +84,7 @@ class Route:
         """
         loop = asyncio.get_running_loop()
         if self.tunnel is None:
-            places = await loop.getaddrinfo(*self.address, type=SOCK_STREAM)
+            places = await self.lookup.places(self.address)
             sock = await start_connection(places, happy_eyeballs_delay=_EYEBALLS_S)
         else:
             sock = await _through(self.tunnel, self.address)
@@ -103,6 +126,7 @@ def _address(url: Url) -> tuple[str, int]:
 
 def _tls(provider: str, settings: HttpSettings) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
     if settings.ca_file is not None:
         what = f"provider {provider}: ca_file {settings.ca_file}"
         try:
