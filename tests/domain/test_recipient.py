@@ -1,7 +1,6 @@
 # ruff: noqa: RUF001 - the look-alike characters are what is tested
 """Numbers: one person is one number, and libphonenumber agrees."""
 
-import dataclasses
 import re
 
 import phonenumbers
@@ -227,7 +226,11 @@ def test_the_given_list_is_not_changed() -> None:
 
 
 @given(
-    st.lists(st.text("+0149 -x\n٣\0") | st.text() | st.just("+491711234567")),
+    st.lists(
+        st.text("+0149 -x\n٣\0")
+        | st.text()
+        | st.sampled_from(["+491711234567", "0171 1234567", "0049171-1234567"])
+    ),
     st.sampled_from([None, *MANY]),
 )
 @example(["+491711234567\n+491711234567"], None)
@@ -262,8 +265,8 @@ def test_a_short_cut_for_mobile_numbers_leads_to_where_the_long_way_does(
     number = data.draw(st.from_regex(ascii_only, fullmatch=True))
     before = ["", "0", "1", "8", *(way + code for way in ("", "+", "00", "0", "011"))]
     text = data.draw(st.sampled_from(before)) + number
-    longer = dataclasses.replace(plan, plain=never)
-    assert recipient._read(text, plan) == recipient._read(text, longer)  # noqa: SLF001
+    (mobile,) = plan.mobiles([text])
+    assert mobile in {"", recipient._read(text, plan)}  # noqa: SLF001
 
 
 @given(region=st.sampled_from(REGIONS), data=st.data())

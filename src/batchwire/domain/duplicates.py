@@ -11,8 +11,10 @@ filter knows them, and further looks take them in turns, each a share of their h
 So a list in which everybody stands twice costs time, not memory.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import compress
+from itertools import compress, repeat
+from operator import contains
 
 from rbloom import Bloom
 
@@ -37,13 +39,11 @@ class Suspects:
 
     def look(self, numbers: Sequence[str]) -> None:
         """Look at further numbers of the list, each once."""
-        self._kept.update(filter(self._seen.__contains__, numbers))
-        here: set[str] = set()
-        for number in numbers:
-            if number in here:
-                self._kept.add(number)
-            else:
-                here.add(number)
+        known = map(contains, repeat(self._seen), numbers)
+        self._kept.update(compress(numbers, known))
+        here = Counter(numbers)
+        if len(here) < len(numbers):
+            self._kept.update([n for n, times in here.items() if times > 1])
         self._seen.update(here)
         if len(self._kept) > self._most:
             self._mark()

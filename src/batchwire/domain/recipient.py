@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import accumulate, takewhile
 from typing import cast
 
 import msgspec
@@ -86,7 +87,7 @@ _E164 = (
     r"|(?<=\+(?:226|241))0(?=[0-9]{7}\b))[0-9]++)"
 )
 _is_e164 = re.compile(_E164).fullmatch
-_run_of_e164 = re.compile(f"(?:{_E164}\n)*+").match
+_runs_of_e164 = re.compile(rf"((?:{_E164}\n)*+)(?:[^\n]*\n|\Z)").findall
 
 # A spreadsheet makes 491711234567.0 or .00 of a number; a zero more would be a
 # stranger's. Behind another dot that is a group; two digits may be one as well, but not
@@ -148,11 +149,13 @@ def normalise(raw: Sequence[str], default_region: str | None) -> Normalised:
         lines = "\n".join(raw)
     numbers = list(raw)
     invalid: dict[int, str] = {}
-    rest = _others(lines + "\n") if raw else []
+    rest = _others(lines + "\n", len(raw))
     if not rest:
         return Normalised(numbers, invalid)
-    for at, text in zip(rest, _clean([raw[at].strip() for at in rest]), strict=True):
-        number = _read(text, plan)
+    texts = _clean([raw[at].strip() for at in rest])
+    mobiles = plan.mobiles(texts) if plan else [""] * len(texts)
+    for at, text, mobile in zip(rest, texts, mobiles, strict=True):
+        number = mobile or _read(text, plan)
         if isinstance(number, Flaw):
             invalid[at] = number
             number = _show(raw[at])
@@ -193,7 +196,12 @@ class _Plan:
     general: re.Pattern[str]
     mobile: re.Pattern[str]
     lengths: frozenset[int]
-    plain: re.Pattern[str]  # a mobile number as most lists have it, in one look
+    plain: re.Pattern[str]  # lines: mobile numbers as most lists have them; or others
+
+    def mobiles(self, texts: Sequence[str]) -> list[str]:
+        """Read what is plainly a mobile number, in one look; empty is what is not."""
+        found = self.plain.findall("\n".join(texts))
+        return [rest and f"+{self.code}{rest}" for rest in found]
 
     def read(self, digits: str) -> str:
         """Read ``digits`` as dialled in this region."""
@@ -267,7 +275,8 @@ def _plan(region: str) -> _Plan:
         mobile=mobile,
         lengths=_lengths(metadata) & _lengths(main),
         plain=re.compile(
-            f"(?:{'|'.join(ways or [_NEVER])})({mobile.pattern})", re.ASCII
+            f"^(?:(?:{'|'.join(ways or [_NEVER])})({mobile.pattern})|.*)$",
+            re.ASCII | re.MULTILINE,
         ),
     )
 
@@ -286,16 +295,11 @@ def _lengths(metadata: PhoneMetadata) -> frozenset[int]:
     return frozenset(kind.possible_length if kind else ())
 
 
-def _others(lines: str) -> list[int]:
-    """Return which lines are not in E.164 yet, from 0."""
-    found: list[int] = []
-    start = at = 0
-    while (run := _run_of_e164(lines, start)) and run.end() < len(lines):
-        at += lines.count("\n", start, run.end())
-        found.append(at)
-        at += 1
-        start = lines.index("\n", run.end()) + 1
-    return found
+def _others(lines: str, size: int) -> list[int]:
+    """Return which of so many lines are not in E.164 yet, from 0."""
+    runs = _runs_of_e164(lines)  # one before each of them, and before the end
+    ends = accumulate(run.count("\n") + 1 for run in runs)
+    return list(takewhile(size.__gt__, (end - 1 for end in ends)))
 
 
 def _clean(raw: Sequence[str]) -> list[str]:
@@ -308,8 +312,6 @@ def _clean(raw: Sequence[str]) -> list[str]:
 
 def _read(text: str, plan: _Plan | None) -> str:
     """Return the E.164 number that the cleaned ``text`` means, or a ``Flaw``."""
-    if plan and (found := plan.plain.fullmatch(text)):
-        return f"+{plan.code}{found[1]}"
     if not _is_dialled(text):
         if text[:4].lower() == "tel:":  # RFC 3966
             text = text[4:]

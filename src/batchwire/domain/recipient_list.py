@@ -181,7 +181,7 @@ def _read_csv(text: str, spec: ListSpec, names: Sequence[str], first_line: int) 
     )
     wanted = dict(zip(known, columns, strict=True))
     return Rows(
-        [number or "" for number in numbers],
+        numbers,
         [wanted.get(name) or [None] * len(numbers) for name in names],
         problems,
     )
@@ -224,6 +224,7 @@ def _parsed_columns(
             i: "too_many_fields" for i, row in enumerate(rows) if len(row) > width
         }
     columns = [[row[at] if at < len(row) else None for row in rows] for at in places]
+    columns[0] = [number or "" for number in columns[0]]
     return columns, problems
 
 
