@@ -1,6 +1,7 @@
-"""Delivery over HTTP to the sandbox server, durable, beside the bare client."""
+"""Delivery over HTTP to the sandbox server, durable, beside a bare client."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvloop
@@ -10,7 +11,7 @@ from batchwire.adapters.http.settings import HttpSettings
 from bench import lists
 from bench.compare import compare
 from bench.figure import Figure
-from bench.floor_http import client_s, server_per_s
+from bench.floor_http import client_s, connections_s, server_per_s
 from bench.providers import Stopwatch
 from bench.sandbox_server import server
 from bench.scratch import fresh
@@ -28,36 +29,47 @@ def run(scale: float, runs: int, scratch: Path) -> list[Figure]:
     origin = scratch / "prepared.db"
     uvloop.run(prepared(origin, path))
     figures = [
-        _case(origin, path, latency_ms, concurrency, runs)
+        figure
         for latency_ms, concurrency in _CASES
+        for figure in _case(origin, path, latency_ms, concurrency, runs)
     ]
     return [*figures, _server(path)]
 
 
 def _case(
     origin: Path, path: Path, latency_ms: int, concurrency: int, runs: int
-) -> Figure:
+) -> Iterator[Figure]:
+    """Deliver beside the bare client, which is the promise, and our connections alone."""
     size = sum(1 for _ in lists.rows(path))
     with server(latency_ms) as url:
+        settings = _settings(url, concurrency)
 
         def ours() -> float:
             copy = Path(shutil.copy(origin, fresh(origin.with_name("ours.db"))))
-            return uvloop.run(delivery_s(copy, Stopwatch(_provider(url, concurrency))))
+            provider = HttpProvider("bench", settings, {})
+            return uvloop.run(delivery_s(copy, Stopwatch(provider)))
 
-        def floor() -> float:
+        def bare() -> float:
             return uvloop.run(client_s(url, path, concurrency))
 
-        found = compare(runs, ours, floor)
-    return Figure(
-        bench=_NAME,
-        case=f"{size:,} at {latency_ms} ms, {concurrency} at once",
-        value=round(size / found.ours_s),
-        unit="messages/s",
-        floor=round(size / found.floor_s),
-        ratio=round(found.ratio, 3),
-        at_least=_AT_LEAST,
-        runs=runs,
-    )
+        def connections() -> float:
+            return uvloop.run(connections_s(settings, path))
+
+        for beside, floor, at_least in (
+            ("", bare, _AT_LEAST),
+            (", beside our connections alone", connections, None),
+        ):
+            found = compare(runs, ours, floor)
+            yield Figure(
+                bench=_NAME,
+                case=f"{size:,} at {latency_ms} ms, {concurrency} at once{beside}",
+                value=round(size / found.ours_s),
+                unit="messages/s",
+                floor=round(size / found.floor_s),
+                ratio=round(found.ratio, 3),
+                at_least=at_least,
+                runs=runs,
+            )
 
 
 def _server(path: Path) -> Figure:
@@ -73,8 +85,8 @@ def _server(path: Path) -> Figure:
     )
 
 
-def _provider(url: str, concurrency: int) -> HttpProvider:
-    settings = HttpSettings.model_validate(
+def _settings(url: str, concurrency: int) -> HttpSettings:
+    return HttpSettings.model_validate(
         {
             "url": f"{url}/messages",
             "body": {"to": "<to>", "text": "<text>", "key": "<key>"},
@@ -82,4 +94,3 @@ def _provider(url: str, concurrency: int) -> HttpProvider:
             "concurrency": concurrency,
         }
     )
-    return HttpProvider("bench", settings, {})

@@ -1,8 +1,9 @@
 """
-The floors of HTTP delivery: the bare client, and the server alone.
+The floors of HTTP delivery: a bare client, our connections alone, and the server alone.
 
-The bare client sends the same requests at the same concurrency, rendered the same way,
-and reads the answers; it stores nothing and could not say afterwards who got what.
+The first two send the same requests at the same concurrency, rendered the same way, and
+read the answers; they store nothing and could not say afterwards who got what. The bare
+client is pyreqwest, the fastest for Python that we know of, which sent for us before.
 """
 
 import asyncio
@@ -14,9 +15,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
-from pyreqwest.client import Client, ClientBuilder
+import pyreqwest.client
 from pyreqwest.request import ConsumedRequest, RequestBody
 
+from batchwire.adapters.http.client import Client, build_client
+from batchwire.adapters.http.settings import HttpSettings
 from bench.lists import rows
 
 _PIPELINED = 100
@@ -33,13 +36,16 @@ def bodies(path: Path) -> Iterator[bytes]:
 async def client_s(url: str, path: Path, concurrency: int) -> float:
     """Send all with the bare client; returns the seconds it took."""
     waiting = bodies(path)
-    async with ClientBuilder().http1_only().no_proxy().build() as client:
+    builder = pyreqwest.client.ClientBuilder().http1_only().no_proxy()
+    async with builder.build() as client:
         started = time.perf_counter()
         await asyncio.gather(*(_send(client, url, waiting) for _ in range(concurrency)))
         return time.perf_counter() - started
 
 
-async def _send(client: Client, url: str, waiting: Iterator[bytes]) -> None:
+async def _send(
+    client: pyreqwest.client.Client, url: str, waiting: Iterator[bytes]
+) -> None:
     headers = {"content-type": "application/json"}
     blank = client.post(f"{url}/messages").headers(headers).build()
     for body in waiting:
@@ -50,6 +56,28 @@ async def _send(client: Client, url: str, waiting: Iterator[bytes]) -> None:
             problem = f"the sandbox server answered {response.status}"
             raise RuntimeError(problem)
         msgspec.json.decode(await response.bytes())
+
+
+async def connections_s(settings: HttpSettings, path: Path) -> float:
+    """Send all over our own connections; returns the seconds it took."""
+    waiting = bodies(path)
+    client = build_client("bench", settings, str)
+    started = time.perf_counter()
+    await asyncio.gather(
+        *(_exchange(client, waiting) for _ in range(settings.concurrency))
+    )
+    seconds = time.perf_counter() - started
+    client.close()
+    return seconds
+
+
+async def _exchange(client: Client, waiting: Iterator[bytes]) -> None:
+    for body in waiting:
+        reply = await client.exchange(body)
+        if reply.status != HTTPStatus.CREATED:
+            problem = f"the sandbox server answered {reply.status}"
+            raise RuntimeError(problem)
+        msgspec.json.decode(reply.body or b"")
 
 
 def server_per_s(url: str, path: Path) -> float:

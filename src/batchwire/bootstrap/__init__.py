@@ -91,7 +91,7 @@ def switch_often() -> None:
     Let threads that wait for the interpreter have it after 0.5 ms instead of 5.
 
     For a process of our own: the store's writer needs it again after each statement,
-    and the HTTP client for each answer, while the loop makes messages.
+    while the loop makes messages.
     """
     sys.setswitchinterval(0.0005)
 

@@ -154,7 +154,8 @@ class HttpSettings(StrictModel):
         default=None, description="PEM file with a further authority to trust."
     )
     proxy_from_environment: bool = Field(
-        default=False, description="Whether HTTPS_PROXY, HTTP_PROXY, NO_PROXY count."
+        default=False,
+        description="Whether HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY count.",
     )
 
     @model_validator(mode="after")
