@@ -21,8 +21,8 @@ BASIS: dict[str, Any] = {
         "error_code": ["code"],
         "error_message": ["message"],
     },
-    "connect_timeout_s": 0.25,
-    "timeout_s": 0.5,
+    "connect_timeout_s": 0.4,
+    "timeout_s": 0.8,
 }
 
 

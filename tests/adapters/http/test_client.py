@@ -28,7 +28,10 @@ class Slow(Route):
 
 
 @pytest.fixture
-async def client(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Client:
+async def client(
+    request: pytest.FixtureRequest, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> Client:
+    """Give a client, with settings that a test may add to."""
     monkeypatch.setattr(Slow, "begun", 0)
     monkeypatch.setattr("batchwire.adapters.http.route.Route", Slow)
     settings = HttpSettings.model_validate(
@@ -37,6 +40,7 @@ async def client(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Client
             "body": {"to": "<to>", "text": "<text>"},
             "connect_timeout_s": 0.5,
             "timeout_s": 5,
+            **getattr(request, "param", {}),
         }
     )
     return build_client("test", settings, str)
@@ -89,3 +93,14 @@ async def test_who_waits_when_the_client_is_closed_has_surely_sent_nothing(
             await each
         assert not lost.value.is_sent
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("client", [{"keep_alive_s": 0}], indirect=True)
+async def test_where_none_is_kept_nobody_takes_one_that_was_used(
+    server: FaultServer, client: Client
+) -> None:
+    first, second = (asyncio.create_task(client.exchange(b"{}")) for _ in range(2))
+    assert (await first).status == 200
+    with pytest.raises(Loss, match="in time"):
+        await second
+    assert server.connections == len(server.requests) == 1

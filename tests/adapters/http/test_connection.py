@@ -111,7 +111,9 @@ async def test_what_stands_behind_an_answer_never_answers_the_next_message(
     server.will(later if pause_s else raw(WHOLE + behind))
     provider = make(server.url)
     assert (await submit(provider, message(0))).provider_message_id == "m1"
-    await asyncio.sleep(pause_s * 2)
+    async with asyncio.timeout(5):
+        while server.open_connections:  # or "behind" comes behind the next request
+            await asyncio.sleep(0.01)
     assert (await submit(provider, message(1))).provider_message_id == "id-b1:1:1"
     assert server.connections == 2
 
@@ -190,9 +192,45 @@ async def test_an_answer_that_came_while_we_stood_still_counts(
 async def test_an_answer_before_the_request_is_read_counts_and_ends_the_connection(
     make: Make, message: Build
 ) -> None:
-    refusal = b'HTTP/1.1 401 No\r\ncontent-length: 12\r\n\r\n{"code": 7 }'
-    with speaker((refusal, 0)) as url:
-        provider = make(url, timeout_s=5)
-        given = await submit(provider, message(text="x" * 20_000_000))
-        assert (given.verdict, given.error_code) == (Verdict.CONFIGURATION, "7")
+    connections = 0
+    is_over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.read(100)
+        writer.write(b'HTTP/1.1 401 No\r\ncontent-length: 12\r\n\r\n{"code": 7 }')
+        await is_over.wait()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=100) as server:
+        provider = make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        for text in ("x" * 20_000_000, "Hi"):
+            given = await submit(provider, message(text=text))
+            assert (given.verdict, given.error_code) == (Verdict.CONFIGURATION, "7")
         await provider.close()
+        is_over.set()
+        await asyncio.sleep(0.05)  # let the aborted ones say goodbye
+    assert connections == 2
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nx: ", b"\r\n", b"HTTP/1.1 200 "])
+async def test_a_head_without_end_is_not_read_until_the_time_is_over(
+    server: FaultServer, make: Make, message: Build, head: bytes
+) -> None:
+    server.will(raw(head + head[-1:] * 200_000))
+    provider = make(server.url, timeout_s=60, max_answer_bytes=1000)
+    given = await asyncio.wait_for(submit(provider, message()), 10)
+    assert (given.verdict, given.error_code) == (Verdict.UNCERTAIN, "connection_lost")
+    assert "no end" in given.error_message or "no HTTP" in given.error_message
+
+
+@pytest.mark.parametrize("upgrade", [b"", b"connection: upgrade\r\nupgrade: x\r\n"])
+async def test_a_connection_that_speaks_something_else_now_is_not_asked_again(
+    server: FaultServer, make: Make, message: Build, upgrade: bytes
+) -> None:
+    server.will(raw(b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade + b"\r\n"))
+    provider = make(server.url)
+    assert (await submit(provider, message(0))).verdict is Verdict.UNCERTAIN
+    assert (await submit(provider, message(1))).verdict is Verdict.ACCEPTED
+    assert server.connections == 2

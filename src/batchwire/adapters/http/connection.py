@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._body_bytes = self._bytes = 0
+        self._bytes = 0
         self._has_head = False
         self._is_spoilt = False  # it cannot be asked again
         self._reply: Reply | None = None
@@ -199,15 +199,14 @@ class Connection(asyncio.Protocol):
             if self._reply is None:
                 self._lose(f"the answer is no HTTP: {error}")
                 return
-        most = self._pool.most_body_bytes
         if self._reply is not None:
             self._finish(self._reply)
-        elif self._body_bytes > most or self._bytes > most + _MOST_BESIDES_BYTES:
+        elif self._bytes > self._pool.most_body_bytes + _MOST_BESIDES_BYTES:
             self._end_early()
 
     def eof_received(self) -> None:
         """Take it for the end of an answer that does not say how long it is."""
-        if self._waiter is not None and self._has_head and self._is_until_end():
+        if self._waiter is not None and self._is_until_end():
             self._end_early()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -234,7 +233,6 @@ class Connection(asyncio.Protocol):
     def on_body(self, piece: bytes) -> None:
         """Keep the piece."""
         self._body.append(piece)
-        self._body_bytes += len(piece)
 
     def on_message_complete(self) -> None:
         """Take the answer, unless it is an interim one (RFC 9110 chapter 15.2)."""
@@ -250,15 +248,18 @@ class Connection(asyncio.Protocol):
     # From here on: what follows from all that.
 
     def _whole(self) -> Reply:
-        is_read = self._has_head and self._body_bytes <= self._pool.most_body_bytes
-        return self._head(b"".join(self._body) if is_read else None)
+        body = b"".join(self._body)
+        return self._head(body if len(body) <= self._pool.most_body_bytes else None)
 
     def _head(self, body: bytes | None = None) -> Reply:
         return Reply(self._parser.get_status_code(), self._headers, body)
 
     def _end_early(self) -> None:
         self._is_spoilt = True
-        self._finish(self._whole())
+        if self._has_head:
+            self._finish(self._whole())
+        else:
+            self._lose("the head of the answer has no end")
 
     def _finish(self, reply: Reply) -> None:
         waiter, self._waiter = self._waiter, None
