@@ -112,7 +112,8 @@ async def test_what_stands_behind_an_answer_never_answers_the_next_message(
     provider = make(server.url)
     assert (await submit(provider, message(0))).provider_message_id == "m1"
     async with asyncio.timeout(5):
-        while server.open_connections:  # or "behind" comes behind the next request
+        # else "behind" might come behind the next request
+        while server.open_connections:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.01)
     assert (await submit(provider, message(1))).provider_message_id == "id-b1:1:1"
     assert server.connections == 2
@@ -121,7 +122,7 @@ async def test_what_stands_behind_an_answer_never_answers_the_next_message(
 async def test_a_kept_connection_is_closed_when_its_time_is_over(
     server: FaultServer, make: Make, message: Build
 ) -> None:
-    provider = make(server.url, keep_alive_s=0.1)
+    provider = make(server.url, keep_alive_s=0.1, timeout_s=5)
     for n in range(5):  # used again and again it stays
         assert (await submit(provider, message(n))).verdict is Verdict.ACCEPTED
         await asyncio.sleep(0.04)
