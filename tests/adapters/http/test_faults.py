@@ -253,7 +253,7 @@ async def test_a_proxy_that_wants_credentials_is_not_tried_for_ever(
     for name in ("NO_PROXY", "no_proxy", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     async with FaultServer(otherwise=answer(status, b"")) as proxy:
-        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("https_proxy", proxy.url.removesuffix("/send"))
         provider = make("https://sms.example/", proxy_from_environment=True)
         given = await submit(provider, message())
         assert [request.method for request in proxy.requests] == ["CONNECT"]

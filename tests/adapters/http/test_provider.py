@@ -318,7 +318,7 @@ async def test_a_proxy_of_the_environment_counts_only_when_the_settings_say_so(
     for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     async with FaultServer() as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("send"))
         await submit(make(server.url), message(0))
         await submit(make(server.url, proxy_from_environment=True), message(1))
         assert server.received == {message(0).key: 1}
@@ -338,6 +338,12 @@ async def test_a_proxy_of_the_environment_counts_only_when_the_settings_say_so(
         "http://pröxy:3128",
         "http://me:s3c ret@proxy:3128",
         "proxy:3128/",
+        "http://proxy:3128/proxy.pac",
+        "http://CORP\\me:it@proxy:3128",
+        "http://me:1/2@proxy:3128",
+        "http://me%3Ait:it@proxy:3128",
+        "socks5://m%C3%A9:it@proxy:1080",
+        "http://proxy:0",
     ],
 )
 async def test_a_proxy_that_would_be_passed_over_in_silence_is_refused(

@@ -70,9 +70,11 @@ class Proxy:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.asked.append(head.split("\r\n")[0])
         self.credentials += [
-            line for line in head.split("\r\n") if line.startswith("Proxy-Auth")
+            line for line in head.split("\r\n") if line.startswith("proxy-auth")
         ]
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        for piece in (b"HTTP/1.1 200 Conn", b"ection established\r\nx: y", b"\r\n\r\n"):
+            writer.write(piece)
+            await asyncio.sleep(0.01)
         await self._join(int(head.split()[1].split(":")[1]), reader, writer)
 
     async def socks(
@@ -130,7 +132,7 @@ async def test_tls_goes_through_a_tunnel_of_the_proxy(
     place = f"127.0.0.1:{port_of(behind_tls.url)}"
     assert proxy.asked == [f"CONNECT {place} HTTP/1.1"]
     encoded = b64encode("me:p@ssé".encode()).decode()
-    assert proxy.credentials == [f"Proxy-Authorization: Basic {encoded}"]
+    assert proxy.credentials == [f"proxy-authorization: Basic {encoded}"]
     assert behind_tls.requests[0].headers["host"] == place
     assert "proxy-authorization" not in behind_tls.requests[0].headers
 
@@ -192,6 +194,39 @@ async def test_a_proxy_behind_tls_is_refused(
         await provider.open()
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("HTTP/1.1 403 Accès refusé\r\n\r\n".encode("latin-1"), "answered 403"),
+        (b"\x1b[2J\r\n\r\n", "answered no HTTP"),
+        (b"HTTP/1.1 200 OK\r\n", "ended without an answer"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x" * 100_000, "ended without an answer"),
+    ],
+)
+async def test_a_proxy_that_makes_no_way_through_surely_sent_nothing(
+    make: Make,
+    message: Build,
+    monkeypatch: pytest.MonkeyPatch,
+    said: bytes,
+    reason: str,
+) -> None:
+    async def refuse(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"http://me:s3cret@127.0.0.1:{port}")
+        provider = make("https://sms.example/", proxy_from_environment=True)
+        given = await submit(provider, message())
+        await provider.close()
+    assert (given.verdict, given.error_code) == (Verdict.CONNECTION, "connect")
+    assert given.error_message == f"the proxy {reason}"
+
+
 @pytest.mark.parametrize("kind", ["http", "socks5"])
 async def test_a_proxy_that_is_away_surely_sent_nothing(
     make: Make, message: Build, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -200,6 +235,7 @@ async def test_a_proxy_that_is_away_surely_sent_nothing(
     provider = make("https://sms.example/", proxy_from_environment=True)
     given = await submit(provider, message())
     assert (given.verdict, given.error_code) == (Verdict.CONNECTION, "connect")
+    assert given.error_message.startswith("the proxy: ")
     assert "refused" in given.error_message
 
 

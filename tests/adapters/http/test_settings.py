@@ -27,6 +27,8 @@ def test_url_and_body_are_enough() -> None:
         ({"url": "ftp://sms.example/"}, "is no URL"),
         ({"url": "https://exa mple.com/x"}, "is no URL: invalid"),
         ({"url": "http://sms.example:99999/x"}, "is no URL: invalid port"),
+        ({"url": "http://sms.example:0/x"}, "port 0 is none"),
+        ({"url": f"https://{'a' * 64}.example/"}, "is no URL"),
         ({"timeout_s": 1e300}, "less than or equal"),
         ({"max_answer_bytes": 10**20}, "less than or equal"),
         ({"url": "https://me:secret@sms.example/"}, "use auth"),

@@ -41,10 +41,12 @@ class Client:
         due_s = self._loop.time() + self._timeout_s
         connection = self._pool.take() or await self._next()
         request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), header, body)
+        asked = connection.ask(request, due_s)
         try:
-            return await connection.ask(request, due_s)
+            return await asked
         except asyncio.CancelledError:
-            connection.abort()
+            if asked.cancelled():  # else it was answered, and may serve another by now
+                connection.abort()
             raise
 
     async def _next(self) -> Connection:
@@ -117,7 +119,7 @@ def build_client(provider: str, settings: HttpSettings, secret: Secrets) -> Clie
         "content-type": _CONTENT_TYPES[settings.encoding],
     }
     given |= {name.lower(): value for name, value in settings.headers.items()}
-    given |= auth_headers(settings.auth, secret) | dict(route.headers)
+    given |= auth_headers(settings.auth, secret) | route.headers
     lines = [f"{settings.method} {route.target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in given.items()]
     lines += ["content-length: "]

@@ -8,7 +8,7 @@ handed to the transport, or it was not. None is ever handed over twice.
 import asyncio
 import math
 import os
-import socket
+import select
 import ssl
 from collections import deque
 from contextlib import suppress
@@ -19,9 +19,9 @@ import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 _MOST_BESIDES_BYTES = 65_536  # of an answer, beside its body: head, sizes of chunks
-_GRACE_S = (
-    0.01  # for an answer that is there and could not be read while we stood still
-)
+_LARGE_BYTES = 65_536  # a request that may not fit between us and who reads it
+_TICK_S = 0.001  # so much earlier a loop may call
+_GRACE_S = 0.01  # to read an answer that came in time, while we stood still
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -132,6 +132,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._loop = asyncio.get_running_loop()
+        self._poll = select.poll()
         self._parser = HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(  # as RFC 9112 chapters 2.2, 7.1.1 allow
             lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
@@ -139,7 +140,8 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Reply] | None = None
         self._due_s = math.inf  # when the answer has to be here, or the idling ends
         self._is_overdue = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_s = math.inf  # when it looks
         self._begin()
 
     def _begin(self) -> None:
@@ -147,13 +149,15 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._bytes = 0
         self._has_head = False
+        self._is_large = False  # the request
         self._is_spoilt = False  # it cannot be asked again
         self._reply: Reply | None = None
 
     @property
     def is_usable(self) -> bool:
-        """Whether an idle connection may still be asked."""
-        return self._due_s > self._loop.time() and not self._transport.is_closing()
+        """Whether an idle connection may still be asked: nothing came, no end either."""
+        is_open = self._due_s > self._loop.time() and not self._transport.is_closing()
+        return is_open and not self._poll.poll(0)  # what the loop did not read yet
 
     def ask(self, request: bytes, due_s: float) -> asyncio.Future[Reply]:
         """
@@ -165,6 +169,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             waiter.set_exception(Loss("the connection was closed", is_sent=False))
             return waiter
+        self._is_large = len(request) > _LARGE_BYTES
         self._expect_by(due_s)
         self._transport.write(request)
         return waiter
@@ -182,6 +187,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
         self._pool.open.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -223,8 +229,9 @@ class Connection(asyncio.Protocol):
         self._is_spoilt = self._reply is not None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the header."""
-        self._headers.append((name, value))
+        """Keep the header; what comes behind the head is a trailer, or not ours."""
+        if not self._has_head:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """From here on the status counts."""
@@ -263,15 +270,18 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, reply: Reply) -> None:
         waiter, self._waiter = self._waiter, None
-        is_sent = not self._transport.get_write_buffer_size()
-        is_fit = is_sent and self._pool.keeps and not self._is_spoilt
+        # Who refuses a large request may not have read it.
+        is_read = reply.status < HTTPStatus.MULTIPLE_CHOICES or not self._is_large
+        is_fit = is_read and self._pool.keeps and not self._is_spoilt
         self._begin()
+        if waiter is None or waiter.done():  # cancelled: its submitter closes us
+            self._transport.abort()
+            return
+        waiter.set_result(reply)
         if is_fit:
             self._pool.give(self)
         else:
             self._transport.abort()
-        if waiter is not None and not waiter.done():
-            waiter.set_result(reply)
 
     def _lose(self, reason: str, *, is_late: bool = False) -> None:
         waiter, self._waiter = self._waiter, None
@@ -290,20 +300,25 @@ class Connection(asyncio.Protocol):
         """Set the one timer, which looks anew when it is early: it is hardly moved."""
         self._due_s = due_s
         self._is_overdue = False
-        if self._timer is None or self._timer.when() > due_s:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(due_s, self._look)
+        if self._timer_s > due_s:
+            self._look_at(due_s)
+
+    def _look_at(self, at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at_s, self._look)
+        self._timer_s = at_s
 
     def _look(self) -> None:
-        self._timer = None
-        if self._due_s > self._loop.time():
-            self._timer = self._loop.call_at(self._due_s, self._look)
+        self._timer, self._timer_s = None, math.inf
+        now_s = self._loop.time()
+        if self._due_s > now_s:
+            self._look_at(max(self._due_s, now_s + _TICK_S))
         elif self._waiter is None:
             self._transport.abort()
         elif not self._is_overdue:
             self._is_overdue = True
-            self._timer = self._loop.call_later(_GRACE_S, self._look)
+            self._look_at(now_s + _GRACE_S)
         else:
             self._lose("no answer came in time", is_late=True)
 
@@ -313,9 +328,11 @@ def why(error: Exception) -> str:
     match error:
         case ssl.SSLCertVerificationError():
             return f"the certificate is not trusted: {error.verify_message}"
-        case ssl.SSLError() | socket.gaierror():
-            return error.strerror or str(error)
-        case OSError(errno=int(number)):
+        case ssl.SSLError(reason=str(reason)):
+            return f"TLS: {reason.replace('_', ' ').lower()}"
+        case OSError(errno=int(number)) if number > 0:
             return os.strerror(number)
+        case OSError(strerror=str(text)):
+            return text
         case _:
-            return str(error)
+            return str(error) or "the connection was closed"

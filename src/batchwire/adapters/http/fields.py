@@ -42,10 +42,14 @@ def _url(text: str) -> str:
         problem = "credentials do not belong in the URL; use auth"
         raise ValueError(problem)
     try:
-        Url(text)  # as the client will read it
+        url = Url(text)  # as the client will read it
+        (url.host_str or "").encode("idna")
     except ValueError as error:
         problem = f"{text!r} is no URL: {error}"
         raise ValueError(problem) from None
+    if url.port == 0:
+        problem = f"{text!r} is no URL: port 0 is none"
+        raise ValueError(problem)
     return text
 
 

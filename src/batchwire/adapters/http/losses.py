@@ -1,5 +1,6 @@
 """What became of a request that got no answer."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from batchwire.adapters.http.connection import Loss
@@ -11,9 +12,11 @@ _GIVE_CREDENTIALS = (
 )
 
 
-def answer_of_loss(loss: Loss) -> Answer:
+def answer_of_loss(loss: Loss, shown: Callable[[str], str]) -> Answer:
     """
     Return ``CONNECTION`` where surely nothing was sent, else ``UNCERTAIN``.
+
+    ``shown`` makes of a reason what may be kept and shown.
 
     ``CONFIGURATION`` where a proxy wants credentials: trying again would not help.
     """
@@ -29,4 +32,4 @@ def answer_of_loss(loss: Loss) -> Answer:
     else:
         verdict = Verdict.CONNECTION
         code = "connect_timeout" if loss.is_late else "connect"
-    return Answer(verdict, error_code=code, error_message=loss.reason)
+    return Answer(verdict, error_code=code, error_message=shown(loss.reason))

@@ -107,7 +107,7 @@ class HttpProvider:
             answers = self._answers.read(head.status, head.header, None, messages)
             if answers[0].verdict in _OF_US:
                 return answers
-        return [answer_of_loss(loss)] * len(messages)
+        return [answer_of_loss(loss, self._answers.shown)] * len(messages)
 
     async def close(self) -> None:
         """Close the connections. Idempotent; ``open`` may follow."""

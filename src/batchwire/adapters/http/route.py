@@ -3,28 +3,27 @@
 import asyncio
 import math
 import os
+import re
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from socket import SOCK_STREAM, socket
-from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
+from urllib.request import proxy_bypass
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 from pyreqwest.http import Url
 
-from batchwire.adapters.http.connection import Connection
+from batchwire.adapters.http.connection import Connection, why
 from batchwire.adapters.http.settings import HttpSettings
 from batchwire.errors import ProviderSettingsRefused
-
-if TYPE_CHECKING:
-    from python_socks.async_.asyncio import Proxy
 
 _EYEBALLS_S = 0.25  # until the next address is tried too (RFC 8305 chapter 8)
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _PROXY_PORTS = {"http": 80} | dict.fromkeys(_SOCKS, 1080)
+_MOST_HEAD_BYTES = 65_536
+_status_of = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]").match
 
 
 class ProxyRefused(Exception):
@@ -58,21 +57,46 @@ async def _found(address: tuple[str, int]) -> Sequence[AddrInfoType]:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy of the environment. ``user`` is name and password, bytes as characters."""
+
+    scheme: str
+    address: tuple[str, int]
+    user: tuple[str, str] | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header of RFC 9110 chapter 11.7.2, where there is a user."""
+        if self.user is None:
+            return {}
+        encoded = b64encode(":".join(self.user).encode("latin-1")).decode()
+        return {"proxy-authorization": f"Basic {encoded}"}
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """
     The way to one place.
 
-    ``target`` stands in the first line of a request, ``host`` in its header Host;
-    ``headers`` is what a proxy wants with each request.
+    ``target`` stands in the first line of a request, ``host`` in its header Host.
     """
 
     target: str
     host: str
     address: tuple[str, int]
     tls: ssl.SSLContext | None
-    tunnel: "Proxy | None" = None
-    headers: tuple[tuple[str, str], ...] = ()
+    proxy: Proxy | None = None
     lookup: _Lookup = field(default_factory=_Lookup)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a proxy that reads our requests wants in each."""
+        return self.proxy.headers if self.proxy and not self._is_tunnelled else {}
+
+    @property
+    def _is_tunnelled(self) -> bool:
+        """Whether the proxy, if there is one, only makes a way for bytes."""
+        return self.tls is not None or not self.proxy or self.proxy.scheme != "http"
 
     async def connect(self, make: Callable[[], Connection]) -> Connection:
         """
@@ -82,19 +106,78 @@ class Route:
             OSError: it has not.
             ProxyRefused: the proxy makes no way through.
         """
-        loop = asyncio.get_running_loop()
-        if self.tunnel is None:
-            places = await self.lookup.places(self.address)
-            sock = await start_connection(places, happy_eyeballs_delay=_EYEBALLS_S)
-        else:
-            sock = await _through(self.tunnel, self.address)
-        _, connection = await loop.create_connection(
+        try:
+            sock = await self._opened()
+        except TimeoutError:
+            raise
+        except OSError as error:
+            if self.proxy is None:
+                raise
+            raise ProxyRefused(f"the proxy: {why(error)}", 0) from error
+        _, connection = await asyncio.get_running_loop().create_connection(
             make,
             sock=sock,
             ssl=self.tls,
-            server_hostname=self.address[0] if self.tls else None,
+            server_hostname=self.address[0].rstrip(".") if self.tls else None,
         )
         return connection
+
+    async def _opened(self) -> socket:
+        if self.proxy is None:
+            return await self._reached(self.address)
+        if self.proxy.scheme != "http":
+            return await _by_socks(self.proxy, self.address)
+        sock = await self._reached(self.proxy.address)
+        if self._is_tunnelled:
+            try:
+                await _tunnel(sock, self.address, self.proxy.headers)
+            except BaseException:
+                sock.close()
+                raise
+        return sock
+
+    async def _reached(self, address: tuple[str, int]) -> socket:
+        places = await self.lookup.places(address)
+        return await start_connection(places, happy_eyeballs_delay=_EYEBALLS_S)
+
+
+async def _tunnel(sock: socket, to: tuple[str, int], headers: dict[str, str]) -> None:
+    """Ask an HTTP proxy for a way through (RFC 9110 chapter 9.3.6)."""
+    loop = asyncio.get_running_loop()
+    host, port = to
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {place} HTTP/1.1", f"host: {place}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    await loop.sock_sendall(sock, "\r\n".join([*lines, "", ""]).encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        piece = await loop.sock_recv(sock, 4096)
+        head += piece
+        if not piece or len(head) > _MOST_HEAD_BYTES:
+            raise ProxyRefused("the proxy ended without an answer", 0)
+    found = _status_of(head)
+    status = int(found[1]) if found else 0
+    if not 200 <= status < 300:  # noqa: PLR2004 the class "successful"
+        raise ProxyRefused(f"the proxy answered {status or 'no HTTP'}", status)
+
+
+async def _by_socks(proxy: Proxy, to: tuple[str, int]) -> socket:
+    import python_socks  # noqa: PLC0415 few have such a proxy
+    from python_socks.async_ import asyncio as socks  # noqa: PLC0415
+
+    name, password = proxy.user or (None, None)
+    is_four = proxy.scheme in {"socks4", "socks4a"}
+    way = socks.Proxy(
+        python_socks.ProxyType.SOCKS4 if is_four else python_socks.ProxyType.SOCKS5,
+        *proxy.address,
+        username=name,
+        password=password,
+        rdns=proxy.scheme in {"socks4a", "socks5h"},
+    )
+    try:
+        return await way.connect(*to, timeout=math.inf)
+    except python_socks.ProxyError as error:
+        raise ProxyRefused(f"the proxy: {error}", 0) from error
 
 
 def route_to(provider: str, settings: HttpSettings) -> Route:
@@ -108,19 +191,16 @@ def route_to(provider: str, settings: HttpSettings) -> Route:
     url = Url(settings.url)
     target = url.path + (f"?{url.query_string}" if url.query_string else "")
     tls = _tls(provider, settings) if url.scheme == "https" else None
-    route = Route(target, url.authority, _address(url), tls)
     proxy = _proxy(provider, url) if settings.proxy_from_environment else None
-    if proxy is None:
-        return route
-    if proxy.scheme == "http" and tls is None:  # it wants the whole URL instead
+    if proxy and proxy.scheme == "http" and tls is None:  # it wants the whole URL
         target = f"http://{url.authority}{target}"  # RFC 9112 chapter 3.2.2
-        headers = _credentials(proxy)
-        return replace(route, target=target, address=_address(proxy), headers=headers)
-    return replace(route, tunnel=_tunnel(proxy))
+    return Route(target, url.authority, _address(url), tls, proxy)
 
 
 def _address(url: Url) -> tuple[str, int]:
-    port = url.port_or_known_default or _PROXY_PORTS[url.scheme]
+    port = url.port_or_known_default
+    if port is None:
+        port = _PROXY_PORTS[url.scheme]
     return (url.host_str or "").strip("[]"), port
 
 
@@ -143,78 +223,46 @@ def _tls(provider: str, settings: HttpSettings) -> ssl.SSLContext:
     return context
 
 
-def _proxy(provider: str, url: Url) -> Url | None:
+def _proxy(provider: str, url: Url) -> Proxy | None:
     """Return the proxy for ``url``; None where there is none, or it is exempt."""
-    kinds = (url.scheme, "all")
-    for name in (f"{kind}_proxy" for kind in kinds):
-        for spelling in (name, name.upper()):
-            if (value := os.environ.get(spelling)) and not _is_proxy(value):
-                problem = (
-                    f"provider {provider}: the environment variable {spelling} names"
-                    " no proxy that can be used; write it as http://host:port or"
-                    " socks5://host:port"
-                )
-                raise ProviderSettingsRefused(problem)
-    proxies = getproxies_environment()
     if proxy_bypass(url.authority):
         return None
-    named = next((proxies[kind] for kind in kinds if kind in proxies), None)
-    return None if named is None else Url(_full(named))
+    for name in (f"{kind}_proxy" for kind in (url.scheme, "all")):
+        for spelling in (name, name.upper()):
+            if value := os.environ.get(spelling):
+                return _read(provider, spelling, value)
+    return None
 
 
-def _is_proxy(value: str) -> bool:
-    is_bare = "://" not in value
+def _read(provider: str, variable: str, value: str) -> Proxy:
+    full = value if "://" in value else f"http://{value}"
+    if not _is_plain(full) or ("://" not in value and "/" in value):
+        problem = (
+            f"provider {provider}: the environment variable {variable} names no proxy"
+            " that can be used; write it as http://host:port or socks5://host:port, with"
+            " user:password@ before the host where it asks for them (%5C for \\, %3A"
+            " for : and so on)"
+        )
+        raise ProviderSettingsRefused(problem)
+    url = Url(full)
+    user = None
+    if url.username:
+        both = (url.username, url.password or "")
+        name, password = (unquote_to_bytes(text).decode("latin-1") for text in both)
+        user = name, password
+    return Proxy(url.scheme, _address(url), user)
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a URL of a proxy can be read in one way only, and used."""
     try:
-        Url(_full(value))
-        parts = urlsplit(_full(value))
+        parts, url = urlsplit(value), Url(value)
+        is_same = url.host_str == (parts.hostname or "") and parts.port != 0
     except ValueError:
         return False
-    is_plain = value.isascii() and value.isprintable() and " " not in value
-    is_known = parts.scheme in _PROXY_PORTS and bool(parts.hostname)
-    return is_plain and is_known and not (is_bare and parts.path)
-
-
-def _full(proxy: str) -> str:
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _user(proxy: Url) -> tuple[str, str] | None:
-    """Return name and password, their bytes as characters."""
-    if not proxy.username:
-        return None
-    both = (proxy.username, proxy.password or "")
-    name, password = (unquote_to_bytes(text).decode("latin-1") for text in both)
-    return name, password
-
-
-def _credentials(proxy: Url) -> tuple[tuple[str, str], ...]:
-    """Return the header of RFC 9110 chapter 11.7.2, where the proxy has a user."""
-    user = _user(proxy)
-    if user is None:
-        return ()
-    encoded = b64encode(":".join(user).encode("latin-1")).decode()
-    return (("proxy-authorization", f"Basic {encoded}"),)
-
-
-def _tunnel(proxy: Url) -> "Proxy":
-    from python_socks import ProxyType  # noqa: PLC0415 few have a proxy
-    from python_socks.async_.asyncio import Proxy  # noqa: PLC0415
-
-    types = {"http": ProxyType.HTTP, "socks4": ProxyType.SOCKS4}
-    name, password = _user(proxy) or (None, None)
-    return Proxy(
-        types.get(proxy.scheme.removesuffix("a"), ProxyType.SOCKS5),
-        *_address(proxy),
-        username=name,
-        password=password,
-        rdns=proxy.scheme not in {"socks4", "socks5"},
-    )
-
-
-async def _through(tunnel: "Proxy", address: tuple[str, int]) -> socket:
-    from python_socks import ProxyError  # noqa: PLC0415 few have a proxy
-
-    try:
-        return await tunnel.connect(*address, timeout=math.inf)
-    except ProxyError as error:
-        raise ProxyRefused(str(error), error.error_code or 0) from error
+    is_written_plainly = value.isascii() and value.isprintable() and " " not in value
+    is_bare = parts.path in {"", "/"} and not (parts.query or parts.fragment)
+    name = unquote_to_bytes(url.username)
+    is_user = name.isascii() if parts.scheme in _SOCKS else b":" not in name
+    known = parts.scheme in _PROXY_PORTS and bool(parts.hostname)
+    return is_same and is_written_plainly and is_bare and is_user and known
