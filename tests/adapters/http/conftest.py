@@ -54,6 +54,7 @@ async def make() -> AsyncIterator[Make]:
     yield provider
     for each in made:
         await each.close()
+    await asyncio.sleep(0.01)  # let the aborted connections say goodbye
 
 
 @pytest.fixture

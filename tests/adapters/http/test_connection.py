@@ -159,22 +159,25 @@ async def test_a_message_under_way_when_the_provider_closes_is_uncertain(
 
 
 @contextmanager
-def speaker(*said: tuple[bytes, float]) -> Iterator[str]:
+def speaker(*said: tuple[bytes, float], ends: bool = False) -> Iterator[str]:
     """Serve one connection in a thread: read a little, then speak, with pauses."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
             connection, _ = listening.accept()
+            listening.close()
             with connection:
                 connection.recv(100)
                 for text, pause_s in said:
                     time.sleep(pause_s)
                     connection.sendall(text)
-                connection.recv(1)
+                if not ends:
+                    connection.recv(1)
 
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
         thread = Thread(target=serve, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        yield url
     thread.join(10)
 
 
@@ -235,3 +238,16 @@ async def test_a_connection_that_speaks_something_else_now_is_not_asked_again(
     assert (await submit(provider, message(0))).verdict is Verdict.UNCERTAIN
     assert (await submit(provider, message(1))).verdict is Verdict.ACCEPTED
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("late", [OTHER, b""])
+async def test_what_came_while_we_stood_still_answers_no_message(
+    make: Make, message: Build, late: bytes
+) -> None:
+    with speaker((WHOLE, 0), (late, 0.1), ends=not late) as url:
+        provider = make(url, timeout_s=5)
+        assert (await submit(provider, message(0))).provider_message_id == "m1"
+        time.sleep(0.4)  # noqa: ASYNC251 this stands still
+        given = await submit(provider, message(1))
+        assert given.verdict is Verdict.CONNECTION  # the server takes one connection
+        await provider.close()

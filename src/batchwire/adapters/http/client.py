@@ -13,6 +13,9 @@ _CONTENT_TYPES = {
     "form": "application/x-www-form-urlencoded",
 }
 
+_COMING_AT_ONCE = 32  # a handshake is work, and an answer is not read meanwhile
+_HOLD_OFF_S = 0.5
+
 
 class Client:
     """
@@ -28,6 +31,7 @@ class Client:
         self._connect_timeout_s = settings.connect_timeout_s
         self._timeout_s = settings.timeout_s
         self._pool = Pool(settings.keep_alive_s, settings.max_answer_bytes)
+        self._is_holding_off = False
         self._coming = set[asyncio.Task[None] | None]()
         self._loop = asyncio.get_running_loop()
 
@@ -38,10 +42,14 @@ class Client:
         Raises:
             Loss: no whole answer came in time.
         """
-        due_s = self._loop.time() + self._timeout_s
-        connection = self._pool.take() or await self._next()
+        connection = self._pool.take()
+        while connection is None:
+            connection = await self._next()
+            if not connection.is_usable:  # it may have ended since it answered
+                connection.abort()
+                connection = self._pool.take()
         request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), header, body)
-        asked = connection.ask(request, due_s)
+        asked = connection.ask(request, self._loop.time() + self._timeout_s)
         try:
             return await asked
         except asyncio.CancelledError:
@@ -69,9 +77,28 @@ class Client:
             raise
 
     def _reach_out(self) -> None:
-        """Have as many connections on their way as are waited for."""
-        while len(self._coming) < len(self._pool.waiting):
+        """Have as many connections on their way as are waited for, but not too many."""
+        if self._is_holding_off:
+            return
+        while len(self._coming) < min(len(self._pool.waiting), _COMING_AT_ONCE):
             self._coming.add(self._loop.create_task(self._connect()))
+
+    def _fail(self, loss: Loss) -> None:
+        """
+        Tell the first in line why no connection came about, if none is at work.
+
+        Else the place may take no more than these: who waits gets one of them, and only
+        after a while another one is tried.
+        """
+        if not self._pool.open:
+            self._pool.refuse(loss)
+        elif not self._is_holding_off:
+            self._is_holding_off = True
+            self._loop.call_later(_HOLD_OFF_S, self._try_again)
+
+    def _try_again(self) -> None:
+        self._is_holding_off = False
+        self._reach_out()
 
     async def _connect(self) -> None:
         """Open a connection for whoever waits first, or tell that one why not."""
@@ -82,9 +109,9 @@ class Client:
             pass  # who waits has a time-out too, and may get another one before
         except ProxyRefused as error:
             problem, status = str(error), error.status
-            self._pool.refuse(Loss(problem, is_sent=False, proxy_status=status))
+            self._fail(Loss(problem, is_sent=False, proxy_status=status))
         except (OSError, RuntimeError, ValueError) as error:
-            self._pool.refuse(Loss(why(error), is_sent=False))
+            self._fail(Loss(why(error), is_sent=False))
         finally:
             self._coming.discard(asyncio.current_task())
         self._reach_out()

@@ -133,6 +133,7 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
+        self._was_asked = False
         self._parser = HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(  # as RFC 9112 chapters 2.2, 7.1.1 allow
             lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
@@ -155,9 +156,15 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_usable(self) -> bool:
-        """Whether an idle connection may still be asked: nothing came, no end either."""
+        """
+        Whether it may be asked (again): nothing came that the loop has not read yet.
+
+        On a new one something may: tickets of TLS. Of its end ``ask`` tells.
+        """
+        if not self._was_asked:
+            return True
         is_open = self._due_s > self._loop.time() and not self._transport.is_closing()
-        return is_open and not self._poll.poll(0)  # what the loop did not read yet
+        return is_open and not self._poll.poll(0)
 
     def ask(self, request: bytes, due_s: float) -> asyncio.Future[Reply]:
         """
@@ -169,6 +176,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             waiter.set_exception(Loss("the connection was closed", is_sent=False))
             return waiter
+        self._was_asked = True
         self._is_large = len(request) > _LARGE_BYTES
         self._expect_by(due_s)
         self._transport.write(request)
@@ -221,6 +229,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._lose(why(exc) if exc else "the connection was closed")
+        del self._parser  # it holds us: a circle, with what TLS has of us in it
 
     # From here on: called by the parser, in this order.
 

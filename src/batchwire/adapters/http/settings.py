@@ -123,7 +123,7 @@ class HttpSettings(StrictModel):
         default=30.0,
         gt=0,
         le=_DAY_S,
-        description="Seconds for the whole exchange.",
+        description="Seconds for the answer, from when the request has left.",
     )
     keep_alive_s: float = Field(
         default=4.0,
