@@ -13,7 +13,7 @@ import pytest
 from batchwire.adapters.http.provider import HttpProvider
 from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.errors import ProviderSettingsRefused
-from batchwire.testing.fault_server import FaultServer
+from batchwire.testing.fault_server import FaultServer, answer
 
 Make = Callable[..., HttpProvider]
 Build = Callable[..., Message]
@@ -169,6 +169,17 @@ async def test_without_tls_a_proxy_gets_the_whole_url_and_the_credentials(
     assert request.headers["host"] == "sms.example:8080"
     encoded = b64encode(b"me:it").decode()
     assert request.headers["proxy-authorization"] == f"Basic {encoded}"
+
+
+async def test_without_tls_a_proxy_that_wants_credentials_is_named(
+    server: FaultServer, make: Make, message: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.will(answer(407, b""))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port_of(server.url)}")
+    provider = make("http://sms.example/", proxy_from_environment=True)
+    given = await submit(provider, message())
+    assert (given.verdict, given.error_code) == (Verdict.CONFIGURATION, "http_407")
+    assert "the proxy wants credentials" in given.error_message
 
 
 @pytest.mark.parametrize("exempt", ["127.0.0.1", "*", "example.org, 127.0.0.1"])

@@ -1,6 +1,7 @@
 """The HTTP client as we need it: no retries, no redirects, no surprises."""
 
 import asyncio
+from http import HTTPStatus
 
 from batchwire import __version__
 from batchwire.adapters.http.connection import Connection, Loss, Pool, Reply, why
@@ -31,7 +32,7 @@ class Client:
         self._connect_timeout_s = settings.connect_timeout_s
         self._timeout_s = settings.timeout_s
         self._pool = Pool(settings.keep_alive_s, settings.max_answer_bytes)
-        self._is_holding_off = False
+        self._refusal = ""  # why no connection is tried just now
         self._coming = set[asyncio.Task[None] | None]()
         self._loop = asyncio.get_running_loop()
 
@@ -42,12 +43,7 @@ class Client:
         Raises:
             Loss: no whole answer came in time.
         """
-        connection = self._pool.take()
-        while connection is None:
-            connection = await self._next()
-            if not connection.is_usable:  # it may have ended since it answered
-                connection.abort()
-                connection = self._pool.take()
+        connection = self._pool.take() or await self._next()
         request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), header, body)
         asked = connection.ask(request, self._loop.time() + self._timeout_s)
         try:
@@ -57,19 +53,26 @@ class Client:
                 connection.abort()
             raise
 
+    def is_of_proxy(self, status: int) -> bool:
+        """Whether a proxy that reads our requests wants credentials by this answer."""
+        wants = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+        return wants and self._route.proxy is not None
+
     async def _next(self) -> Connection:
         """Wait for a connection: one that is new, or idle before that."""
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                while not (connection := await self._first_free()).is_usable:
+                    connection.abort()  # it has ended since it answered
+                return connection
+        except TimeoutError:
+            problem = self._refusal or "no connection came about in time"
+            raise Loss(problem, is_sent=False, is_late=True) from None
+
+    async def _first_free(self) -> Connection:
         waiter: asyncio.Future[Connection] = self._loop.create_future()
         self._pool.waiting.append(waiter)
         self._reach_out()
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                return await self._taken(waiter)
-        except TimeoutError:
-            problem = "no connection came about in time"
-            raise Loss(problem, is_sent=False, is_late=True) from None
-
-    async def _taken(self, waiter: "asyncio.Future[Connection]") -> Connection:
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -78,7 +81,7 @@ class Client:
 
     def _reach_out(self) -> None:
         """Have as many connections on their way as are waited for, but not too many."""
-        if self._is_holding_off:
+        if self._refusal:
             return
         while len(self._coming) < min(len(self._pool.waiting), _COMING_AT_ONCE):
             self._coming.add(self._loop.create_task(self._connect()))
@@ -92,12 +95,12 @@ class Client:
         """
         if not self._pool.open:
             self._pool.refuse(loss)
-        elif not self._is_holding_off:
-            self._is_holding_off = True
+        elif not self._refusal:
+            self._refusal = loss.reason
             self._loop.call_later(_HOLD_OFF_S, self._try_again)
 
     def _try_again(self) -> None:
-        self._is_holding_off = False
+        self._refusal = ""
         self._reach_out()
 
     async def _connect(self) -> None:

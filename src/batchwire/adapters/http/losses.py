@@ -6,9 +6,11 @@ from http import HTTPStatus
 from batchwire.adapters.http.connection import Loss
 from batchwire.domain.outcome import Answer, Verdict
 
-_GIVE_CREDENTIALS = (
-    "the proxy wants credentials: put them into HTTPS_PROXY, as"
-    " http://user:password@host:port"
+PROXY_WANTS_CREDENTIALS = Answer(
+    Verdict.CONFIGURATION,
+    error_code="http_407",
+    error_message="the proxy wants credentials: put them into the environment variable"
+    " that names it, as http://user:password@host:port",
 )
 
 
@@ -21,11 +23,7 @@ def answer_of_loss(loss: Loss, shown: Callable[[str], str]) -> Answer:
     ``CONFIGURATION`` where a proxy wants credentials: trying again would not help.
     """
     if loss.proxy_status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return Answer(
-            Verdict.CONFIGURATION,
-            error_code="http_407",
-            error_message=_GIVE_CREDENTIALS,
-        )
+        return PROXY_WANTS_CREDENTIALS
     if loss.is_sent:
         verdict = Verdict.UNCERTAIN
         code = "timeout" if loss.is_late else "connection_lost"

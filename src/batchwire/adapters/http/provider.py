@@ -9,7 +9,7 @@ from batchwire.adapters.http.body import Render, compile_body
 from batchwire.adapters.http.client import Client, build_client
 from batchwire.adapters.http.connection import Loss
 from batchwire.adapters.http.credentials import secrets_of
-from batchwire.adapters.http.losses import answer_of_loss
+from batchwire.adapters.http.losses import PROXY_WANTS_CREDENTIALS, answer_of_loss
 from batchwire.adapters.http.settings import HttpSettings
 from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.ports.provider import ProviderTraits
@@ -91,6 +91,8 @@ class HttpProvider:
         except Loss as loss:
             return self._of_loss(loss, messages)
         status, said = reply.status, reply.body
+        if self._session.client.is_of_proxy(status):
+            return [PROXY_WANTS_CREDENTIALS] * len(messages)
         answers = self._answers.read(status, reply.header, said, messages)
         if len(messages) > 1 and self._answers.refuses_company(status, said, answers):
             return [Answer(Verdict.PERMANENT, in_company=True)] * len(messages)
