@@ -251,3 +251,15 @@ async def test_what_came_while_we_stood_still_answers_no_message(
         given = await submit(provider, message(1))
         assert given.verdict is Verdict.CONNECTION  # the server takes one connection
         await provider.close()
+
+
+async def test_a_provider_that_closes_without_saying_so_is_noticed(
+    make: Make, message: Build
+) -> None:
+    async with FaultServer(otherwise=in_turn(answer(), hang_up)) as server:
+        provider = make(server.url, timeout_s=5)
+        verdicts = [(await submit(provider, message(n))).verdict for n in range(200)]
+        accepted = verdicts.count(Verdict.ACCEPTED)
+        assert set(verdicts) <= {Verdict.ACCEPTED, Verdict.UNCERTAIN}
+        assert accepted > 100
+        assert server.received.total() == accepted

@@ -20,6 +20,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 _MOST_BESIDES_BYTES = 65_536  # of an answer, beside its body: head, sizes of chunks
 _LARGE_BYTES = 65_536  # a request that may not fit between us and who reads it
+_HOT_S = 0.1
+_WARY_FOR = 1000
 _TICK_S = 0.001  # so much earlier a loop may call
 _GRACE_S = 0.01  # to read an answer that came in time, while we stood still
 
@@ -76,6 +78,7 @@ class Pool:
     def __init__(self, keep_alive_s: float, most_body_bytes: int) -> None:
         self.keeps = keep_alive_s > 0  # else each connection serves one request
         self.most_body_bytes = most_body_bytes
+        self.wary_for = _WARY_FOR  # so many that were used just before
         self.open = set[Connection]()
         self.waiting = deque[asyncio.Future[Connection]]()
         self._idle: list[Connection] = []  # the last used at the end
@@ -134,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
         self._was_asked = False
+        self._answered_s = -math.inf
         self._parser = HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(  # as RFC 9112 chapters 2.2, 7.1.1 allow
             lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
@@ -159,12 +163,22 @@ class Connection(asyncio.Protocol):
         """
         Whether it may be asked (again): nothing came that the loop has not read yet.
 
-        On a new one something may: tickets of TLS. Of its end ``ask`` tells.
+        On a new one something may: tickets of TLS. Of its end ``ask`` tells. Who looks
+        lets go of the interpreter, and another thread takes it: so right after an answer
+        only until some were fine, and again from where one was not.
         """
         if not self._was_asked:
             return True
-        is_open = self._due_s > self._loop.time() and not self._transport.is_closing()
-        return is_open and not self._poll.poll(0)
+        now_s = self._loop.time()
+        if self._due_s <= now_s or self._transport.is_closing():
+            return False
+        if now_s > self._answered_s + _HOT_S:
+            return not self._poll.poll(0)
+        if self._pool.wary_for:
+            is_quiet = not self._poll.poll(0)
+            self._pool.wary_for = self._pool.wary_for - 1 if is_quiet else _WARY_FOR
+            return is_quiet
+        return True
 
     def ask(self, request: bytes, due_s: float) -> asyncio.Future[Reply]:
         """
@@ -228,6 +242,8 @@ class Connection(asyncio.Protocol):
         self._pool.forget(self)
         if self._timer is not None:
             self._timer.cancel()
+        if self._waiter is not None and self._answered_s > 0 and not self._bytes:
+            self._pool.wary_for = _WARY_FOR
         self._lose(why(exc) if exc else "the connection was closed")
         del self._parser  # it holds us: a circle, with what TLS has of us in it
 
@@ -287,6 +303,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         waiter.set_result(reply)
+        self._answered_s = self._loop.time()
         if is_fit:
             self._pool.give(self)
         else:
