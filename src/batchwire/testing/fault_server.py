@@ -166,10 +166,11 @@ class FaultServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for transport in self._transports:
-            transport.abort()
+        for _ in range(2):  # of those that were being accepted some come only now
+            for transport in self._transports:
+                transport.abort()
+            await asyncio.sleep(0.01)  # let the aborted transports say goodbye
         await self._server.wait_closed()
-        await asyncio.sleep(0)  # let the aborted transports say goodbye
 
     @property
     def url(self) -> str:

@@ -33,6 +33,13 @@ def pytest_asyncio_loop_factories() -> dict[
     return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
+@pytest.fixture(autouse=True)
+async def _goodbyes() -> AsyncIterator[None]:
+    """Let what was closed last, on either side, come to its end before the loop does."""
+    yield
+    await asyncio.sleep(0.02)
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[FaultServer]:
     async with FaultServer() as running:
@@ -54,7 +61,6 @@ async def make() -> AsyncIterator[Make]:
     yield provider
     for each in made:
         await each.close()
-    await asyncio.sleep(0.01)  # let the aborted connections say goodbye
 
 
 @pytest.fixture
