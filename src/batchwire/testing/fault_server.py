@@ -166,7 +166,7 @@ class FaultServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _ in range(2):  # of those that were being accepted some come only now
+        for _turn in range(2):  # of those that were being accepted some come only now
             for transport in self._transports:
                 transport.abort()
             await asyncio.sleep(0.01)  # let the aborted transports say goodbye
