@@ -3,7 +3,7 @@ The floors of HTTP delivery: a bare client, our connections alone, and the serve
 
 The first two send the same requests at the same concurrency, rendered the same way, and
 read the answers; they store nothing and could not say afterwards who got what. The bare
-client is pyreqwest, the fastest for Python that we know of, which sent for us before.
+client is pyreqwest, the fastest library that we know of, which sent for us before.
 """
 
 import asyncio

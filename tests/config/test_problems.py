@@ -191,10 +191,10 @@ def problems_of(folder: Path, text: str) -> list[str]:
             "providers.acme.statuses.busy (b.yaml, line 6): the name must be an integer",
         ),
         (
-            ACME + "    timeout_s: 1",
+            ACME + "    code_table: twilio",
             (
-                "providers.acme (b.yaml, line 2): connect_timeout_s must be less than"
-                " timeout_s: otherwise a failed connect cannot be told from a lost answer"
+                "providers.acme (b.yaml, line 2): codes and code_table need"
+                " answer.error_code or answer.accepted"
             ),
         ),
     ],

@@ -130,20 +130,6 @@ async def test_where_no_more_are_taken_those_that_are_do_all_the_work(
         await client.exchange(b"{}")
 
 
-async def test_who_is_cancelled_with_his_answer_takes_no_connection_from_another(
-    server: FaultServer, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Slow, "most", 1000)
-    for _ in range(50):
-        first, second = (asyncio.create_task(client.exchange(b"{}")) for _ in range(2))
-        while not (first.done() or second.done()):
-            await asyncio.sleep(0)
-            if len(server.requests) % 2:
-                first.cancel()  # about when its answer is here
-        assert (await second).status == 200
-        await asyncio.gather(first, return_exceptions=True)
-
-
 async def test_a_closed_connection_is_gone_without_the_garbage_collector(
     server: FaultServer, make: Callable[..., HttpProvider], message: Build
 ) -> None:

@@ -119,6 +119,15 @@ async def test_what_stands_behind_an_answer_never_answers_the_next_message(
     assert server.connections == 2
 
 
+async def test_a_header_behind_an_answer_is_none_of_it(
+    server: FaultServer, make: Make, message: Build
+) -> None:
+    head = b"HTTP/1.1 429 No\r\ncontent-length: 0\r\n"
+    server.will(raw(head + b"\r\n" + head + b"retry-after: 777\r\n\r\n"))
+    given = await submit(make(server.url), message())
+    assert (given.verdict, given.retry_after_s) == (Verdict.THROTTLED, None)
+
+
 async def test_a_kept_connection_is_closed_when_its_time_is_over(
     server: FaultServer, make: Make, message: Build
 ) -> None:
@@ -203,6 +212,7 @@ async def test_an_answer_before_the_request_is_read_counts_and_ends_the_connecti
         nonlocal connections
         connections += 1
         await reader.read(100)
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         writer.write(b'HTTP/1.1 401 No\r\ncontent-length: 12\r\n\r\n{"code": 7 }')
         await is_over.wait()
         writer.transport.abort()

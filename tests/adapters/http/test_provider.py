@@ -343,6 +343,7 @@ async def test_a_proxy_of_the_environment_counts_only_when_the_settings_say_so(
         "http://me:1/2@proxy:3128",
         "http://me%3Ait:it@proxy:3128",
         "socks5://m%C3%A9:it@proxy:1080",
+        "socks5://me:%C3%A9@proxy:1080",
         "http://proxy:0",
     ],
 )

@@ -39,7 +39,6 @@ def test_url_and_body_are_enough() -> None:
         ({"body": {"to": "to", "text": "text"}}, "<to> or <to_digits> is missing"),
         ({**LIST, "item": {"text": "<text>"}}, "<to> or <to_digits> is missing"),
         ({"retries": 3}, "retries"),
-        ({"connect_timeout_s": 30}, "less than timeout_s"),
         ({"timeout_s": 0}, "greater than 0"),
         ({"headers": {"X-A": "a\r\nX-B: b"}}, "headers"),
         ({"headers": {"X A": "a"}}, "headers"),

@@ -88,11 +88,12 @@ async def test_who_is_cancelled_in_line_passes_on_what_he_just_got(
     connection: Connection, pool: Pool
 ) -> None:
     loop = asyncio.get_running_loop()
-    gone, first, second = (loop.create_future() for _ in range(3))
-    pool.waiting.extend((gone, first, second))
+    gone, also, first, second = (loop.create_future() for _ in range(4))
+    pool.waiting.extend((gone, also, first, second))
     gone.cancel()
     pool.leave(gone)
-    assert list(pool.waiting) == [first, second]
+    assert list(pool.waiting) == [also, first, second]
+    also.cancel()  # and does not know it yet
     pool.give(connection)
     assert first.result() is connection
     pool.leave(first)  # its task was cancelled with the result there

@@ -13,9 +13,8 @@ _CONTENT_TYPES = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
 }
-
-_COMING_AT_ONCE = 32  # a handshake is work, and an answer is not read meanwhile
-_HOLD_OFF_S = 0.5
+_COMING_AT_ONCE = 32  # a handshake is work, and no answer is read meanwhile
+_HOLD_OFF_S = 0.5  # until a place that refused a further connection is asked again
 
 
 class Client:
@@ -45,18 +44,12 @@ class Client:
         """
         connection = self._pool.take() or await self._next()
         request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), header, body)
-        asked = connection.ask(request, self._loop.time() + self._timeout_s)
-        try:
-            return await asked
-        except asyncio.CancelledError:
-            if asked.cancelled():  # else it was answered, and may serve another by now
-                connection.abort()
-            raise
+        return await connection.ask(request, self._loop.time() + self._timeout_s)
 
     def is_of_proxy(self, status: int) -> bool:
         """Whether a proxy that reads our requests wants credentials by this answer."""
         wants = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
-        return wants and self._route.proxy is not None
+        return wants and self._route.proxy_reads
 
     async def _next(self) -> Connection:
         """Wait for a connection: one that is new, or idle before that."""

@@ -20,8 +20,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 _MOST_BESIDES_BYTES = 65_536  # of an answer, beside its body: head, sizes of chunks
 _LARGE_BYTES = 65_536  # a request that may not fit between us and who reads it
-_HOT_S = 0.1
-_WARY_FOR = 1000
+_HOT_S = 0.1  # so long after an answer it is "right after" it
+_WARY_FOR = 1000  # so many that were fine right after an answer make a place trusted
 _TICK_S = 0.001  # so much earlier a loop may call
 _GRACE_S = 0.01  # to read an answer that came in time, while we stood still
 
@@ -137,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
         self._was_asked = False
+        self._is_large = False  # what was asked last
         self._answered_s = -math.inf
         self._parser = HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(  # as RFC 9112 chapters 2.2, 7.1.1 allow
@@ -154,7 +155,6 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._bytes = 0
         self._has_head = False
-        self._is_large = False  # the request
         self._is_spoilt = False  # it cannot be asked again
         self._reply: Reply | None = None
 
@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
         """
         Send a request; its answer is due by that time of the loop's clock.
 
-        The future raises ``Loss``. Who no longer waits for it has to call ``abort``.
+        The future raises ``Loss``. Where it is cancelled, its answer ends the connection.
         """
         self._waiter = waiter = self._loop.create_future()
         if self._transport.is_closing():
@@ -299,7 +299,7 @@ class Connection(asyncio.Protocol):
         is_read = reply.status < HTTPStatus.MULTIPLE_CHOICES or not self._is_large
         is_fit = is_read and self._pool.keeps and not self._is_spoilt
         self._begin()
-        if waiter is None or waiter.done():  # cancelled: its submitter closes us
+        if waiter is None or waiter.done():  # it was cancelled
             self._transport.abort()
             return
         waiter.set_result(reply)

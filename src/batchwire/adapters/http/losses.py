@@ -18,9 +18,8 @@ def answer_of_loss(loss: Loss, shown: Callable[[str], str]) -> Answer:
     """
     Return ``CONNECTION`` where surely nothing was sent, else ``UNCERTAIN``.
 
-    ``shown`` makes of a reason what may be kept and shown.
-
     ``CONFIGURATION`` where a proxy wants credentials: trying again would not help.
+    ``shown`` makes of a reason what may be kept and shown.
     """
     if loss.proxy_status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return PROXY_WANTS_CREDENTIALS

@@ -7,7 +7,7 @@ import re
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from socket import SOCK_STREAM, socket
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import proxy_bypass
@@ -65,6 +65,11 @@ class Proxy:
     user: tuple[str, str] | None
 
     @property
+    def is_socks(self) -> bool:
+        """Whether it speaks SOCKS, not HTTP."""
+        return self.scheme in _SOCKS
+
+    @property
     def headers(self) -> dict[str, str]:
         """The header of RFC 9110 chapter 11.7.2, where there is a user."""
         if self.user is None:
@@ -89,14 +94,14 @@ class Route:
     lookup: _Lookup = field(default_factory=_Lookup)
 
     @property
-    def headers(self) -> dict[str, str]:
-        """What a proxy that reads our requests wants in each."""
-        return self.proxy.headers if self.proxy and not self._is_tunnelled else {}
+    def proxy_reads(self) -> bool:
+        """Whether a proxy reads our requests, and does not just make a way for bytes."""
+        return self.tls is None and self.proxy is not None and not self.proxy.is_socks
 
     @property
-    def _is_tunnelled(self) -> bool:
-        """Whether the proxy, if there is one, only makes a way for bytes."""
-        return self.tls is not None or not self.proxy or self.proxy.scheme != "http"
+    def headers(self) -> dict[str, str]:
+        """What such a proxy wants in each of them."""
+        return self.proxy.headers if self.proxy and self.proxy_reads else {}
 
     async def connect(self, make: Callable[[], Connection]) -> Connection:
         """
@@ -125,10 +130,10 @@ class Route:
     async def _opened(self) -> socket:
         if self.proxy is None:
             return await self._reached(self.address)
-        if self.proxy.scheme != "http":
+        if self.proxy.is_socks:
             return await _by_socks(self.proxy, self.address)
         sock = await self._reached(self.proxy.address)
-        if self._is_tunnelled:
+        if not self.proxy_reads:
             try:
                 await _tunnel(sock, self.address, self.proxy.headers)
             except BaseException:
@@ -192,9 +197,10 @@ def route_to(provider: str, settings: HttpSettings) -> Route:
     target = url.path + (f"?{url.query_string}" if url.query_string else "")
     tls = _tls(provider, settings) if url.scheme == "https" else None
     proxy = _proxy(provider, url) if settings.proxy_from_environment else None
-    if proxy and proxy.scheme == "http" and tls is None:  # it wants the whole URL
-        target = f"http://{url.authority}{target}"  # RFC 9112 chapter 3.2.2
-    return Route(target, url.authority, _address(url), tls, proxy)
+    route = Route(target, url.authority, _address(url), tls, proxy)
+    if route.proxy_reads:  # it wants the whole URL (RFC 9112 chapter 3.2.2)
+        return replace(route, target=f"http://{url.authority}{target}")
+    return route
 
 
 def _address(url: Url) -> tuple[str, int]:
@@ -262,7 +268,10 @@ def _is_plain(value: str) -> bool:
         return False
     is_written_plainly = value.isascii() and value.isprintable() and " " not in value
     is_bare = parts.path in {"", "/"} and not (parts.query or parts.fragment)
-    name = unquote_to_bytes(url.username)
-    is_user = name.isascii() if parts.scheme in _SOCKS else b":" not in name
+    name, password = (
+        unquote_to_bytes(text or "") for text in (url.username, url.password)
+    )
+    is_socks = parts.scheme in _SOCKS
+    is_user = (name + password).isascii() if is_socks else b":" not in name
     known = parts.scheme in _PROXY_PORTS and bool(parts.hostname)
     return is_same and is_written_plainly and is_bare and is_user and known
