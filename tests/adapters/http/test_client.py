@@ -130,6 +130,20 @@ async def test_where_no_more_are_taken_those_that_are_do_all_the_work(
         await client.exchange(b"{}")
 
 
+async def test_who_waits_in_vain_hears_why_no_further_connection_is_made(
+    server: FaultServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Slow, "refuses", True)
+    await client.exchange(b"{}")
+    server.will(in_turn(wait(1), answer()))
+    busy = asyncio.create_task(client.exchange(b"{}"))
+    await asyncio.sleep(0.05)
+    with pytest.raises(Loss, match="refused") as lost:
+        await client.exchange(b"{}")
+    assert not lost.value.is_sent
+    assert (await busy).status == 200
+
+
 async def test_a_closed_connection_is_gone_without_the_garbage_collector(
     server: FaultServer, make: Callable[..., HttpProvider], message: Build
 ) -> None:

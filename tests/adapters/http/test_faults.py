@@ -66,6 +66,8 @@ async def test_what_is_lost_after_the_request_arrived_is_uncertain(
     server.will(act)
     given = await submit(make(server.url), message())
     assert (given.verdict, given.error_code) == (Verdict.UNCERTAIN, code)
+    if act is hang_up:
+        assert given.error_message == "the connection was closed"
     assert server.received == {message().key: 1}
 
 

@@ -10,6 +10,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from batchwire.adapters.http.client import Client
+from batchwire.adapters.http.connection import Loss
 from batchwire.adapters.http.provider import HttpProvider
 from batchwire.domain.outcome import Answer, Message, Verdict
 from batchwire.errors import ProviderSettingsRefused
@@ -372,6 +374,21 @@ async def test_a_proxy_may_be_written_in_several_ways(
         (given,) = await submit(provider, message())
         assert given.verdict is Verdict.ACCEPTED
         assert proxy.received == {message().key: 1}
+
+
+async def test_why_a_message_was_lost_repeats_no_secret_and_moves_no_cursor(
+    make: Make, message: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(*_: object) -> None:
+        raise Loss("no\x1b[2J \udce8 s3cret")
+
+    monkeypatch.setattr(Client, "exchange", lose)
+    auth = {"kind": "bearer", "token_env": "TOKEN"}
+    provider = make("http://127.0.0.1:9/", {"TOKEN": "s3cret"}, auth=auth)
+    (given,) = await submit(provider, message())
+    assert given.error_message.isprintable()
+    assert "s3cret" not in given.error_message
+    assert given.error_message.encode()
 
 
 async def test_the_traits_are_those_of_the_settings(make: Make) -> None:

@@ -137,6 +137,20 @@ async def test_tls_goes_through_a_tunnel_of_the_proxy(
     assert "proxy-authorization" not in behind_tls.requests[0].headers
 
 
+async def test_what_comes_through_a_tunnel_is_not_the_proxys(
+    behind_tls: FaultServer,
+    make: Make,
+    message: Build,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    behind_tls.will(answer(407, b'{"message": "not for you"}'))
+    async with Proxy().serve("http") as port:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        provider = make(behind_tls.url, ca_file=CA, proxy_from_environment=True)
+        assert (await submit(provider, message())).error_message == "not for you"
+        await provider.close()
+
+
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 @pytest.mark.parametrize("tls", [None, vouched_for()])
 async def test_a_socks_proxy_is_a_way_too(

@@ -117,6 +117,38 @@ async def test_what_lies_unread_on_a_kept_one_is_seen(
     assert transport.is_closed
 
 
+async def test_an_answer_that_is_there_when_its_time_is_over_is_read(
+    connection: Connection,
+) -> None:
+    loop = asyncio.get_running_loop()
+    asked = connection.ask(b"x", loop.time() + 0.001)
+    loop.call_later(0.005, connection.data_received, ANSWER)
+    assert (await asked).status == HTTPStatus.OK
+
+
+async def test_a_place_is_trusted_until_a_connection_ends_right_after_its_answer(
+    pool: Pool, transport: Transport
+) -> None:
+    for ends_unread in (True, False):
+        connection = Connection(pool)
+        connection.connection_made(transport)
+        connection.ask(b"x", soon())
+        connection.data_received(ANSWER)
+        assert pool.take() is connection
+        pool.wary_for = 1
+        if ends_unread:
+            transport.far.send(ANSWER)
+            assert not connection.is_usable
+            transport.near.recv(1000)
+        else:
+            lost = connection.ask(b"x", soon())
+            connection.connection_lost(None)
+            with pytest.raises(Loss):
+                await lost
+        assert pool.wary_for > 1
+        transport.is_closed = False
+
+
 async def test_who_is_cancelled_with_his_answer_there_closes_nothing(
     server: FaultServer,
 ) -> None:

@@ -31,7 +31,8 @@ class Client:
         self._connect_timeout_s = settings.connect_timeout_s
         self._timeout_s = settings.timeout_s
         self._pool = Pool(settings.keep_alive_s, settings.max_answer_bytes)
-        self._refusal = ""  # why no connection is tried just now
+        self._refusal = ""  # of the last connection, since one came about
+        self._is_holding_off = False
         self._coming = set[asyncio.Task[None] | None]()
         self._loop = asyncio.get_running_loop()
 
@@ -74,7 +75,7 @@ class Client:
 
     def _reach_out(self) -> None:
         """Have as many connections on their way as are waited for, but not too many."""
-        if self._refusal:
+        if self._is_holding_off:
             return
         while len(self._coming) < min(len(self._pool.waiting), _COMING_AT_ONCE):
             self._coming.add(self._loop.create_task(self._connect()))
@@ -86,21 +87,24 @@ class Client:
         Else the place may take no more than these: who waits gets one of them, and only
         after a while another one is tried.
         """
+        self._refusal = loss.reason
         if not self._pool.open:
             self._pool.refuse(loss)
-        elif not self._refusal:
-            self._refusal = loss.reason
+        elif not self._is_holding_off:
+            self._is_holding_off = True
             self._loop.call_later(_HOLD_OFF_S, self._try_again)
 
     def _try_again(self) -> None:
-        self._refusal = ""
+        self._is_holding_off = False
         self._reach_out()
 
     async def _connect(self) -> None:
         """Open a connection for whoever waits first, or tell that one why not."""
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                self._pool.give(await self._route.connect(self._connection))
+                connection = await self._route.connect(self._connection)
+            self._refusal = ""
+            self._pool.give(connection)
         except TimeoutError:
             pass  # who waits has a time-out too, and may get another one before
         except ProxyRefused as error:

@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take it for the end of an answer that does not say how long it is."""
-        if self._waiter is not None and self._is_until_end():
+        if self._waiter is not None and self._has_head and self._is_until_end():
             self._end_early()
 
     def connection_lost(self, exc: Exception | None) -> None:
