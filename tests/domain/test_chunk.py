@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from batchwire.domain import segments
 from batchwire.domain.chunk import Recipe
+from batchwire.domain.counts import count
 from batchwire.domain.ledger import ChunkState, segment, unpack_payload
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient_list import Rows
@@ -19,19 +20,33 @@ ROWS = Rows(
 
 
 def test_preparation_normalises_refuses_and_counts_parts() -> None:
-    prepared = RECIPE.prepare(ROWS, 5)
-    assert prepared.numbers[0] == "+447810000001"
+    numbers, prepared = RECIPE.prepare(ROWS)
+    assert numbers[0] == "+447810000001"
     assert unpack_payload(prepared.payload).parts == b"\x01\x00\x00\x02"
-    assert prepared.parts == 3
-    assert prepared.counts[Outcome.INVALID] == 2
-    assert prepared.segment is not None
-    assert list(prepared.segment.places()) == [1, 2]
-    assert prepared.segment.errors[1] == ("invalid", "missing_parameter:name")
+    ended, counts, parts = prepared.ended([], 5)
+    assert parts == 3
+    assert counts[Outcome.INVALID] == 2
+    assert ended is not None
+    assert list(ended.places()) == [1, 2]
+    assert ended.errors[1] == ("invalid", "missing_parameter:name")
+
+
+def test_duplicates_end_beside_who_is_invalid_and_take_their_parts_along() -> None:
+    _, prepared = RECIPE.prepare(ROWS)
+    ended, counts, parts = prepared.ended([3], 5)
+    assert parts == 1
+    assert counts == count(
+        bytes([0, Outcome.INVALID, Outcome.INVALID, Outcome.DUPLICATE])
+    )
+    assert ended is not None
+    assert (ended.at, list(ended.places())) == (5, [1, 2, 3])
+    assert ended.outcomes[-1] == Outcome.DUPLICATE
+    assert ended.errors.keys() == {1, 2}
 
 
 def test_a_shared_value_fills_what_a_recipient_lacks() -> None:
     recipe = Recipe(Template.compile("Hi {{name}}"), {"name": "you"}, "GB")
-    prepared = recipe.prepare(Rows(ROWS.numbers[:2], [["Ann", None]], {}), 5)
+    _, prepared = recipe.prepare(Rows(ROWS.numbers[:2], [["Ann", None]], {}))
     state = ChunkState(2, [])
     texts = [
         m.text
@@ -40,29 +55,29 @@ def test_a_shared_value_fills_what_a_recipient_lacks() -> None:
         )
     ]
     assert texts == ["Hi Ann", "Hi you"]
-    assert prepared.segment is None
+    assert prepared.ended([], 5)[0] is None
 
 
 def test_who_would_get_a_blank_text_is_refused() -> None:
     recipe = Recipe(Template.compile("{{name}} {{code}}"), {}, "GB")
     names: list[list[str | None]] = [["Ann", "", " "], ["", "\t", "1"]]
     rows = Rows([f"+44781000000{n}" for n in range(3)], names, {})
-    prepared = recipe.prepare(rows, 5)
-    assert prepared.segment is not None
-    assert prepared.segment.errors == {1: ("invalid", "empty_text")}
+    _, prepared = recipe.prepare(rows)
+    assert prepared.flaws == {1: "empty_text"}
 
 
 def test_a_text_that_smart_encoding_makes_blank_is_refused() -> None:
     recipe = Recipe(Template.compile("\u200b{{x}}"), {}, "GB", smart_encoding=True)
-    prepared = recipe.prepare(Rows(["+447810000000"], [[""]], {}), 5)
-    assert prepared.counts[Outcome.INVALID] == 1
+    _, prepared = recipe.prepare(Rows(["+447810000000"], [[""]], {}))
+    assert prepared.flaws == {0: "empty_text"}
 
 
 def test_messages_are_made_of_who_is_open() -> None:
-    prepared = RECIPE.prepare(ROWS, 5)
-    assert prepared.segment is not None
+    _, prepared = RECIPE.prepare(ROWS)
+    ended, _, _ = prepared.ended([], 5)
+    assert ended is not None
     again = segment(6, 1, [(3, Outcome.OPEN, 1)])
-    state = ChunkState(4, [prepared.segment, again])
+    state = ChunkState(4, [ended, again])
     first, last = RECIPE.messages(
         ("b1", 1000), unpack_payload(prepared.payload), state, state.open_positions()
     )
@@ -72,7 +87,7 @@ def test_messages_are_made_of_who_is_open() -> None:
 
 def test_all_of_a_chunk_and_some_of_it_make_the_same_messages() -> None:
     rows = Rows(ROWS.numbers[:2], [["Ann", "Bob"]], {})
-    payload = unpack_payload(RECIPE.prepare(rows, 5).payload)
+    payload = unpack_payload(RECIPE.prepare(rows)[1].payload)
     state = ChunkState(2, [])
     first, last = RECIPE.messages(("b1", 0), payload, state, range(2))
     assert [first] == RECIPE.messages(("b1", 0), payload, state, [0])
@@ -92,9 +107,9 @@ def test_parts_are_those_of_the_text_that_is_sent(
     columns = [list(column) for column in zip(*rows, strict=True)]
     recipe = Recipe(template, {}, None, smart_encoding=smart)
     numbers = [f"+4478100000{n:02}" for n in range(len(rows))]
-    prepared = recipe.prepare(Rows(numbers, columns[: len(template.names)], {}), 5)
+    _, prepared = recipe.prepare(Rows(numbers, columns[: len(template.names)], {}))
     state = ChunkState(len(rows), [])
     payload = unpack_payload(prepared.payload)
     sent = recipe.messages(("b1", 0), payload, state, range(len(rows)))
     assert [m.parts for m in sent] == [segments.count(m.text).parts for m in sent]
-    assert prepared.parts == sum(message.parts for message in sent)
+    assert prepared.ended([], 5)[2] == sum(message.parts for message in sent)

@@ -49,12 +49,11 @@ async def outcomes(store: SqlStore, batch_id: str) -> list[tuple[str, Outcome]]:
     ]
 
 
-@pytest.mark.parametrize("most", [1000, 8], ids=["one look", "several looks"])
+@pytest.mark.parametrize("most", [1000, 14], ids=["one look", "several looks"])
 async def test_preparation_that_ends_at_any_call_goes_on_to_the_same_result(
     store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(preparation, "_MOST_SUSPECTS", most)
-    monkeypatch.setattr(preparation, "_MARKED_A_COMMIT", 2)
+    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (most, most))
     monkeypatch.setattr(preparation, "_CHUNKS_A_COMMIT", 3)
     service = Service(store, clock, {})
     expected = [
@@ -111,7 +110,7 @@ class HoldingStore:
 async def test_a_small_urgent_batch_overtakes_large_ones_in_preparation(
     store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "_CHUNKS_A_COMMIT", 3)
+    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (14, 14))
     holding = HoldingStore(store, "large", "larger")
     provider = ScriptedProvider()
     service = Service(store, clock, {"scripted": provider}, engine_store=holding)
@@ -237,8 +236,9 @@ async def test_whoever_lost_its_lease_fails_no_batch(
 
 
 async def test_whoever_is_cancelled_waits_for_what_is_being_written(
-    store: SqlStore, clock: FastClock
+    store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (80, 80))
     is_writing = asyncio.Event()
     written: list[Status] = []
 

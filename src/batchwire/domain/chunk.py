@@ -1,6 +1,6 @@
 """Making a chunk of recipients ready to be submitted, and making its messages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import repeat
 
 import msgspec
@@ -27,14 +27,40 @@ class Prepared(msgspec.Struct, frozen=True):
     """
     A chunk that preparation made.
 
-    ``numbers`` are all of the chunk, in order; ``counts`` has open and invalid only.
+    ``parts`` is a byte per recipient; ``flaws`` say of a position why it cannot be sent,
+    and has no parts.
     """
 
-    numbers: list[str]
     payload: bytes
-    segment: Segment | None
-    counts: Counts
-    parts: int
+    parts: bytes
+    flaws: dict[int, str]
+
+    def ended(
+        self, twice: Collection[int], at_ms: int
+    ) -> tuple[Segment | None, Counts, int]:
+        """
+        Tell who is not open, where those at the positions ``twice`` are duplicates.
+
+        Returns (None where all are open, the chunk's counts, the parts of who is open).
+        """
+        outcomes = bytearray(len(self.parts))
+        for place in self.flaws:
+            outcomes[place] = Outcome.INVALID
+        for place in twice:
+            outcomes[place] = Outcome.DUPLICATE
+        places = sorted([*self.flaws, *twice])
+        ended = (
+            segment(
+                at_ms,
+                0,
+                [(place, outcomes[place], 0) for place in places],
+                {p: (INVALID, self.flaws[p]) for p in sorted(self.flaws)},
+            )
+            if places
+            else None
+        )
+        parts = sum(self.parts) - sum(self.parts[place] for place in twice)
+        return ended, count(outcomes), parts
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -72,8 +98,12 @@ class Recipe(msgspec.Struct, frozen=True):
             smart_encoding=spec.smart_encoding,
         )
 
-    def prepare(self, rows: Rows, at_ms: int) -> Prepared:
-        """Normalise numbers, fill parameters, render once to count parts, and pack."""
+    def prepare(self, rows: Rows) -> tuple[list[str], Prepared]:
+        """
+        Normalise numbers, fill parameters, render once to count parts, and pack.
+
+        Returns the numbers, in order, and the chunk.
+        """
         normalised = recipient.normalise(rows.numbers, self.default_region)
         columns, flaws = self._filled(rows)
         flaws |= rows.problems
@@ -90,13 +120,8 @@ class Recipe(msgspec.Struct, frozen=True):
             for place in flaws:
                 counted[place] = 0
             parts = bytes(counted)
-        return Prepared(
-            numbers,
-            pack(Payload(VERSION, "\n".join(numbers), tuple(columns), parts)),
-            _refused(at_ms, flaws) if flaws else None,
-            _counts(len(numbers), len(flaws)),
-            sum(parts),
-        )
+        payload = pack(Payload(VERSION, "\n".join(numbers), tuple(columns), parts))
+        return numbers, Prepared(payload, parts, flaws)
 
     def _blank(
         self, rows: Rows, columns: Sequence[Sequence[str | None]]
@@ -190,17 +215,3 @@ def _filled_out(columns: Sequence[Sequence[str | None]]) -> list[Sequence[str]]:
         column if all(column) else [value or "" for value in column]  # type: ignore[misc]
         for column in columns
     ]
-
-
-def _refused(at_ms: int, flaws: dict[int, str]) -> Segment:
-    places = sorted(flaws)
-    return segment(
-        at_ms,
-        0,
-        [(p, Outcome.INVALID, 0) for p in places],
-        {p: (INVALID, flaws[p]) for p in places},
-    )
-
-
-def _counts(size: int, refused: int) -> Counts:
-    return count(bytes([Outcome.INVALID]) * refused + bytes(size - refused))

@@ -1,40 +1,34 @@
 """
 Preparation: from the stored list to chunks that can be sent, and the seal.
 
-Chunk by chunk: read, normalise, fill, count parts, pack, store. After a crash it goes
-on behind the last chunk that is stored. At the end duplicates are marked over the whole
-list, some chunks at a time, and then the batch is sealed: its recipients no longer change.
-Who is marked stays so: an earlier recipient of the number is there, and is never marked.
+Chunk by chunk: read, normalise, fill, count parts, pack. Of some chunks at once is then
+found out who stood in the list before, and they are stored; meanwhile the next ones are
+prepared. After a crash it goes on behind the last chunk that is stored. At the end the batch
+is sealed: its recipients no longer change.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Sequence
 
 import structlog
 
 from batchwire.domain import operations, recipient_list
-from batchwire.domain.batch import Batch
+from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.chunk import Prepared, Recipe
-from batchwire.domain.counts import count
-from batchwire.domain.duplicates import Confirmation, Suspects
 from batchwire.domain.events import Fact
-from batchwire.domain.ledger import (
-    decompress,
-    segment,
-    unpack_numbers,
-    unpack_outline,
-)
+from batchwire.domain.ledger import decompress, unpack_numbers
 from batchwire.domain.lifecycle import Status, Trigger
-from batchwire.domain.outcome import Outcome
 from batchwire.domain.recipient_list import Rows
 from batchwire.errors import MessageError, StoreDamaged
 from batchwire.ports.clock import Clock
-from batchwire.ports.store import Chunk, NewChunk, Rewrite, Store
+from batchwire.ports.repeats import Repeats
+from batchwire.ports.store import NewChunk, Store
 
 _CHUNKS_A_COMMIT = 16
-_MARKED_A_COMMIT = 256
-_MOST_SUSPECTS = 200_000
+_NUMBERS_A_LOOK = (64_000, 500_000)  # at least, at most
+_LOOKS = 100  # as many, where both numbers allow it
 _PROGRESS_S = 1.0
 
 log = structlog.get_logger()
@@ -50,7 +44,7 @@ class Preparation:
         self._spec = batch.spec
         self._batch_id = batch.spec.batch_id
         self._recipe = Recipe.of(batch.spec)
-        self._suspects = Suspects(batch.spec.list.records, _MOST_SUSPECTS)
+        self._chunks_a_look = _chunks_a_look(batch.spec)
         self._payloads = hashlib.sha256()
         self._progress_at = clock.monotonic()
 
@@ -77,8 +71,9 @@ class Preparation:
     async def _prepare(self) -> None:
         started = self._clock.monotonic()
         try:
-            if not (await self._chunks() and await self._duplicates()):
-                return
+            async with self._store.repeats() as repeats:
+                if not await self._chunks(repeats):
+                    return
         except MessageError as error:
             await self._enter(Trigger.PREPARATION_FAILED, reason=str(error))
             return
@@ -89,56 +84,80 @@ class Preparation:
         )
         await self._store.discard_list(self._spec.list.list_id)
 
-    async def _chunks(self) -> bool:
+    async def _chunks(self, repeats: Repeats) -> bool:
         """Prepare what is not stored yet; false where the batch stopped running."""
-        number = await self._remember()
-        skip = number * self._spec.chunk_size
-        writing: asyncio.Task[bool] | None = None
-        ready: list[NewChunk] = []
+        number = await self._remember(repeats)
+        storing: asyncio.Task[bool] | None = None
+        further: asyncio.Task[bool] | None = None
         try:
-            async for rows in self._rows(skip):
-                chunk = self._recipe.prepare(rows, self._clock.unix_us() // 1000)
-                self._look(chunk)
-                self._payloads.update(chunk.payload)
-                ready.append(_new(number, chunk))
-                number += 1
-                if len(ready) == _CHUNKS_A_COMMIT:
-                    if writing is not None and not await writing:
-                        return False
-                    writing = asyncio.create_task(self._commit(ready))
-                    ready = []
-                await asyncio.sleep(0)
-            if writing is not None and not await writing:
-                return False
-            return await self._commit(ready)
+            async for some in self._prepared(repeats, number):
+                look = repeats.look()
+                further = asyncio.create_task(
+                    self._store_some(number, some, look, storing)
+                )
+                number += len(some)
+                if storing is not None and not await storing:
+                    return False
+                storing = further
+            return storing is None or await storing
         finally:
-            if writing is not None:
-                await asyncio.wait([writing])
+            under_way = [one for one in (storing, further) if one is not None]
+            await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _remember(self) -> int:
+    async def _remember(self, repeats: Repeats) -> int:
         """Look again at what was prepared before a crash; returns how many chunks."""
         number = 0
         async for chunk in self._store.chunks(self._batch_id):
             self._payloads.update(chunk.payload)
-            flawed = chunk.state.recorded
-            numbers = unpack_numbers(chunk.payload)
-            self._suspects.look(
-                [n for n, outcome in zip(numbers, flawed, strict=True) if not outcome]
-            )
+            ended = [place for place, how in enumerate(chunk.state.recorded) if how]
+            repeats.add(unpack_numbers(chunk.payload), ended)
             number += 1
+            if number % self._chunks_a_look == 0:
+                await _find_none(repeats)
+        await _find_none(repeats)
         return number
 
-    def _look(self, chunk: Prepared) -> None:
-        if chunk.segment is None:
-            self._suspects.look(chunk.numbers)
-        else:
-            flawed = set(chunk.segment.places())
-            self._suspects.look(
-                [n for i, n in enumerate(chunk.numbers) if i not in flawed]
-            )
+    async def _prepared(
+        self, repeats: Repeats, number: int
+    ) -> AsyncIterator[list[Prepared]]:
+        """Prepare from the chunk of this number on; yields as many as one look is for."""
+        some: list[Prepared] = []
+        async for rows in self._rows(number * self._spec.chunk_size):
+            numbers, chunk = self._recipe.prepare(rows)
+            repeats.add(numbers, chunk.flaws)
+            self._payloads.update(chunk.payload)
+            some.append(chunk)
+            if len(some) == self._chunks_a_look:
+                yield some
+                some = []
+            await asyncio.sleep(0)
+        if some:
+            yield some
 
-    async def _commit(self, ready: Sequence[NewChunk | Rewrite]) -> bool:
-        """Store chunks; false where the batch stopped running."""
+    async def _store_some(
+        self,
+        number: int,
+        some: Sequence[Prepared],
+        look: Awaitable[list[int]],
+        before: Awaitable[bool] | None,
+    ) -> bool:
+        """Store chunks from this number on; false where the batch stopped running."""
+        twice: dict[int, list[int]] = defaultdict(list)
+        for place in await look:
+            twice[place // self._spec.chunk_size].append(place % self._spec.chunk_size)
+        if before is not None and not await before:
+            return False
+        for first in range(0, len(some), _CHUNKS_A_COMMIT):
+            at_ms = self._clock.unix_us() // 1000
+            ready = [
+                _new(number + at, some[at], twice.get(at, ()), at_ms)
+                for at in range(first, min(first + _CHUNKS_A_COMMIT, len(some)))
+            ]
+            if not await self._commit(ready):
+                return False
+        return True
+
+    async def _commit(self, ready: Sequence[NewChunk]) -> bool:
         facts = self._progress()
         status = await self._store.write_prepared(
             self._batch_id, self._owner, ready, facts
@@ -184,28 +203,6 @@ class Preparation:
             problem = f"{read} of {blocks} blocks of the list are left: send it again"
             raise StoreDamaged(problem)
 
-    async def _duplicates(self) -> bool:
-        """Mark who stands twice; false where the batch stopped running."""
-        for look in self._suspects.confirmations():
-            if not await self._confirm(look):
-                return False
-        return True
-
-    async def _confirm(self, look: Confirmation) -> bool:
-        """Take one look at all chunks, and store what it finds in portions."""
-        found: list[Rewrite] = []
-        at_ms = self._clock.unix_us() // 1000
-        async for chunk in self._store.chunks(self._batch_id):
-            numbers, parts = unpack_outline(chunk.payload)
-            twice = look.duplicates(numbers, chunk.state.recorded)
-            if twice:
-                found.append(_marked(chunk, parts, twice, at_ms))
-            if len(found) == _MARKED_A_COMMIT:
-                if not await self._commit(found):
-                    return False
-                found = []
-        return await self._commit(found)
-
     async def _enter(
         self,
         trigger: Trigger,
@@ -235,24 +232,20 @@ class Preparation:
         return batch
 
 
-def _new(number: int, chunk: Prepared) -> NewChunk:
+def _chunks_a_look(spec: BatchSpec) -> int:
+    least, most = _NUMBERS_A_LOOK
+    numbers = min(max(least, spec.list.records // _LOOKS), most)
+    return max(1, numbers // spec.chunk_size)
+
+
+def _new(number: int, chunk: Prepared, twice: Sequence[int], at_ms: int) -> NewChunk:
+    ended, counts, parts = chunk.ended(twice, at_ms)
     return NewChunk(
-        number=number,
-        payload=chunk.payload,
-        segment=chunk.segment,
-        counts=chunk.counts,
-        parts=chunk.parts,
+        number=number, payload=chunk.payload, segment=ended, counts=counts, parts=parts
     )
 
 
-def _marked(chunk: Chunk, parts: bytes, twice: list[int], at_ms: int) -> Rewrite:
-    outcomes = bytearray(chunk.state.recorded)
-    for place in twice:
-        outcomes[place] = Outcome.DUPLICATE
-    mark = segment(at_ms, 0, [(p, Outcome.DUPLICATE, 0) for p in twice])
-    return Rewrite(
-        number=chunk.number,
-        segments=(mark,),
-        counts=count(outcomes),
-        parts_removed=sum(parts[p] for p in twice),
-    )
+async def _find_none(repeats: Repeats) -> None:
+    if await repeats.look():
+        problem = "numbers stand twice in what is prepared already: send the list again"
+        raise StoreDamaged(problem)

@@ -7,6 +7,7 @@ retryable, nothing of the call was stored.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from batchwire.domain.lifecycle import Status
 from batchwire.domain.operations import Change, Command
 from batchwire.domain.outcome import Outcome
 from batchwire.domain.rationing import Ask, Grant, Rate, Rates
+from batchwire.ports.repeats import Repeats
 from batchwire.ports.workers import Workers
 
 Decide = Callable[[Batch], Change]
@@ -37,19 +39,17 @@ class NewChunk(msgspec.Struct, frozen=True, kw_only=True):
 
 class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A change to a chunk that nobody delivers: duplicates, rescue, retry.
+    A change to a chunk that nobody delivers: rescue, retry.
 
-    Appends the segments, sets counts and ``closed_as``, takes ``parts_removed`` off
-    the parts, and ends any lease and intent. The batch's counts move along. ``fence``:
-    the lease of a dead worker that it ends; where somebody else ended that one before,
-    nothing of the change is written.
+    Appends the segments, sets counts and ``closed_as``, and ends any lease and intent.
+    The batch's counts move along. ``fence``: the lease of a dead worker that it ends;
+    where somebody else ended that one before, nothing of the change is written.
     """
 
     number: int
     segments: tuple[Segment, ...]
     counts: Counts
     closed_as: Outcome | None = None
-    parts_removed: int = 0
     fence: int | None = None
 
 
@@ -245,15 +245,19 @@ class Store(Workers, Protocol):
         """Let any worker prepare the batch; nothing where another does already."""
         ...
 
+    def repeats(self) -> AbstractAsyncContextManager[Repeats]:
+        """Give what finds who stands twice, for one preparation."""
+        ...
+
     async def write_prepared(
         self,
         batch_id: str,
         owner: str,
-        chunks: Sequence[NewChunk | Rewrite],
+        chunks: Sequence[NewChunk],
         facts: Sequence[Fact] = (),
     ) -> Status:
         """
-        Append or rewrite prepared chunks while the batch is in preparation_running.
+        Append prepared chunks while the batch is in preparation_running.
 
         Returns the status found; unless it is preparation_running, nothing was written.
 

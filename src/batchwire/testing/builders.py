@@ -23,6 +23,7 @@ from batchwire.errors import StoreBusy
 from batchwire.ports.clock import Clock
 from batchwire.ports.event_store import EventStore
 from batchwire.ports.provider import Provider, ProviderTraits
+from batchwire.ports.repeats import Repeats
 from batchwire.ports.store import Flush, Flushed, Store
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -212,6 +213,13 @@ class FlakyStore:
             return await method(*args, **kwargs)
 
         return call
+
+    @asynccontextmanager
+    async def repeats(self) -> AsyncIterator[Repeats]:
+        """See the port."""
+        self._count()
+        async with self._store.repeats() as one:
+            yield one
 
     def _count(self) -> None:
         self.calls += 1

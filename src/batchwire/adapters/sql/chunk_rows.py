@@ -116,7 +116,7 @@ def lost(conn: Connection) -> list[str]:
 def rewrite(
     conn: Connection, batch_id: str, batch: int, rewrites: Sequence[Rewrite]
 ) -> None:
-    """Rewrite chunks outside delivery; the batch's counts and parts move along."""
+    """Rewrite chunks outside delivery; the batch's counts move along."""
     ended = {(r.number, r.fence) for r in rewrites if r.fence is not None}
     if ended:
         query = select(chunks.c.number, chunks.c.fence)
@@ -129,18 +129,12 @@ def rewrite(
     after = reduce(add, (r.counts for r in rewrites))
     add_to_batch(conn, batch, tuple(map(int.__sub__, after, before)))
     conn.execute(
-        update(batches)
-        .where(batches.c.id == batch)
-        .values(parts=batches.c.parts - sum(r.parts_removed for r in rewrites))
-    )
-    conn.execute(
         _rewrite,
         [
             {
                 "b": batch,
                 "n": r.number,
                 "closed": r.closed_as,
-                "removed": r.parts_removed,
                 **{f"v_{n}": r.counts[i] for i, n in enumerate(OUTCOMES)},
             }
             for r in rewrites
@@ -153,7 +147,6 @@ _rewrite = (
     .where(this_chunk)
     .values(
         closed_as=bindparam("closed"),
-        parts=chunks.c.parts - bindparam("removed"),
         lease_owner=null(),
         leased_at=null(),
         intent=0,

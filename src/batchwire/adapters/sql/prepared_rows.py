@@ -1,4 +1,4 @@
-"""Preparation's chunks: inserted, and rewritten where somebody stands twice."""
+"""Preparation's chunks."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,33 +7,30 @@ from sqlalchemy import Connection, insert, update
 
 from batchwire.adapters.sql import log
 from batchwire.adapters.sql.batch_rows import locked_row_of
-from batchwire.adapters.sql.chunk_rows import rewrite
 from batchwire.adapters.sql.moves import add_to_batch, append_segments
 from batchwire.adapters.sql.tables import OUTCOMES, batches, chunks, payloads
 from batchwire.domain.counts import ZERO, add
 from batchwire.domain.events import Fact
 from batchwire.domain.lifecycle import Status
 from batchwire.errors import StaleLease
-from batchwire.ports.store import NewChunk, Rewrite
+from batchwire.ports.store import NewChunk
 
 
 def write(
     conn: Connection,
     batch_id: str,
     owner: str,
-    prepared: Sequence[NewChunk | Rewrite],
+    prepared: Sequence[NewChunk],
     facts: Sequence[Fact],
     now: datetime,
 ) -> Status:
-    """Insert or rewrite prepared chunks, if the batch is still being prepared."""
+    """Insert prepared chunks, if the batch is still being prepared."""
     row = locked_row_of(conn, batch_id)
     if row.prepared_by != owner:
         raise StaleLease(f"batch {batch_id} is prepared by another worker now")
     if row.status == Status.PREPARATION_RUNNING:
-        if new := [one for one in prepared if isinstance(one, NewChunk)]:
-            _insert(conn, row.id, new)
-        if changed := [one for one in prepared if isinstance(one, Rewrite)]:
-            rewrite(conn, batch_id, row.id, changed)
+        if prepared:
+            _insert(conn, row.id, prepared)
         if facts:
             log.append(conn, row, facts, now)
     return Status(row.status)

@@ -1,6 +1,7 @@
 """``SqlStore``: the store's and the event store's doors, on one SQL database."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection
@@ -22,6 +23,7 @@ from batchwire.adapters.sql import (
 )
 from batchwire.adapters.sql.database import Database
 from batchwire.adapters.sql.engine_door import SqlWorkers
+from batchwire.adapters.sql.repeats import repeats
 from batchwire.domain.batch import Batch, BatchSpec
 from batchwire.domain.events import Event, Fact
 from batchwire.domain.lifecycle import Status
@@ -29,6 +31,7 @@ from batchwire.domain.operations import VIA_TOPIC, Change, Command
 from batchwire.domain.rationing import Ask, Grant, Rate, Rates
 from batchwire.errors import OutboxFull, RecipientsPurged
 from batchwire.ports.clock import Clock
+from batchwire.ports.repeats import Repeats
 from batchwire.ports.store import (
     Chunk,
     Decide,
@@ -140,11 +143,15 @@ class SqlStore(SqlWorkers):
         await self._write(batch_rows.cease_preparing, batch_id, owner)
         self._database.changes.tell()
 
+    def repeats(self) -> AbstractAsyncContextManager[Repeats]:
+        """See the port."""
+        return repeats()
+
     async def write_prepared(
         self,
         batch_id: str,
         owner: str,
-        chunks: Sequence[NewChunk | Rewrite],
+        chunks: Sequence[NewChunk],
         facts: Sequence[Fact] = (),
     ) -> Status:
         """See the port."""

@@ -277,6 +277,20 @@ class StoreContract(DeliveryContract, EnginesContract):
         assert status is Status.PREPARATION_PAUSED
         assert len([chunk async for chunk in store.chunks("b1")]) == 1
 
+    async def test_who_stands_twice_is_found_over_all_looks(
+        self, store: FullStore
+    ) -> None:
+        """However a number comes again; what is flawed is no number."""
+        async with store.repeats() as one, store.repeats() as other:
+            one.add(["+4478100", "+4478101", "+4478100", "no number"], [3])
+            one.add(["+4478102", "no number", "+4478101"], [1])
+            assert await one.look() == [2, 6]
+            one.add(["+4478103", "+4478103", "+4478102", "+4478103"], [])
+            first, last = one.look(), one.look()
+            assert (await first, await last) == ([1, 2, 3], [])
+            other.add(["+4478100"], [])
+            assert await other.look() == []
+
     async def test_chunks_are_read_in_order(self, store: FullStore) -> None:
         """However many there are."""
         await self.prepared(store, chunks=40)
@@ -284,52 +298,20 @@ class StoreContract(DeliveryContract, EnginesContract):
         assert [chunk.number for chunk in read] == list(range(40))
         assert [chunk.payload for chunk in read] == [payload(n) for n in range(40)]
 
-    async def test_a_rewrite_moves_the_counts_and_the_parts(
-        self, store: FullStore
-    ) -> None:
+    async def test_a_rewrite_moves_the_counts(self, store: FullStore) -> None:
         """With the change that asks for it."""
         await self.prepared(store)
-        twice = segment(0, 0, [(0, Outcome.DUPLICATE, 0)])
+        failed = segment(0, 0, [(0, Outcome.FAILED, 1)])
         rewrite = Rewrite(
             number=1,
-            segments=(twice,),
-            counts=count(bytes([Outcome.DUPLICATE, 0, 0, 0])),
-            parts_removed=1,
+            segments=(failed,),
+            counts=count(bytes([Outcome.FAILED, 0, 0, 0])),
         )
         batch = await store.change(
             "b1", partial(entering, Trigger.SEALED), rewrites=[rewrite]
         )
-        assert batch.counts[Outcome.DUPLICATE] == 1
+        assert batch.counts[Outcome.FAILED] == 1
         assert batch.counts[OPEN] == 2 * SIZE - 1
-        assert batch.parts == 2 * SIZE - 1
-        assert await store.verify("b1") == []
-
-    async def test_chunks_are_rewritten_while_preparation_runs(
-        self, store: FullStore
-    ) -> None:
-        """Counts and parts move along, the facts are events; once paused, nothing is."""
-        await self.prepared(store)
-        mark = segment(1, 0, [(2, Outcome.DUPLICATE, 0)])
-        rewrite = Rewrite(
-            number=1,
-            segments=(mark,),
-            counts=count(bytes([0, 0, Outcome.DUPLICATE, 0])),
-            parts_removed=1,
-        )
-        facts = (operations.progress(),)
-        status = await store.write_prepared("b1", ME, [rewrite], facts)
-        assert status is Status.PREPARATION_RUNNING
-        assert await store.write_prepared("b1", ME, []) is Status.PREPARATION_RUNNING
-        batch = await store.batch("b1")
-        assert batch.counts[Outcome.DUPLICATE] == 1
-        assert batch.parts == 2 * SIZE - 1
-        assert batch.state.counts == batch.counts
-        await self.operate(store, Operation.PAUSE)
-        status = await store.write_prepared("b1", ME, [rewrite], facts)
-        assert status is Status.PREPARATION_PAUSED
-        chunks = [chunk async for chunk in store.chunks("b1")]
-        assert list(chunks[1].state.recorded) == [0, 0, Outcome.DUPLICATE, 0]
-        assert len(chunks[1].state.segments) == 1
         assert await store.verify("b1") == []
 
     async def test_a_rewrite_with_a_refusal_or_without_effect_is_not_written(
