@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import accumulate, takewhile
+from itertools import accumulate
 from typing import cast
 
 import msgspec
@@ -298,8 +298,8 @@ def _lengths(metadata: PhoneMetadata) -> frozenset[int]:
 def _others(lines: str, size: int) -> list[int]:
     """Return which of so many lines are not in E.164 yet, from 0."""
     runs = _runs_of_e164(lines)  # one before each of them, and before the end
-    ends = accumulate(run.count("\n") + 1 for run in runs)
-    return list(takewhile(size.__gt__, (end - 1 for end in ends)))
+    ends = accumulate([run.count("\n") + 1 for run in runs])
+    return [end - 1 for end in ends if end <= size]
 
 
 def _clean(raw: Sequence[str]) -> list[str]:

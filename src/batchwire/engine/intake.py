@@ -8,14 +8,14 @@ batch of it. A list that breaks off, or breaks its format anywhere, leaves nothi
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from math import isfinite
 from uuid import uuid4
 
 import msgspec
 import structlog
-import zstandard
+from zstandard import compress
 
 from batchwire.domain import list_head, operations, recipient_list, segments
 from batchwire.domain.batch import (
@@ -149,16 +149,33 @@ class Intake:
         self, reading: "Reading", data: AsyncIterator[bytes]
     ) -> None:
         stored, ready = 0, list[bytes]()
-        async for piece in data:
-            ready += reading.feed(piece)
-            await asyncio.sleep(0)
-            if len(ready) >= _BLOCKS_A_COMMIT:
-                await self._store.add_list_blocks(reading.list_id, stored, ready)
-                stored += len(ready)
-                ready = []
-        ready += reading.finish()
-        if ready:
-            await self._store.add_list_blocks(reading.list_id, stored, ready)
+        storing: asyncio.Task[None] | None = None
+        try:
+            async for piece in data:
+                ready += reading.feed(piece)
+                await asyncio.sleep(0)
+                if len(ready) >= _BLOCKS_A_COMMIT:
+                    if storing is not None:
+                        await storing
+                    storing = asyncio.create_task(
+                        self._store_some(reading.list_id, stored, ready)
+                    )
+                    stored += len(ready)
+                    ready = []
+            ready += reading.finish()
+            if storing is not None:
+                await storing
+            if ready:
+                await self._store_some(reading.list_id, stored, ready)
+        finally:
+            if storing is not None:
+                await asyncio.gather(storing, return_exceptions=True)
+
+    async def _store_some(
+        self, list_id: str, first: int, blocks: Sequence[bytes]
+    ) -> None:
+        packed = await asyncio.to_thread(lambda: [compress(one, 1) for one in blocks])
+        await self._store.add_list_blocks(list_id, first, packed)
 
     async def _create(
         self, spec: BatchSpec, digest: bytes, via: str
@@ -206,7 +223,7 @@ def _spec(
 
 class Reading:
     """
-    A list on its way in: bytes go in, checked and compressed blocks come out.
+    A list on its way in: bytes go in, checked blocks of whole records come out.
 
     ``source`` and ``number_column`` as in ``Submission``. ``line`` is the one behind
     the blocks, from 1.
@@ -216,7 +233,6 @@ class Reading:
         self._source = source
         self._number_column = number_column
         self._hash = hashlib.sha256()
-        self._compressor = zstandard.ZstdCompressor(level=1)
         self._buffer = b""
         self._described: ListSpec | None = None
         self.list_id = list_id
@@ -309,7 +325,7 @@ class Reading:
         self.records += recipient_list.check(text, spec, self.line)
         self.line += text.count("\n")
         self.blocks += 1
-        return self._compressor.compress(block)
+        return block
 
     def _too_long(self) -> UnreadableList:
         return self._unreadable(

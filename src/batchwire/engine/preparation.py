@@ -26,7 +26,7 @@ from batchwire.ports.clock import Clock
 from batchwire.ports.repeats import Repeats
 from batchwire.ports.store import NewChunk, Store
 
-_CHUNKS_A_COMMIT = 16
+_CHUNKS_A_COMMIT = 32
 _NUMBERS_A_LOOK = (64_000, 500_000)  # at least, at most
 _LOOKS = 100  # as many, where both numbers allow it
 _PROGRESS_S = 1.0
@@ -96,10 +96,10 @@ class Preparation:
                     self._store_some(number, some, look, storing)
                 )
                 number += len(some)
-                if storing is not None and not await storing:
+                if storing is not None and not await asyncio.shield(storing):
                     return False
                 storing = further
-            return storing is None or await storing
+            return storing is None or await asyncio.shield(storing)
         finally:
             under_way = [one for one in (storing, further) if one is not None]
             await asyncio.gather(*under_way, return_exceptions=True)

@@ -11,7 +11,6 @@ import msgspec
 import structlog
 
 from batchwire.domain import recipient, recipient_list
-from batchwire.domain.ledger import decompress
 from batchwire.engine.intake import Reading
 from batchwire.ports.store import Store
 
@@ -86,7 +85,7 @@ class Suppression:
 
     async def _add_blocks(self, reading: Reading, blocks: Sequence[bytes]) -> None:
         for block in blocks:
-            text = decompress(block).decode()
+            text = block.decode()
             line = reading.line - text.count("\n")
             rows = recipient_list.read(text, reading.spec, (), line)
             await self.add(rows.numbers)
