@@ -215,7 +215,7 @@ class StoreBusy(StoreError):
 
 
 class StoreFull(StoreError):
-    """No space is left on the database's disk."""
+    """No space is left on the database's disk, or for temporary files."""
 
     code = "store_full"
     retryable = True

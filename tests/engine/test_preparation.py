@@ -6,12 +6,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from batchwire.adapters.sql.store import SqlStore
 from batchwire.domain.events import EventType
 from batchwire.domain.ledger import unpack_numbers
-from batchwire.domain.lifecycle import Operation, Status
+from batchwire.domain.lifecycle import Operation, Status, Trigger
 from batchwire.domain.outcome import Outcome
 from batchwire.engine import preparation
 from batchwire.engine.preparation import Preparation
@@ -25,6 +26,7 @@ from batchwire.testing.builders import (
     numbers,
     until,
 )
+from batchwire.testing.contracts.store_steps import SIZE, entering, new_chunk
 
 PEOPLE = numbers(30)
 LIST = [*PEOPLE, *PEOPLE[:20], "nonsense", *reversed(PEOPLE)]
@@ -49,7 +51,7 @@ async def outcomes(store: SqlStore, batch_id: str) -> list[tuple[str, Outcome]]:
     ]
 
 
-@pytest.mark.parametrize("most", [1000, 14], ids=["one look", "several looks"])
+@pytest.mark.parametrize("most", [1000, 14, 1], ids=["one look", "some", "each"])
 async def test_preparation_that_ends_at_any_call_goes_on_to_the_same_result(
     store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
@@ -81,6 +83,22 @@ async def test_preparation_that_ends_at_any_call_goes_on_to_the_same_result(
         if not flaky.failures:
             break
     assert last > 10
+
+
+async def test_a_batch_whose_prepared_chunks_hold_somebody_twice_is_not_sent(
+    store: SqlStore, clock: FastClock
+) -> None:
+    service = Service(store, clock, {"scripted": ScriptedProvider()})
+    await service.take(PEOPLE, chunk_size=SIZE)
+    await store.begin_preparing("b1", "dead")
+    await store.change("b1", partial(entering, Trigger.PREPARATION_STARTED))
+    await store.write_prepared(
+        "b1", "dead", [new_chunk(0), msgspec.structs.replace(new_chunk(0), number=1)]
+    )
+    await store.cease_preparing("b1", "dead")
+    async with service.running():
+        batch = await service.until(Status.PREPARATION_FAILED)
+    assert batch.state.reason.startswith("numbers stand twice in what is prepared")
 
 
 class HoldingStore:

@@ -11,12 +11,12 @@ once instead of searched for each.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 from batchwire.adapters.sql.database import to_its_end
-from batchwire.errors import StoreError, StoreFull, StoreUnreachable
+from batchwire.errors import StoreFull, StoreUnreachable
 
 _SCHEMA = """
 PRAGMA page_size=16384;
@@ -54,7 +54,8 @@ class SqlRepeats:
             numbers = list(numbers)
             for place in flawed:
                 numbers[place] = "null"
-        self._added.append(",".join(numbers).replace("+", ""))
+        if numbers:
+            self._added.append(",".join(numbers).replace("+", ""))
 
     def look(self) -> Awaitable[list[int]]:
         """See the port."""
@@ -63,12 +64,10 @@ class SqlRepeats:
         return loop.run_in_executor(self._thread, self._look, added)
 
     def _look(self, added: str) -> list[int]:
-        try:
+        with _translated():
             self._connection.execute(_ADD, (added,))
             found = [place for (place,) in self._connection.execute(_REPEATED)]
             self._connection.execute(_FORGET)
-        except sqlite3.Error as error:
-            raise _ours(error) from error
         return found
 
     async def close(self) -> None:
@@ -78,12 +77,19 @@ class SqlRepeats:
         self._thread.shutdown()
 
 
-def _ours(error: sqlite3.Error) -> StoreError:
+@contextmanager
+def _translated() -> Iterator[None]:
     place = "temporary files (in SQLITE_TMPDIR, TMPDIR or else /var/tmp)"
-    if error.sqlite_errorname == "SQLITE_FULL":
-        return StoreFull(f"{place}: the disk is full; free space and it goes on")
-    problem = f"{error}; the directory must be writable for this user"
-    return StoreUnreachable(f"{place}: {problem}")
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname == "SQLITE_FULL":
+            problem = "the disk is full; free space and it goes on"
+            raise StoreFull(f"{place}: {problem}") from error
+        if error.sqlite_errorname.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
+            problem = f"{error}; the directory must be writable for this user"
+            raise StoreUnreachable(f"{place}: {problem}") from error
+        raise
 
 
 @asynccontextmanager
