@@ -106,15 +106,17 @@ class Preparation:
 
     async def _remember(self, repeats: Repeats) -> int:
         """Look again at what was prepared before a crash; returns how many chunks."""
-        number = 0
+        number, look = 0, repeats.look()
         async for chunk in self._store.chunks(self._batch_id):
             self._payloads.update(chunk.payload)
             ended = [place for place, how in enumerate(chunk.state.recorded) if how]
             repeats.add(unpack_numbers(chunk.payload), ended)
             number += 1
             if number % self._chunks_a_look == 0:
-                await _find_none(repeats)
-        await _find_none(repeats)
+                await _find_none(look)
+                look = repeats.look()
+        await _find_none(look)
+        await _find_none(repeats.look())
         return number
 
     async def _prepared(
@@ -245,7 +247,7 @@ def _new(number: int, chunk: Prepared, twice: Sequence[int], at_ms: int) -> NewC
     )
 
 
-async def _find_none(repeats: Repeats) -> None:
-    if await repeats.look():
+async def _find_none(look: Awaitable[list[int]]) -> None:
+    if await look:
         problem = "numbers stand twice in what is prepared already: send the list again"
         raise StoreDamaged(problem)
