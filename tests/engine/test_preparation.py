@@ -1,7 +1,8 @@
 """Preparation: who stands twice, wherever it breaks off; and whose turn it is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -99,6 +100,84 @@ async def test_a_batch_whose_prepared_chunks_hold_somebody_twice_is_not_sent(
     async with service.running():
         batch = await service.until(Status.PREPARATION_FAILED)
     assert batch.state.reason.startswith("numbers stand twice in what is prepared")
+
+
+class Watched(FlakyStore):
+    """A store whose table of numbers tells how many were looked at at once."""
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__(store, lambda _: False)
+        self.looks: list[int] = []
+
+    @asynccontextmanager
+    async def repeats(self) -> AsyncIterator[Any]:
+        """See the port."""
+        async with self._store.repeats() as one:
+            self._one, self._added = one, 0
+            yield self
+
+    def add(self, numbers: Sequence[str], flawed: Collection[int]) -> None:
+        """See the port."""
+        self._added += len(numbers)
+        self._one.add(numbers, flawed)
+
+    def look(self) -> Awaitable[list[int]]:
+        """See the port."""
+        self.looks.append(self._added)
+        self._added = 0
+        return self._one.look()
+
+
+async def test_a_pause_ends_preparation_though_the_list_goes_on(
+    store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (20, 20))
+    monkeypatch.setattr(preparation, "_CHUNKS_A_COMMIT", 1)
+    service = Service(store, clock, {"scripted": ScriptedProvider()})
+    written: list[Status] = []
+
+    class Paused(Watched):
+        async def write_prepared(self, *args: Any) -> Status:  # noqa: ANN401
+            if len(written) == 10:
+                await service.operate(Operation.PAUSE)
+            written.append(await store.write_prepared(*args))
+            return written[-1]
+
+    await service.take([*numbers(500), *numbers(500)], chunk_size=10)
+    paused = Paused(store)
+    await prepare(paused, clock, "b1", store)
+    assert written == [Status.PREPARATION_RUNNING] * 10 + [Status.PREPARATION_PAUSED]
+    assert len(paused.looks) < 12
+    assert (await store.batch("b1")).state.status is Status.PREPARATION_PAUSED
+    await service.operate(Operation.RESUME)
+    again = Watched(store)
+    await prepare(again, clock, "b1", store)
+    batch = await store.batch("b1")
+    assert batch.counts[Outcome.OPEN] == batch.counts[Outcome.DUPLICATE] == 500
+    assert max(again.looks) == 20
+    assert await service.flaws() == []
+
+
+async def test_whoever_cannot_store_reads_no_further(
+    store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (20, 20))
+    is_writable = asyncio.Event()
+
+    class Stuck(Watched):
+        async def write_prepared(self, *args: Any) -> Status:  # noqa: ANN401
+            await is_writable.wait()
+            return await store.write_prepared(*args)
+
+    await Service(store, clock, {}).take(numbers(1000), chunk_size=10)
+    stuck = Stuck(store)
+    preparing = asyncio.create_task(prepare(stuck, clock, "b1", store))
+    await asyncio.sleep(0.2)
+    looks = len(stuck.looks)
+    is_writable.set()
+    await preparing
+    assert looks < 6
+    assert len(stuck.looks) > 50
 
 
 class HoldingStore:

@@ -48,19 +48,13 @@ class Prepared(msgspec.Struct, frozen=True):
             outcomes[place] = Outcome.INVALID
         for place in twice:
             outcomes[place] = Outcome.DUPLICATE
-        places = sorted([*self.flaws, *twice])
-        ended = (
-            segment(
-                at_ms,
-                0,
-                [(place, outcomes[place], 0) for place in places],
-                {p: (INVALID, self.flaws[p]) for p in sorted(self.flaws)},
-            )
-            if places
-            else None
-        )
         parts = sum(self.parts) - sum(self.parts[place] for place in twice)
-        return ended, count(outcomes), parts
+        places = sorted([*self.flaws, *twice])
+        if not places:
+            return None, count(outcomes), parts
+        entries = [(place, outcomes[place], 0) for place in places]
+        errors = {p: (INVALID, self.flaws[p]) for p in sorted(self.flaws)}
+        return segment(at_ms, 0, entries, errors), count(outcomes), parts
 
 
 class Recipe(msgspec.Struct, frozen=True):
