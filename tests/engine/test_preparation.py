@@ -52,11 +52,11 @@ async def outcomes(store: SqlStore, batch_id: str) -> list[tuple[str, Outcome]]:
     ]
 
 
-@pytest.mark.parametrize("most", [1000, 14, 1], ids=["one look", "some", "each"])
+@pytest.mark.parametrize("most", [1000, 2, 1], ids=["one look", "some", "each"])
 async def test_preparation_that_ends_at_any_call_goes_on_to_the_same_result(
     store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (most, most))
+    monkeypatch.setattr(preparation, "_CHUNKS_A_LOOK", most)
     monkeypatch.setattr(preparation, "_CHUNKS_A_COMMIT", 3)
     service = Service(store, clock, {})
     expected = [
@@ -131,7 +131,7 @@ class Watched(FlakyStore):
 async def test_a_pause_ends_preparation_though_the_list_goes_on(
     store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (20, 20))
+    monkeypatch.setattr(preparation, "_CHUNKS_A_LOOK", 2)
     monkeypatch.setattr(preparation, "_CHUNKS_A_COMMIT", 1)
     service = Service(store, clock, {"scripted": ScriptedProvider()})
     written: list[Status] = []
@@ -161,7 +161,7 @@ async def test_a_pause_ends_preparation_though_the_list_goes_on(
 async def test_whoever_cannot_store_reads_no_further(
     store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (20, 20))
+    monkeypatch.setattr(preparation, "_CHUNKS_A_LOOK", 2)
     is_writable = asyncio.Event()
 
     class Stuck(Watched):
@@ -207,7 +207,7 @@ class HoldingStore:
 async def test_a_small_urgent_batch_overtakes_large_ones_in_preparation(
     store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (14, 14))
+    monkeypatch.setattr(preparation, "_CHUNKS_A_LOOK", 2)
     holding = HoldingStore(store, "large", "larger")
     provider = ScriptedProvider()
     service = Service(store, clock, {"scripted": provider}, engine_store=holding)
@@ -335,7 +335,7 @@ async def test_whoever_lost_its_lease_fails_no_batch(
 async def test_whoever_is_cancelled_waits_for_what_is_being_written(
     store: SqlStore, clock: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "_NUMBERS_A_LOOK", (80, 80))
+    monkeypatch.setattr(preparation, "_CHUNKS_A_LOOK", 16)
     is_writing = asyncio.Event()
     written: list[Status] = []
 

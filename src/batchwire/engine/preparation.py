@@ -27,8 +27,9 @@ from batchwire.ports.repeats import Repeats
 from batchwire.ports.store import NewChunk, Store
 
 _CHUNKS_A_COMMIT = 32
-_NUMBERS_A_LOOK = (64_000, 500_000)  # at least, at most
-_LOOKS = 100  # as many, where both numbers allow it
+_CHUNKS_A_LOOK = 64
+_LOOKS = 100  # of a large list: each look passes over all numbers before it
+_NUMBERS_A_LOOK = 500_000  # at most
 _PROGRESS_S = 1.0
 
 log = structlog.get_logger()
@@ -235,9 +236,8 @@ class Preparation:
 
 
 def _chunks_a_look(spec: BatchSpec) -> int:
-    least, most = _NUMBERS_A_LOOK
-    numbers = min(max(least, spec.list.records // _LOOKS), most)
-    return max(1, numbers // spec.chunk_size)
+    some = max(_CHUNKS_A_LOOK, spec.list.records // _LOOKS // spec.chunk_size)
+    return min(some, _NUMBERS_A_LOOK // spec.chunk_size)
 
 
 def _new(number: int, chunk: Prepared, twice: Sequence[int], at_ms: int) -> NewChunk:
