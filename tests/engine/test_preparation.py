@@ -18,7 +18,7 @@ from batchwire.domain.outcome import Outcome
 from batchwire.engine import preparation
 from batchwire.engine.preparation import Preparation
 from batchwire.engine.settings import EngineSettings
-from batchwire.errors import StaleLease, StoreBusy, StoreInDoubt
+from batchwire.errors import StaleLease, StoreBusy, StoreFull, StoreInDoubt
 from batchwire.testing.builders import (
     FastClock,
     FlakyStore,
@@ -178,6 +178,30 @@ async def test_whoever_cannot_store_reads_no_further(
     await preparing
     assert looks < 6
     assert len(stuck.looks) > 50
+
+
+async def test_without_room_for_temporary_files_preparation_waits_and_goes_on(
+    store: SqlStore, clock: FastClock
+) -> None:
+    is_full, tries = True, 0
+
+    class Full(Watched):
+        def look(self) -> Awaitable[list[int]]:
+            nonlocal tries
+            tries += 1
+            if is_full:
+                raise StoreFull("temporary files: the disk is full")
+            return super().look()
+
+    provider = ScriptedProvider()
+    service = Service(store, clock, {"scripted": provider}, engine_store=Full(store))
+    await service.take(LIST)
+    async with service.running():
+        await clock.sleep(20.0)
+        assert 1 < tries <= 11
+        is_full = False
+        batch = await service.until(Status.COMPLETED)
+    assert batch.counts[Outcome.ACCEPTED] == len(PEOPLE)
 
 
 class HoldingStore:

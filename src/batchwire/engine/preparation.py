@@ -89,21 +89,17 @@ class Preparation:
         """Prepare what is not stored yet; false where the batch stopped running."""
         number = await self._remember(repeats)
         storing: asyncio.Task[bool] | None = None
-        further: asyncio.Task[bool] | None = None
         try:
             async for some in self._prepared(repeats, number):
-                look = repeats.look()
-                further = asyncio.create_task(
-                    self._store_some(number, some, look, storing)
-                )
-                number += len(some)
+                look = repeats.look()  # goes on while those before are stored
                 if storing is not None and not await asyncio.shield(storing):
                     return False
-                storing = further
+                storing = asyncio.create_task(self._store_some(number, some, look))
+                number += len(some)
             return storing is None or await asyncio.shield(storing)
         finally:
-            under_way = [one for one in (storing, further) if one is not None]
-            await asyncio.gather(*under_way, return_exceptions=True)
+            if storing is not None:
+                await asyncio.gather(storing, return_exceptions=True)
 
     async def _remember(self, repeats: Repeats) -> int:
         """Look again at what was prepared before a crash; returns how many chunks."""
@@ -142,14 +138,11 @@ class Preparation:
         number: int,
         some: Sequence[Prepared],
         look: Awaitable[list[int]],
-        before: Awaitable[bool] | None,
     ) -> bool:
         """Store chunks from this number on; false where the batch stopped running."""
         twice: dict[int, list[int]] = defaultdict(list)
         for place in await look:
             twice[place // self._spec.chunk_size].append(place % self._spec.chunk_size)
-        if before is not None and not await before:
-            return False
         for first in range(0, len(some), _CHUNKS_A_COMMIT):
             at_ms = self._clock.unix_us() // 1000
             ready = [

@@ -26,6 +26,7 @@ from batchwire.ports.recipient_lists import KEPT_UNUSED
 from batchwire.ports.store import Store
 
 _LOOK_S = 1.0
+_AGAIN_S = 2.0  # what preparation lacks is not there at once
 _RESCUES = 6  # in the time after which a worker is dead
 _TIDY_S = 3600.0
 _ACTIVE = tuple(status for status in Status if not status.has_ended)
@@ -178,6 +179,8 @@ class Scheduler:
                 error.retryable or isinstance(error, StoreInDoubt)
             ):  # it goes on behind what is stored, whatever that is
                 log.warning("store_unavailable", batch_id=batch_id, error=str(error))
+                rest = self._clock.sleep(_AGAIN_S)  # in its place
+                self._preparing[batch_id] = asyncio.create_task(rest)
             elif error is not None:
                 log.error("preparation_raised", batch_id=batch_id, exc_info=error)
                 batch = await self._store.batch(batch_id)
