@@ -88,7 +88,7 @@ class PostgresProxy:
         while data := await reader.read(65536):
             cut = self.cut if _COMMIT in data else None
             if cut is not None:
-                self.cut, self.cuts = None, self.cuts + 1
+                self.cut = None
                 back.cancel()
                 await asyncio.wait([back])
             if cut is not Cut.REQUEST:
@@ -97,6 +97,7 @@ class PostgresProxy:
             if cut is Cut.ANSWER:
                 await server[0].read(1)
             if cut is not None:
+                self.cuts += 1
                 self.when_cut()
                 return
 
